@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
+/*
+ * Morsel: explicit virtual-memory objects - the ioctls of /dev/morsel.
+ *
+ * Two kinds of descriptor take them:
+ *
+ *   /dev/morsel          QUERY CREATE OPEN UNLINK LIST LIMIT_* POOL_*
+ *   a morsel's own       STAT POPULATE PUNCH EXTENTS
+ *   (from CREATE, OPEN)  and fstat, mmap, read, write, lseek, fallocate, sendfile
+ *
+ * Conventions, the same for every call:
+ *
+ *  - The first field of every struct is its size in bytes, as the caller was compiled.  A module that knows a longer struct takes
+ *    the missing tail as zero; one that knows a shorter struct accepts the call as long as the unknown tail is zero, and
+ *    otherwise fails with E2BIG.  Results are written back up to the caller's size.
+ *  - Unknown flag bits and non-zero reserved fields fail with EINVAL, so that they can mean something later.
+ *  - All layouts are the same for 32-bit and 64-bit programs; pointers travel as __u64.
+ *  - Every call may fail with EFAULT (a pointer is bad), EINVAL (size, flags or reserved fields are wrong) and ENOTTY (the call is
+ *    not known, or not for this kind of descriptor).  What else can happen is listed with each call.
+ *  - Lengths and offsets are in bytes.
+ */
+#ifndef MORSEL_IOCTL_H
+#define MORSEL_IOCTL_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The ABI this header describes, and the oldest one whose programs still run on it. */
+#define MORSEL_ABI_VERSION 1
+#define MORSEL_ABI_OLDEST 1
+
+#define MORSEL_DEVICE "/dev/morsel"
+
+#define MORSEL_NAME_MAX 64 /* bytes, with the terminating zero */
+#define MORSEL_POOL_NAME_MAX 32 /* bytes, with the terminating zero */
+
+#define MORSEL_ANY 0xffffffffU /* no preference: a pool, a node */
+
+/* Pool kinds. */
+#define MORSEL_POOL_DRAM 1 /* borrowed from the kernel, one per NUMA node */
+
+/* Granularity of allocation. */
+#define MORSEL_GRANULE_AUTO 0 /* 2 MiB where size and pool allow, 4 KiB for the rest */
+#define MORSEL_GRANULE_4K 12 /* log2 of the frame's size */
+#define MORSEL_GRANULE_2M 21
+
+/**
+ * struct morsel_query - what this module is (MORSEL_IOC_QUERY)
+ * @size:	sizeof(struct morsel_query)
+ * @flags:	in: 0
+ * @abi:	out: newest ABI the module speaks
+ * @abi_oldest:	out: oldest ABI it still serves
+ * @features:	out: MORSEL_FEATURE_* bits
+ * @max_length:	out: largest morsel
+ * @nr_pools:	out: pools there are
+ * @nr_morsels:	out: morsels there are, on all pools
+ * @attach_unit: out: offsets and lengths of mappings are multiples of it
+ * @splice_unit: out: span that one entry of a page table attaches; lengths and addresses that are multiples of it attach fastest
+ * @version:	out: the module's release, for people
+ *
+ * Errors: only the common ones.
+ */
+struct morsel_query {
+	__u32 size;
+	__u32 flags;
+	__u32 abi;
+	__u32 abi_oldest;
+	__u64 features;
+	__u64 max_length;
+	__u32 nr_pools;
+	__u32 nr_morsels;
+	__u64 attach_unit;
+	__u64 splice_unit;
+	char version[32];
+};
+
+#define MORSEL_FEATURE_HUGE (1ULL << 0) /* 2 MiB frames */
+#define MORSEL_FEATURE_SPLICE_1G (1ULL << 1) /* whole GiBs attach by one entry */
+#define MORSEL_FEATURE_SPLICE_2M (1ULL << 2) /* anything else by one entry per 2 MiB */
+#define MORSEL_FEATURE_READ_ONLY_TWIN (1ULL << 3) /* read-only attachments have read-only leaves */
+#define MORSEL_FEATURE_LIMITS (1ULL << 4) /* per-user ceilings */
+
+/**
+ * struct morsel_create - make a morsel (MORSEL_IOC_CREATE)
+ * @size:	sizeof(struct morsel_create)
+ * @flags:	MORSEL_CREATE_*
+ * @length:	1 byte to morsel_query.max_length; memory is zero until written
+ * @pool:	a pool's id, or MORSEL_ANY for the nearest pool that has room
+ * @node:	preferred NUMA node, or MORSEL_ANY for the caller's
+ * @granule:	MORSEL_GRANULE_*
+ * @mode:	permission bits (0..0777), as chmod(2) takes them; the owner is the caller (fsuid, fsgid)
+ * @fd:		out: descriptor, open for reading and writing
+ * @reserved:	0
+ * @id:		out: the morsel's id, never used twice while the module is loaded
+ * @name:	"" for none; else up to 63 bytes, without '/', control characters and spaces, not "." nor ".."; a named morsel lives until it is
+ *		unlinked and the last descriptor and mapping are gone, an unnamed one as long as a descriptor or a mapping of it
+ *
+ * Errors: EEXIST (the name is taken), EINVAL (also: length 0, no such granule, a bad name), EFBIG (length over max_length), ENOENT (no such pool),
+ * ENODEV (no such node), EDQUOT (over the caller's ceiling), ENOMEM (no memory; with POPULATE: the pool is too small, nothing is left behind),
+ * EMFILE, ENFILE, EINTR (a fatal signal while populating).
+ */
+struct morsel_create {
+	__u32 size;
+	__u32 flags;
+	__u64 length;
+	__u32 pool;
+	__u32 node;
+	__u32 granule;
+	__u32 mode;
+	__s32 fd;
+	__u32 reserved;
+	__u64 id;
+	char name[MORSEL_NAME_MAX];
+};
+
+#define MORSEL_CREATE_POPULATE (1U << 0) /* allocate everything now, or fail with ENOMEM */
+#define MORSEL_CREATE_CLOEXEC (1U << 1)
+
+/**
+ * struct morsel_open - open a morsel by name or id (MORSEL_IOC_OPEN)
+ * @size:	sizeof(struct morsel_open)
+ * @flags:	MORSEL_OPEN_*
+ * @id:		in: id to open, or 0 to go by @name; out: id of what was opened
+ * @name:	"" where @id is given
+ * @fd:		out: descriptor
+ * @reserved:	0
+ *
+ * The morsel's mode and owner decide, as for a file.  A descriptor opened read-only can never be mapped writable.
+ *
+ * Errors: ENOENT (no such morsel, or its mode does not let the caller see it), EACCES (it may be seen, but not opened for writing),
+ * EMFILE, ENFILE, ENOMEM.
+ */
+struct morsel_open {
+	__u32 size;
+	__u32 flags;
+	__u64 id;
+	char name[MORSEL_NAME_MAX];
+	__s32 fd;
+	__u32 reserved;
+};
+
+#define MORSEL_OPEN_READ_ONLY (1U << 0)
+#define MORSEL_OPEN_CLOEXEC (1U << 1)
+
+/**
+ * struct morsel_unlink - take a morsel's name away (MORSEL_IOC_UNLINK)
+ * @size:	sizeof(struct morsel_unlink)
+ * @flags:	0
+ * @id:		id, or 0 to go by @name
+ * @name:	"" where @id is given
+ *
+ * The morsel goes when its last descriptor and mapping go.  Allowed to its owner and to CAP_FOWNER.
+ *
+ * Errors: ENOENT (no such named morsel, or its mode does not let the caller see it), EPERM (not the caller's).
+ */
+struct morsel_unlink {
+	__u32 size;
+	__u32 flags;
+	__u64 id;
+	char name[MORSEL_NAME_MAX];
+};
+
+/**
+ * struct morsel_info - what a morsel is (entries of MORSEL_IOC_LIST, and MORSEL_IOC_STAT on a morsel's descriptor)
+ * @size:	STAT: sizeof(struct morsel_info); in entries of LIST: bytes that the module filled
+ * @flags:	MORSEL_INFO_*
+ * @id:		id
+ * @length:	size in bytes
+ * @frame_bytes: bytes of frames allocated now
+ * @table_bytes: bytes of page tables shared by all attachments, twins included
+ * @huge_bytes:	of @frame_bytes, those in 2 MiB frames
+ * @faults:	faults taken in all attachments since creation
+ * @pool:	pool id
+ * @node:	NUMA node of the pool
+ * @granule:	MORSEL_GRANULE_*
+ * @mode:	permission bits
+ * @uid:	owner, as the caller's user namespace sees it
+ * @gid:	group, likewise
+ * @attachments: attachments now, in all processes
+ * @reserved:	0
+ * @name:	name, or ""
+ *
+ * Errors of STAT: only the common ones.
+ */
+struct morsel_info {
+	__u32 size;
+	__u32 flags;
+	__u64 id;
+	__u64 length;
+	__u64 frame_bytes;
+	__u64 table_bytes;
+	__u64 huge_bytes;
+	__u64 faults;
+	__u32 pool;
+	__u32 node;
+	__u32 granule;
+	__u32 mode;
+	__u32 uid;
+	__u32 gid;
+	__u32 attachments;
+	__u32 reserved;
+	char name[MORSEL_NAME_MAX];
+};
+
+#define MORSEL_INFO_NAMED (1U << 0)
+#define MORSEL_INFO_TWIN (1U << 1) /* it has a read-only twin of its tables */
+
+/**
+ * struct morsel_list - an array read in steps (MORSEL_IOC_LIST, MORSEL_IOC_POOL_LIST, MORSEL_IOC_EXTENTS)
+ * @size:	sizeof(struct morsel_list)
+ * @flags:	0
+ * @cursor:	in: 0 to start, then what the call before gave; out: where to go on.  EXTENTS: an offset in the morsel
+ * @entries:	pointer to the array
+ * @entry_size:	size of one entry as the caller was compiled
+ * @count:	in: entries there is room for (at most 65536 are filled per call); out: entries filled, 0 at the end
+ *
+ * LIST fills struct morsel_info for each morsel that its mode lets the caller see (read permission), by ascending id.
+ * POOL_LIST fills struct morsel_pool_info.  EXTENTS fills struct morsel_extent.
+ *
+ * Errors: ENOMEM.
+ */
+struct morsel_list {
+	__u32 size;
+	__u32 flags;
+	__u64 cursor;
+	__u64 entries;
+	__u32 entry_size;
+	__u32 count;
+};
+
+/**
+ * struct morsel_extent - where a part of a morsel lies (MORSEL_IOC_EXTENTS on a morsel's descriptor)
+ * @offset:	first byte
+ * @length:	bytes; frames that follow each other both in the morsel and in memory, at one level, are one extent
+ * @frame:	number of the first frame (physical address / 4096); 0 without CAP_SYS_ADMIN
+ * @level:	MORSEL_LEVEL_*: what the extent is
+ * @node:	NUMA node of the frames, MORSEL_ANY for a hole
+ *
+ * Holes are extents too: HOLE_4K is a hole below a table of 4 KiB entries, HOLE_2M one in a table of 2 MiB entries, HOLE_1G one that has
+ * no table at all.  So the extents give the whole shape of the subtree.
+ */
+struct morsel_extent {
+	__u64 offset;
+	__u64 length;
+	__u64 frame;
+	__u32 level;
+	__u32 node;
+};
+
+#define MORSEL_LEVEL_4K 1 /* frames of 4 KiB */
+#define MORSEL_LEVEL_2M 2 /* frames of 2 MiB: leaves in a PMD table */
+#define MORSEL_LEVEL_HOLE_4K 3
+#define MORSEL_LEVEL_HOLE_2M 4
+#define MORSEL_LEVEL_HOLE_1G 5
+
+/**
+ * struct morsel_range - a part of a morsel (MORSEL_IOC_POPULATE, MORSEL_IOC_PUNCH on a morsel's descriptor)
+ * @size:	sizeof(struct morsel_range)
+ * @flags:	0
+ * @offset:	multiple of 4096
+ * @length:	multiple of 4096, or up to the morsel's end; 0 means up to the morsel's end
+ *
+ * POPULATE allocates and clears all frames of the range that are not there yet, in bulk.  On failure, what was populated stays.
+ * Errors: EBADF (the descriptor is read-only), ERANGE (beyond the morsel's end), ENOMEM (the pool is full), EDQUOT (over the owner's ceiling), EINTR (a signal came
+ * in; call again to go on).
+ *
+ * PUNCH frees the frames that lie wholly within the range and clears what else is in it (parts of a 2 MiB frame); it reads as zero afterwards.
+ * A frame that is pinned (O_DIRECT, RDMA) is given back when the pin is gone.
+ * Errors: EBADF, ERANGE, as above.
+ */
+struct morsel_range {
+	__u32 size;
+	__u32 flags;
+	__u64 offset;
+	__u64 length;
+};
+
+/**
+ * struct morsel_limit - a user's ceiling (MORSEL_IOC_LIMIT_GET, MORSEL_IOC_LIMIT_SET)
+ * @size:	sizeof(struct morsel_limit)
+ * @flags:	SET: MORSEL_LIMIT_DEFAULT takes an own ceiling back; GET: out: MORSEL_LIMIT_DEFAULT where the user has none of its own
+ * @uid:	the user
+ * @reserved:	0
+ * @bytes:	frames and tables that the morsels this user made may take; MORSEL_UNLIMITED for no ceiling
+ * @used:	out: what they take now
+ *
+ * Users without a ceiling of their own get the module parameter user_limit; uid 0 has none unless it is given one.  SET needs CAP_SYS_ADMIN; a ceiling
+ * below what is used now stops further growth only.
+ *
+ * Errors: EPERM (SET without CAP_SYS_ADMIN; GET of another user without it), ENOMEM.
+ */
+struct morsel_limit {
+	__u32 size;
+	__u32 flags;
+	__u32 uid;
+	__u32 reserved;
+	__u64 bytes;
+	__u64 used;
+};
+
+#define MORSEL_LIMIT_DEFAULT (1U << 0)
+#define MORSEL_UNLIMITED 0xffffffffffffffffULL
+
+/**
+ * struct morsel_pool_info - what a pool is (MORSEL_IOC_POOL_STAT, entries of MORSEL_IOC_POOL_LIST)
+ * @size:	STAT: sizeof(struct morsel_pool_info); in entries of LIST: bytes that the module filled
+ * @flags:	0
+ * @id:		STAT: in: the pool
+ * @kind:	MORSEL_POOL_*
+ * @node:	NUMA node
+ * @morsels:	morsels on it
+ * @limit_bytes: what it may hold at most
+ * @held_bytes:	what it has borrowed from the kernel now: used + free + pinned
+ * @used_bytes:	frames and tables of morsels
+ * @free_bytes:	borrowed, not in use
+ * @free_huge_bytes: of @free_bytes, whole 2 MiB frames
+ * @pinned_bytes: freed by their morsel, but still pinned by somebody (O_DIRECT, RDMA)
+ * @borrows:	chunks borrowed from the kernel since the pool was made
+ * @returns:	chunks given back
+ * @name:	for people: "dram0"
+ *
+ * Errors of POOL_STAT: ENOENT.
+ */
+struct morsel_pool_info {
+	__u32 size;
+	__u32 flags;
+	__u32 id;
+	__u32 kind;
+	__u32 node;
+	__u32 morsels;
+	__u64 limit_bytes;
+	__u64 held_bytes;
+	__u64 used_bytes;
+	__u64 free_bytes;
+	__u64 free_huge_bytes;
+	__u64 pinned_bytes;
+	__u64 borrows;
+	__u64 returns;
+	char name[MORSEL_POOL_NAME_MAX];
+};
+
+/**
+ * struct morsel_pool - make, resize or remove a pool (MORSEL_IOC_POOL_ADD, MORSEL_IOC_POOL_RESIZE, MORSEL_IOC_POOL_REMOVE)
+ * @size:	sizeof(struct morsel_pool)
+ * @flags:	0
+ * @id:		ADD: out; RESIZE, REMOVE: in
+ * @kind:	ADD: MORSEL_POOL_DRAM; else 0
+ * @node:	ADD: NUMA node; else 0
+ * @reserved:	0
+ * @limit_bytes: ADD, RESIZE: what the pool may hold, a multiple of 2 MiB; REMOVE: 0
+ *
+ * All need CAP_SYS_ADMIN.  RESIZE below what is in use is allowed: nothing more is handed out until enough has been freed.
+ *
+ * Errors: EPERM, ENOENT (no such pool), ENODEV (no such node), EEXIST (the node has its pool already), EBUSY (REMOVE: morsels are on it, or frames of
+ * it are pinned), ENOMEM, EOPNOTSUPP (a kind this module does not have).
+ */
+struct morsel_pool {
+	__u32 size;
+	__u32 flags;
+	__u32 id;
+	__u32 kind;
+	__u32 node;
+	__u32 reserved;
+	__u64 limit_bytes;
+};
+
+#define MORSEL_IOC_MAGIC 0xE5
+
+/* On /dev/morsel. */
+#define MORSEL_IOC_QUERY _IOWR(MORSEL_IOC_MAGIC, 0x00, struct morsel_query)
+#define MORSEL_IOC_CREATE _IOWR(MORSEL_IOC_MAGIC, 0x01, struct morsel_create)
+#define MORSEL_IOC_OPEN _IOWR(MORSEL_IOC_MAGIC, 0x02, struct morsel_open)
+#define MORSEL_IOC_UNLINK _IOW(MORSEL_IOC_MAGIC, 0x03, struct morsel_unlink)
+#define MORSEL_IOC_LIST _IOWR(MORSEL_IOC_MAGIC, 0x04, struct morsel_list)
+#define MORSEL_IOC_LIMIT_GET _IOWR(MORSEL_IOC_MAGIC, 0x05, struct morsel_limit)
+#define MORSEL_IOC_LIMIT_SET _IOW(MORSEL_IOC_MAGIC, 0x06, struct morsel_limit)
+#define MORSEL_IOC_POOL_LIST _IOWR(MORSEL_IOC_MAGIC, 0x10, struct morsel_list)
+#define MORSEL_IOC_POOL_STAT _IOWR(MORSEL_IOC_MAGIC, 0x11, struct morsel_pool_info)
+#define MORSEL_IOC_POOL_ADD _IOWR(MORSEL_IOC_MAGIC, 0x12, struct morsel_pool)
+#define MORSEL_IOC_POOL_RESIZE _IOW(MORSEL_IOC_MAGIC, 0x13, struct morsel_pool)
+#define MORSEL_IOC_POOL_REMOVE _IOW(MORSEL_IOC_MAGIC, 0x14, struct morsel_pool)
+
+/* On a morsel's descriptor. */
+#define MORSEL_IOC_STAT _IOWR(MORSEL_IOC_MAGIC, 0x20, struct morsel_info)
+#define MORSEL_IOC_POPULATE _IOW(MORSEL_IOC_MAGIC, 0x21, struct morsel_range)
+#define MORSEL_IOC_PUNCH _IOW(MORSEL_IOC_MAGIC, 0x22, struct morsel_range)
+#define MORSEL_IOC_EXTENTS _IOWR(MORSEL_IOC_MAGIC, 0x23, struct morsel_list)
+
+/* The layout is ABI: a compiler that disagrees must not get past here. */
+#ifdef __cplusplus
+#define MORSEL_ASSERT_SIZE(type, bytes) static_assert(sizeof(type) == (bytes), #type)
+#else
+#define MORSEL_ASSERT_SIZE(type, bytes) _Static_assert(sizeof(type) == (bytes), #type)
+#endif
+MORSEL_ASSERT_SIZE(struct morsel_query, 88);
+MORSEL_ASSERT_SIZE(struct morsel_create, 112);
+MORSEL_ASSERT_SIZE(struct morsel_open, 88);
+MORSEL_ASSERT_SIZE(struct morsel_unlink, 80);
+MORSEL_ASSERT_SIZE(struct morsel_info, 152);
+MORSEL_ASSERT_SIZE(struct morsel_list, 32);
+MORSEL_ASSERT_SIZE(struct morsel_extent, 32);
+MORSEL_ASSERT_SIZE(struct morsel_range, 24);
+MORSEL_ASSERT_SIZE(struct morsel_limit, 32);
+MORSEL_ASSERT_SIZE(struct morsel_pool_info, 120);
+MORSEL_ASSERT_SIZE(struct morsel_pool, 32);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* MORSEL_IOCTL_H */
