@@ -99,7 +99,7 @@ struct morsel_query {
  * @name:	"" for none; else up to 63 bytes, without '/', control characters and spaces, not "." nor ".."; a named morsel lives until it is
  *		unlinked and the last descriptor and mapping are gone, an unnamed one as long as a descriptor or a mapping of it
  *
- * Errors: EEXIST (the name is taken), EINVAL (also: length 0, no such granule, a bad name), EFBIG (length over max_length), ENOENT (no such pool),
+ * Errors: EEXIST (the name is taken), EINVAL (also: length 0, no such granule, a bad name, a length that is no multiple of 2 MiB with MORSEL_GRANULE_2M), EFBIG (length over max_length), ENOENT (no such pool),
  * ENODEV (no such node), EDQUOT (over the caller's ceiling), ENOMEM (no memory; with POPULATE: the pool is too small, nothing is left behind),
  * EMFILE, ENFILE, EINTR (a fatal signal while populating).
  */
