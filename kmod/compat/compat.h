@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What differs between the kernels that Morsel builds on, and nothing else.
+ *
+ * The code is written for the newest kernel; this header, included before every file by Kbuild, gives older ones what they lack.
+ * No other file may ask for a version.
+ */
+#ifndef MORSEL_COMPAT_H
+#define MORSEL_COMPAT_H
+
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/mmzone.h>
+#include <linux/sched/mm.h>
+#include <linux/shrinker.h>
+#include <linux/version.h>
+#include <linux/vmstat.h>
+
+/*
+ * Page-table pages.  The kernel's own constructors name init_mm, which is not exported, from 6.16 on; what they are made of is
+ * there for modules on every kernel.
+ */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 16, 0)
+static inline bool compat_table_ctor(struct page *page)
+{
+	struct ptdesc *ptdesc = page_ptdesc(page);
+
+	if (!pmd_ptlock_init(ptdesc))
+		return false;
+	ptdesc_pmd_pts_init(ptdesc);
+	__pagetable_ctor(ptdesc);
+	return true;
+}
+
+static inline void compat_table_dtor(struct page *page)
+{
+	pagetable_dtor(page_ptdesc(page));
+}
+#elif LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0)
+static inline bool compat_table_ctor(struct page *page)
+{
+	return pagetable_pmd_ctor(page_ptdesc(page));
+}
+
+static inline void compat_table_dtor(struct page *page)
+{
+	pagetable_pmd_dtor(page_ptdesc(page));
+}
+#else
+static inline bool compat_table_ctor(struct page *page)
+{
+	return pgtable_pmd_page_ctor(page);
+}
+
+static inline void compat_table_dtor(struct page *page)
+{
+	pgtable_pmd_page_dtor(page);
+}
+#endif
+
+/* Flags of a VMA became read-only in 6.3. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
+static inline void vm_flags_set(struct vm_area_struct *vma, unsigned long flags)
+{
+	vma->vm_flags |= flags;
+}
+#endif
+
+/* The search for an address range has had three names; 7.1 took its mm argument away. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 0, 0)
+#define compat_get_unmapped_area(file, addr, len, pgoff, flags) \
+	mm_get_unmapped_area(file, addr, len, pgoff, flags)
+#elif LINUX_VERSION_CODE >= KERNEL_VERSION(6, 10, 0)
+#define compat_get_unmapped_area(file, addr, len, pgoff, flags) \
+	mm_get_unmapped_area(current->mm, file, addr, len, pgoff, flags)
+#else
+#define compat_get_unmapped_area(file, addr, len, pgoff, flags) \
+	current->mm->get_unmapped_area(file, addr, len, pgoff, flags)
+#endif
+
+/* splice() out of a file without a page cache. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
+#define copy_splice_read generic_file_splice_read
+#endif
+
+/* Mount idmappings were user namespaces before 6.3. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
+#define mnt_idmap user_namespace
+#define nop_mnt_idmap init_user_ns
+#endif
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 6, 0)
+#define compat_fillattr(idmap, mask, inode, stat) generic_fillattr(idmap, inode, stat)
+
+static inline void simple_inode_init_ts(struct inode *inode)
+{
+	inode->i_atime = inode->i_mtime = inode->i_ctime = current_time(inode);
+}
+#else
+#define compat_fillattr(idmap, mask, inode, stat) generic_fillattr(idmap, mask, inode, stat)
+#endif
+
+/* A shrinker is allocated by the kernel from 6.7 on. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 7, 0)
+#include <linux/slab.h>
+
+static inline struct shrinker *compat_shrinker_alloc(const char *name)
+{
+	return kzalloc(sizeof(struct shrinker), GFP_KERNEL);
+}
+
+static inline int compat_shrinker_register(struct shrinker *shrinker, const char *name)
+{
+	shrinker->seeks = DEFAULT_SEEKS;
+	return register_shrinker(shrinker, "%s", name);
+}
+
+static inline void shrinker_free(struct shrinker *shrinker)
+{
+	unregister_shrinker(shrinker);
+	kfree(shrinker);
+}
+#else
+static inline struct shrinker *compat_shrinker_alloc(const char *name)
+{
+	return shrinker_alloc(0, "%s", name);
+}
+
+static inline int compat_shrinker_register(struct shrinker *shrinker, const char *name)
+{
+	shrinker_register(shrinker);
+	return 0;
+}
+#endif
+
+/* Processors that broadcast TLB flushes (AMD, from 6.15) translate with identifiers that the generation of an mm does not reach. */
+static inline bool compat_broadcast_tlb(void)
+{
+#ifdef X86_FEATURE_INVLPGB
+	return boot_cpu_has(X86_FEATURE_INVLPGB);
+#else
+	return false;
+#endif
+}
+
+#endif /* MORSEL_COMPAT_H */
