@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Pools, whatever their kind: the list of them, and choosing one.
+ */
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/nodemask.h>
+#include <linux/string.h>
+#include <linux/topology.h>
+#include <linux/xarray.h>
+
+#include "pool.h"
+
+static const struct morsel_pool_ops *const kinds[] = { &morsel_dram_ops };
+
+/* All pools by id, and how many morsels each has; under pools_lock.  Ids start at 1. */
+static DEFINE_XARRAY_ALLOC1(pools);
+static DEFINE_MUTEX(pools_lock);
+
+static unsigned long dram_mib;
+module_param(dram_mib, ulong, 0444);
+MODULE_PARM_DESC(dram_mib, "Limit of each node's dram pool at loading, in MiB (default: 7/8 of the node's memory)");
+
+static int pool_add(const struct morsel_pool_ops *ops, u32 node, unsigned long limit, struct frame_pool **result)
+{
+	struct frame_pool *pool;
+	unsigned long id;
+	int err;
+
+	xa_for_each(&pools, id, pool)
+		if (pool->ops == ops && pool->node == node)
+			return -EEXIST;
+
+	pool = ops->create(node, limit);
+	if (IS_ERR(pool))
+		return PTR_ERR(pool);
+	pool->ops = ops;
+	pool->node = node;
+	err = xa_alloc(&pools, &pool->id, pool, xa_limit_31b, GFP_KERNEL);
+	if (err) {
+		ops->destroy(pool);
+		return err;
+	}
+	*result = pool;
+	return 0;
+}
+
+/**
+ * morsel_pools_init() - make a dram pool for each NUMA node that has memory
+ * Return: 0 or a negative errno.
+ */
+int morsel_pools_init(void)
+{
+	struct frame_pool *pool;
+	int node, err;
+
+	for_each_node_state(node, N_MEMORY) {
+		unsigned long limit = dram_mib ? dram_mib << (20 - PAGE_SHIFT) : NODE_DATA(node)->node_present_pages / 8 * 7;
+
+		err = pool_add(&morsel_dram_ops, node, limit, &pool);
+		if (err) {
+			morsel_pools_exit();
+			return err;
+		}
+	}
+	return 0;
+}
+
+/**
+ * morsel_pools_exit() - give all memory back; no morsel is left
+ */
+void morsel_pools_exit(void)
+{
+	struct frame_pool *pool;
+	unsigned long id;
+
+	xa_for_each(&pools, id, pool) {
+		xa_erase(&pools, id);
+		pool->ops->destroy(pool);
+	}
+	xa_destroy(&pools);
+}
+
+static u64 pool_room(struct frame_pool *pool)
+{
+	struct morsel_pool_info info = {};
+
+	pool->ops->stat(pool, &info);
+	return info.limit_bytes - min(info.limit_bytes, info.used_bytes + info.pinned_bytes);
+}
+
+/**
+ * morsel_pool_choose() - find the pool for a new morsel, and count the morsel on it
+ * @id:		a pool's id, or MORSEL_ANY for the nearest that has room
+ * @node:	preferred node, or MORSEL_ANY for the caller's
+ * Return: the pool, to be released with morsel_pool_release(); ERR_PTR(-ENOENT): no such pool; ERR_PTR(-ENODEV): no such node.
+ */
+struct frame_pool *morsel_pool_choose(u32 id, u32 node)
+{
+	struct frame_pool *pool, *best = NULL;
+	unsigned long index;
+	int best_distance = 0;
+
+	if (node == MORSEL_ANY)
+		node = numa_mem_id();
+	else if (node >= MAX_NUMNODES || !node_online(node))
+		return ERR_PTR(-ENODEV);
+
+	mutex_lock(&pools_lock);
+	if (id != MORSEL_ANY) {
+		best = xa_load(&pools, id);
+	} else {
+		xa_for_each(&pools, index, pool) {
+			/* A pool without room comes after all that have some. */
+			int distance = node_distance(node, pool->node) + (pool_room(pool) ? 0 : INT_MAX / 2);
+
+			if (!best || distance < best_distance) {
+				best = pool;
+				best_distance = distance;
+			}
+		}
+	}
+	if (best)
+		best->morsels++;
+	mutex_unlock(&pools_lock);
+	return best ?: ERR_PTR(-ENOENT);
+}
+
+/**
+ * morsel_pool_release() - a morsel on the pool is gone
+ * @pool: the pool
+ */
+void morsel_pool_release(struct frame_pool *pool)
+{
+	mutex_lock(&pools_lock);
+	pool->morsels--;
+	mutex_unlock(&pools_lock);
+}
+
+/**
+ * morsel_pool_count() - how many pools there are
+ * Return: the number.
+ */
+unsigned int morsel_pool_count(void)
+{
+	struct frame_pool *pool;
+	unsigned int count = 0;
+	unsigned long id;
+
+	mutex_lock(&pools_lock);
+	xa_for_each(&pools, id, pool)
+		count++;
+	mutex_unlock(&pools_lock);
+	return count;
+}
+
+static void pool_describe(struct frame_pool *pool, struct morsel_pool_info *info)
+{
+	*info = (struct morsel_pool_info){
+		.size = sizeof(*info),
+		.id = pool->id,
+		.kind = pool->ops->kind,
+		.node = pool->node,
+		.morsels = pool->morsels,
+	};
+	snprintf(info->name, sizeof(info->name), "%s%u", pool->ops->name, pool->node);
+	pool->ops->stat(pool, info);
+}
+
+/**
+ * morsel_pool_list() - MORSEL_IOC_POOL_LIST
+ * @cursor: the caller's array
+ * Return: 0 or a negative errno.
+ */
+int morsel_pool_list(struct morsel_cursor *cursor)
+{
+	unsigned long id = cursor->list.cursor;
+	struct morsel_pool_info info;
+	struct frame_pool *pool;
+	int err = 0;
+
+	morsel_subtree_sync();
+	while (cursor->filled < cursor->list.count && !err) {
+		mutex_lock(&pools_lock);
+		pool = xa_find_after(&pools, &id, ULONG_MAX, XA_PRESENT);
+		if (pool)
+			pool_describe(pool, &info);
+		mutex_unlock(&pools_lock);
+		if (!pool)
+			break;
+		err = morsel_cursor_put(cursor, &info, sizeof(info));
+		cursor->list.cursor = id;
+	}
+	return err;
+}
+
+/**
+ * morsel_pool_stat() - MORSEL_IOC_POOL_STAT
+ * @info: holds the pool's id; is filled
+ * Return: 0 or -ENOENT.
+ */
+int morsel_pool_stat(struct morsel_pool_info *info)
+{
+	struct frame_pool *pool;
+
+	morsel_subtree_sync();
+	mutex_lock(&pools_lock);
+	pool = xa_load(&pools, info->id);
+	if (pool)
+		pool_describe(pool, info);
+	mutex_unlock(&pools_lock);
+	return pool ? 0 : -ENOENT;
+}
+
+static int limit_pages(u64 bytes, unsigned long *pages)
+{
+	if (!bytes || !IS_ALIGNED(bytes, PMD_SIZE) || bytes > MORSEL_MAX_LENGTH)
+		return -EINVAL;
+	*pages = bytes >> PAGE_SHIFT;
+	return 0;
+}
+
+/**
+ * morsel_pool_add() - MORSEL_IOC_POOL_ADD
+ * @args: kind, node and limit; the id is filled in
+ * Return: 0 or a negative errno as morsel_ioctl.h lists it.
+ */
+int morsel_pool_add(struct morsel_pool *args)
+{
+	struct frame_pool *pool;
+	unsigned long limit;
+	int i, err;
+
+	err = limit_pages(args->limit_bytes, &limit);
+	if (err)
+		return err;
+	if (args->node >= MAX_NUMNODES || !node_state(args->node, N_MEMORY))
+		return -ENODEV;
+	for (i = 0; i < ARRAY_SIZE(kinds); i++)
+		if (kinds[i]->kind == args->kind)
+			break;
+	if (i == ARRAY_SIZE(kinds))
+		return -EOPNOTSUPP;
+
+	mutex_lock(&pools_lock);
+	err = pool_add(kinds[i], args->node, limit, &pool);
+	if (!err)
+		args->id = pool->id;
+	mutex_unlock(&pools_lock);
+	return err;
+}
+
+/**
+ * morsel_pool_resize() - MORSEL_IOC_POOL_RESIZE
+ * @id:		the pool
+ * @bytes:	its new limit
+ * Return: 0 or a negative errno as morsel_ioctl.h lists it.
+ */
+int morsel_pool_resize(u32 id, u64 bytes)
+{
+	struct frame_pool *pool;
+	unsigned long limit;
+	int err;
+
+	err = limit_pages(bytes, &limit);
+	if (err)
+		return err;
+	mutex_lock(&pools_lock);
+	pool = xa_load(&pools, id);
+	if (pool)
+		pool->ops->resize(pool, limit);
+	mutex_unlock(&pools_lock);
+	return pool ? 0 : -ENOENT;
+}
+
+/**
+ * morsel_pool_remove() - MORSEL_IOC_POOL_REMOVE
+ * @id: the pool
+ * Return: 0 or a negative errno as morsel_ioctl.h lists it.
+ */
+int morsel_pool_remove(u32 id)
+{
+	struct morsel_pool_info info;
+	struct frame_pool *pool;
+	int err = 0;
+
+	morsel_subtree_sync();
+	mutex_lock(&pools_lock);
+	pool = xa_load(&pools, id);
+	if (!pool) {
+		err = -ENOENT;
+		goto out;
+	}
+	pool_describe(pool, &info);
+	if (pool->morsels || info.used_bytes || info.pinned_bytes) {
+		err = -EBUSY;
+		goto out;
+	}
+	xa_erase(&pools, id);
+	pool->ops->destroy(pool);
+out:
+	mutex_unlock(&pools_lock);
+	return err;
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Pools: where frames and tables come from, whatever their kind.
+ */
+#ifndef MORSEL_POOL_H
+#define MORSEL_POOL_H
+
+#include <linux/list.h>
+#include <linux/mm_types.h>
+#include <linux/refcount.h>
+
+#include "morsel.h"
+
+struct frame_pool;
+
+/**
+ * struct morsel_pool_ops - what a kind of pool does
+ * @kind:	MORSEL_POOL_*
+ * @name:	of the kind; a pool is called by it and its node: "dram0"
+ * @create:	make a pool of at most @limit pages on @node; or ERR_PTR
+ * @destroy:	give everything back; nothing is in use, but frames may be pinned still
+ * @get:	take up to @count frames of 1 << @order pages, cleared; returns how many.  May sleep.  A frame has one reference, which is the pool's;
+ *		a frame of more than one page is a compound page
+ * @put:	take back frames linked by page->lru, which no address space can reach any more.  A frame that somebody holds a
+ *		reference to is set aside until that is gone
+ * @get_table:	a page of no entries, constructed as a page table; or NULL
+ * @put_table:	take a table back once no walker can be in it any more (an RCU grace period after the last attachment went)
+ * @resize:	change the limit to @limit pages
+ * @stat:	fill the figures that the kind knows
+ */
+struct morsel_pool_ops {
+	u32 kind;
+	const char *name;
+	struct frame_pool *(*create)(u32 node, unsigned long limit);
+	void (*destroy)(struct frame_pool *pool);
+	unsigned int (*get)(struct frame_pool *pool, unsigned int order, unsigned int count, struct page **frames);
+	void (*put)(struct frame_pool *pool, unsigned int order, struct list_head *frames);
+	struct page *(*get_table)(struct frame_pool *pool);
+	void (*put_table)(struct frame_pool *pool, struct page *table);
+	void (*resize)(struct frame_pool *pool, unsigned long limit);
+	void (*stat)(struct frame_pool *pool, struct morsel_pool_info *info);
+};
+
+/**
+ * struct frame_pool - what pools of all kinds have
+ * @ops:	its kind
+ * @id:		its id
+ * @node:	NUMA node
+ * @morsels:	morsels on it; under the pool list lock
+ */
+struct frame_pool {
+	const struct morsel_pool_ops *ops;
+	u32 id;
+	u32 node;
+	unsigned int morsels;
+};
+
+extern const struct morsel_pool_ops morsel_dram_ops;
+
+int morsel_pools_init(void);
+void morsel_pools_exit(void);
+struct frame_pool *morsel_pool_choose(u32 id, u32 node);
+void morsel_pool_release(struct frame_pool *pool);
+unsigned int morsel_pool_count(void);
+int morsel_pool_list(struct morsel_cursor *cursor);
+int morsel_pool_stat(struct morsel_pool_info *info);
+int morsel_pool_add(struct morsel_pool *args);
+int morsel_pool_resize(u32 id, u64 limit_bytes);
+int morsel_pool_remove(u32 id);
+
+int morsel_dram_init(void);
+void morsel_dram_exit(void);
+
+#endif /* MORSEL_POOL_H */
