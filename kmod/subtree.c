@@ -1,0 +1,889 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A morsel's subtree of the page tables, and the frames it maps.
+ *
+ * The truth is one PMD table per GiB, whose entries are huge leaves or point to PTE tables.  Entries are added by cmpxchg, by many at once, with
+ * the morsel's sem held for reading; they are removed with it held for writing.  Tables stay until the morsel goes.
+ *
+ * A twin shows the same frames with other rights.  It is a cache: what it shows is true, but it may lack what was added to the truth since it was
+ * last filled (morsel_mirror()); a fault then fills it.  So adding an entry costs the same however many twins there are.
+ *
+ * Leaves are written without the kernel's set_pte_at() and friends: these account for mappings of a page in one address space, and a shared table
+ * belongs to none.
+ */
+#include <linux/highmem.h>
+#include <linux/pagemap.h>
+#include <linux/pgtable.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/workqueue.h>
+
+#include "pool.h"
+
+#define CREATE_TRACE_POINTS
+#include "trace.h"
+
+/* Frames that are populated by one call of the pool. */
+#define BULK SLOT_PAGES
+
+static pgprot_t view_prot(enum morsel_view view)
+{
+	bool write = view == VIEW_RW || view == VIEW_RWX;
+	bool exec = view == VIEW_RWX || view == VIEW_ROX;
+	pgprot_t prot = vm_get_page_prot(VM_SHARED | VM_READ | (write ? VM_WRITE : 0) | (exec ? VM_EXEC : 0));
+
+	/* Dirty from the start, so that no processor has to write to a shared table; never dirty and read-only, which means shadow stack. */
+	return write ? __pgprot(pgprot_val(prot) | _PAGE_DIRTY) : prot;
+}
+
+static pte_t pte_leaf(struct page *page, enum morsel_view view)
+{
+	return pfn_pte(page_to_pfn(page), view_prot(view));
+}
+
+static pmd_t pmd_leaf_entry(struct page *page, enum morsel_view view)
+{
+	return pmd_mkhuge(pfn_pmd(page_to_pfn(page), view_prot(view)));
+}
+
+static pmd_t pmd_table_entry(struct page *table)
+{
+	return __pmd(page_to_phys(table) | _PAGE_TABLE);
+}
+
+static bool pmd_is_leaf(pmd_t pmd)
+{
+	return pmd_val(pmd) & _PAGE_PSE;
+}
+
+static pte_t *pmd_ptes(pmd_t pmd)
+{
+	return (pte_t *)pmd_page_vaddr(pmd);
+}
+
+/* Add an entry where there is none; false if somebody else was first. */
+static bool pmd_add(pmd_t *pmdp, pmd_t pmd)
+{
+	return !cmpxchg((pmdval_t *)pmdp, 0, pmd_val(pmd));
+}
+
+static bool pte_add(pte_t *ptep, pte_t pte)
+{
+	return !cmpxchg((pteval_t *)ptep, 0, pte_val(pte));
+}
+
+static struct page *table_get(struct morsel *m)
+{
+	struct page *table;
+
+	if (morsel_user_charge(m->user, 1))
+		return NULL;
+	table = m->pool->ops->get_table(m->pool);
+	if (!table) {
+		morsel_user_uncharge(m->user, 1);
+		return NULL;
+	}
+	atomic_long_inc(&m->nr_tables);
+	return table;
+}
+
+static void table_put(struct morsel *m, struct page *table)
+{
+	m->pool->ops->put_table(m->pool, table);
+	morsel_user_uncharge(m->user, 1);
+	atomic_long_dec(&m->nr_tables);
+}
+
+/**
+ * morsel_pmds() - the PMD table of a GiB
+ * @m:		the morsel
+ * @view:	the rights
+ * @gib:	which GiB
+ * Return: the table, or NULL if there is none yet.
+ */
+pmd_t *morsel_pmds(struct morsel *m, enum morsel_view view, unsigned long gib)
+{
+	pmd_t **tables = READ_ONCE(m->tables[view]);
+
+	return tables ? READ_ONCE(tables[gib]) : NULL;
+}
+
+/* As morsel_pmds(), but makes the table where there is none; NULL without memory. */
+static pmd_t *make_pmds(struct morsel *m, enum morsel_view view, unsigned long gib)
+{
+	pmd_t *pmds = morsel_pmds(m, view, gib), *old;
+	struct page *table;
+
+	if (pmds)
+		return pmds;
+	table = table_get(m);
+	if (!table)
+		return NULL;
+	pmds = page_address(table);
+	old = cmpxchg(&m->tables[view][gib], NULL, pmds);
+	if (!old)
+		return pmds;
+	table_put(m, table);
+	return old;
+}
+
+/* The entry of a slot, a PTE table where there was nothing; a none entry without memory. */
+static pmd_t make_ptes(struct morsel *m, pmd_t *pmdp)
+{
+	pmd_t pmd = READ_ONCE(*pmdp);
+	struct page *table;
+
+	if (!pmd_none(pmd))
+		return pmd;
+	table = table_get(m);
+	if (!table)
+		return pmd;
+	if (!pmd_add(pmdp, pmd_table_entry(table)))
+		table_put(m, table);
+	return READ_ONCE(*pmdp);
+}
+
+/* Said after a leaf was added to the truth: no twin shows all of this GiB any more.  Pairs with morsel_mirror(). */
+static void mark_stale(struct morsel *m, unsigned long gib)
+{
+	int view;
+
+	smp_mb();
+	for (view = VIEW_RO; view < NR_VIEWS; view++) {
+		unsigned long *fresh = READ_ONCE(m->fresh[view]);
+
+		if (fresh && test_bit(gib, fresh))
+			clear_bit(gib, fresh);
+	}
+}
+
+/* May this slot hold a huge frame? */
+static bool slot_huge(const struct morsel *m, unsigned long slot)
+{
+	switch (m->granule) {
+	case MORSEL_GRANULE_2M:
+		return true;
+	case MORSEL_GRANULE_AUTO:
+		return (slot + 1) * SLOT_PAGES <= m->pages;
+	default:
+		return false;
+	}
+}
+
+static unsigned int frames_get(struct morsel *m, unsigned int order, unsigned int count, struct page **frames)
+{
+	unsigned int got;
+
+	if (morsel_user_charge(m->user, (unsigned long)count << order))
+		return 0;
+	got = m->pool->ops->get(m->pool, order, count, frames);
+	morsel_user_uncharge(m->user, (unsigned long)(count - got) << order);
+	return got;
+}
+
+static void frames_put(struct morsel *m, unsigned int order, struct list_head *frames, unsigned long count)
+{
+	if (!count)
+		return;
+	m->pool->ops->put(m->pool, order, frames);
+	morsel_user_uncharge(m->user, count << order);
+}
+
+/* Why the pool or the account gave nothing: ask the account again. */
+static int no_frames(struct morsel *m, unsigned int order)
+{
+	int err = morsel_user_charge(m->user, 1UL << order);
+
+	if (err)
+		return err;
+	morsel_user_uncharge(m->user, 1UL << order);
+	return -ENOMEM;
+}
+
+static int add_huge(struct morsel *m, unsigned long slot, struct page *frame)
+{
+	unsigned long gib = slot / GIB_SLOTS;
+	pmd_t *pmds = make_pmds(m, VIEW_RW, gib);
+
+	if (!pmds)
+		return -ENOMEM;
+	if (!pmd_add(&pmds[slot % GIB_SLOTS], pmd_leaf_entry(frame, VIEW_RW)))
+		return -EEXIST;
+	atomic_long_inc(&m->huge);
+	mark_stale(m, gib);
+	return 0;
+}
+
+/* Put frames, small ones, into the holes of a slot from @first to before @end.  Returns how many were used; -EEXIST: the slot is huge. */
+static int add_small(struct morsel *m, unsigned long first, unsigned long end, struct page **frames, unsigned int count)
+{
+	unsigned long slot = first / SLOT_PAGES, gib = slot / GIB_SLOTS, index;
+	unsigned int used = 0;
+	pmd_t *pmds, pmd;
+	pte_t *ptes;
+
+	pmds = make_pmds(m, VIEW_RW, gib);
+	if (!pmds)
+		return -ENOMEM;
+	pmd = make_ptes(m, &pmds[slot % GIB_SLOTS]);
+	if (pmd_none(pmd))
+		return -ENOMEM;
+	if (pmd_is_leaf(pmd))
+		return -EEXIST;
+
+	ptes = pmd_ptes(pmd);
+	for (index = first; index < end && used < count; index++)
+		if (pte_none(READ_ONCE(ptes[index % SLOT_PAGES])) &&
+		    pte_add(&ptes[index % SLOT_PAGES], pte_leaf(frames[used], VIEW_RW)))
+			used++;
+	atomic_long_add(used, &m->frames);
+	mark_stale(m, gib);
+	return used;
+}
+
+/* How many pages from @first to before @end, all of one slot, have no frame?  *@pmd: what the slot holds. */
+static unsigned int count_holes(struct morsel *m, unsigned long first, unsigned long end, pmd_t *pmd)
+{
+	unsigned long slot = first / SLOT_PAGES, index;
+	pmd_t *pmds = morsel_pmds(m, VIEW_RW, slot / GIB_SLOTS);
+	unsigned int holes = 0;
+
+	*pmd = pmds ? READ_ONCE(pmds[slot % GIB_SLOTS]) : __pmd(0);
+	if (pmd_none(*pmd))
+		return end - first;
+	if (pmd_is_leaf(*pmd))
+		return 0;
+	for (index = first; index < end; index++)
+		holes += pte_none(READ_ONCE(pmd_ptes(*pmd)[index % SLOT_PAGES]));
+	return holes;
+}
+
+/* Try to fill a whole slot with one huge frame.  0: done, or somebody else put something there. */
+static int fill_huge(struct morsel *m, unsigned long slot)
+{
+	struct page *frame;
+	LIST_HEAD(unused);
+	int err;
+
+	if (!frames_get(m, HUGE_ORDER, 1, &frame))
+		return no_frames(m, HUGE_ORDER);
+	down_read(&m->sem);
+	err = add_huge(m, slot, frame);
+	up_read(&m->sem);
+	if (err) {
+		list_add(&frame->lru, &unused);
+		frames_put(m, HUGE_ORDER, &unused, 1);
+	}
+	return err == -EEXIST ? 0 : err;
+}
+
+/* Fill the holes from @first to before @end, all of one slot, with small frames.  @frames: room for BULK pointers. */
+static int fill_small(struct morsel *m, unsigned long first, unsigned long end, unsigned int holes, struct page **frames)
+{
+	unsigned int got = frames_get(m, 0, holes, frames), i;
+	LIST_HEAD(unused);
+	int used;
+
+	if (!got)
+		return no_frames(m, 0);
+	down_read(&m->sem);
+	used = add_small(m, first, end, frames, got);
+	up_read(&m->sem);
+
+	for (i = max(used, 0); i < got; i++)
+		list_add(&frames[i]->lru, &unused);
+	frames_put(m, 0, &unused, got - max(used, 0));
+	if (used < 0)
+		return used == -EEXIST ? 0 : used;
+	return got < holes ? -EAGAIN : 0;
+}
+
+/*
+ * Fill all holes from @first to before @end, all of one slot.  Frames are got and cleared without any lock held, so that many can do so at once; who loses
+ * the race for an entry gives its frame back.
+ */
+static int fill_slot(struct morsel *m, unsigned long first, unsigned long end, struct page **frames)
+{
+	unsigned int holes;
+	pmd_t pmd;
+	int err;
+
+	for (;;) {
+		down_read(&m->sem);
+		holes = count_holes(m, first, end, &pmd);
+		up_read(&m->sem);
+		if (!holes)
+			return 0;
+
+		if (pmd_none(pmd) && slot_huge(m, first / SLOT_PAGES)) {
+			err = fill_huge(m, first / SLOT_PAGES);
+			if (!err || m->granule == MORSEL_GRANULE_2M) {
+				if (err)
+					return err;
+				continue;
+			}
+		}
+		err = fill_small(m, first, end, holes, frames);
+		if (err && err != -EAGAIN)
+			return err;
+	}
+}
+
+/**
+ * morsel_fill() - see that a page has a frame
+ * @m:		the morsel
+ * @index:	the page, below @m->pages
+ * Return: 0, -ENOMEM or -EDQUOT.
+ */
+int morsel_fill(struct morsel *m, unsigned long index)
+{
+	struct page *frame;
+
+	return fill_slot(m, index, index + 1, &frame);
+}
+
+/**
+ * morsel_populate() - see that all pages of a range have frames, in bulk
+ * @m:		the morsel
+ * @first:	first page
+ * @end:	page after the last, at most @m->pages
+ * Return: 0, -ENOMEM, -EDQUOT or -EINTR; what was populated by then stays.
+ */
+int morsel_populate(struct morsel *m, unsigned long first, unsigned long end)
+{
+	struct page **frames = kmalloc_array(BULK, sizeof(*frames), GFP_KERNEL);
+	unsigned long next, start = first;
+	int err = 0;
+
+	if (!frames)
+		return -ENOMEM;
+	for (; first < end && !err; first = next) {
+		next = min(end, (first / SLOT_PAGES + 1) * SLOT_PAGES);
+		if (signal_pending(current))
+			err = -EINTR;
+		else
+			err = fill_slot(m, first, next, frames);
+		cond_resched();
+	}
+	kfree(frames);
+	trace_morsel_populate(m, start, end, err);
+	return err;
+}
+
+static int make_twin(struct morsel *m, enum morsel_view view)
+{
+	pmd_t **tables;
+	unsigned long *fresh;
+
+	if (READ_ONCE(m->tables[view]))
+		return 0;
+	fresh = kvcalloc(BITS_TO_LONGS(morsel_gibs(m)), sizeof(long), GFP_KERNEL_ACCOUNT);
+	tables = kvcalloc(morsel_gibs(m), sizeof(*tables), GFP_KERNEL_ACCOUNT);
+	if (!fresh || !tables || cmpxchg(&m->fresh[view], NULL, fresh))
+		kvfree(fresh);
+	if (!READ_ONCE(m->fresh[view]) || !tables || cmpxchg(&m->tables[view], NULL, tables))
+		kvfree(tables);
+	return READ_ONCE(m->tables[view]) ? 0 : -ENOMEM;
+}
+
+static int mirror_slot(struct morsel *m, enum morsel_view view, pmd_t *twin, pmd_t truth)
+{
+	struct page *page = pmd_page(truth);
+	pte_t *from, *to;
+	pmd_t pmd;
+	int i;
+
+	if (pmd_none(truth))
+		return 0;
+	if (pmd_is_leaf(truth)) {
+		WRITE_ONCE(*twin, pmd_leaf_entry(page, view));
+		return 0;
+	}
+	pmd = make_ptes(m, twin);
+	if (pmd_none(pmd))
+		return -ENOMEM;
+	from = pmd_ptes(truth);
+	to = pmd_ptes(pmd);
+	for (i = 0; i < SLOT_PAGES; i++) {
+		pte_t pte = READ_ONCE(from[i]);
+
+		if (!pte_none(pte))
+			WRITE_ONCE(to[i], pte_leaf(pte_page(pte), view));
+	}
+	return 0;
+}
+
+/**
+ * morsel_mirror() - see that a twin shows what the truth has
+ * @m:		the morsel
+ * @view:	the twin's rights; nothing is to be done for VIEW_RW
+ * @first:	first slot
+ * @end:	slot after the last
+ * Return: 0 or -ENOMEM.
+ */
+int morsel_mirror(struct morsel *m, enum morsel_view view, unsigned long first, unsigned long end)
+{
+	unsigned long slot, gib, next;
+	pmd_t *truth, *twin;
+	int err;
+
+	if (view == VIEW_RW)
+		return 0;
+	err = make_twin(m, view);
+
+	for (slot = first; slot < end && !err; slot = next) {
+		gib = slot / GIB_SLOTS;
+		next = min(end, (gib + 1) * GIB_SLOTS);
+		if (test_bit(gib, m->fresh[view]) || !morsel_pmds(m, VIEW_RW, gib))
+			continue;
+
+		down_read(&m->sem);
+		/* A whole GiB is announced fresh first and filled then: what is added meanwhile makes it stale again (mark_stale()). */
+		if (next - slot == GIB_SLOTS) {
+			set_bit(gib, m->fresh[view]);
+			smp_mb__after_atomic();
+		}
+		truth = morsel_pmds(m, VIEW_RW, gib);
+		twin = make_pmds(m, view, gib);
+		if (!twin)
+			err = -ENOMEM;
+		for (; slot < next && !err; slot++)
+			err = mirror_slot(m, view, &twin[slot % GIB_SLOTS], READ_ONCE(truth[slot % GIB_SLOTS]));
+		if (err)
+			clear_bit(gib, m->fresh[view]);
+		up_read(&m->sem);
+		cond_resched();
+	}
+	return err;
+}
+
+/* Take a slot's leaf out of the twins; its place in the truth is cleared already. */
+static void clear_twins(struct morsel *m, unsigned long slot, unsigned long first, unsigned long end, bool leaf)
+{
+	int view;
+
+	for (view = VIEW_RO; view < NR_VIEWS; view++) {
+		pmd_t *pmds = morsel_pmds(m, view, slot / GIB_SLOTS), *pmdp;
+		unsigned long index;
+
+		if (!pmds)
+			continue;
+		pmdp = &pmds[slot % GIB_SLOTS];
+		if (pmd_none(*pmdp))
+			continue;
+		if (leaf) {
+			WRITE_ONCE(*pmdp, __pmd(0));
+			continue;
+		}
+		for (index = first; index < end; index++)
+			WRITE_ONCE(pmd_ptes(*pmdp)[index % SLOT_PAGES], __pte(0));
+	}
+}
+
+static void zero_part(struct page *page, size_t from, size_t to)
+{
+	for (; from < to; from = round_down(from, PAGE_SIZE) + PAGE_SIZE)
+		memzero_page(page + from / PAGE_SIZE, offset_in_page(from),
+			     min_t(size_t, to - from, PAGE_SIZE - offset_in_page(from)));
+}
+
+struct freed {
+	struct list_head small;
+	struct list_head huge;
+	unsigned long nr_small;
+	unsigned long nr_huge;
+};
+
+/* Take the frames out of one slot that lie wholly between the bytes @start and @end of it; clear what lies there partly. */
+static void punch_slot(struct morsel *m, unsigned long slot, size_t start, size_t end, struct freed *freed)
+{
+	pmd_t *pmds = morsel_pmds(m, VIEW_RW, slot / GIB_SLOTS), *pmdp, pmd;
+	size_t offset, next;
+	struct page *page;
+
+	if (!pmds)
+		return;
+	pmdp = &pmds[slot % GIB_SLOTS];
+	pmd = *pmdp;
+	if (pmd_none(pmd))
+		return;
+
+	if (pmd_is_leaf(pmd)) {
+		page = pmd_page(pmd);
+		if (end - start < PMD_SIZE) {
+			zero_part(page, start, end);
+			return;
+		}
+		WRITE_ONCE(*pmdp, __pmd(0));
+		clear_twins(m, slot, 0, 0, true);
+		list_add(&page->lru, &freed->huge);
+		freed->nr_huge++;
+		return;
+	}
+
+	for (offset = start; offset < end; offset = next) {
+		pte_t *ptep = &pmd_ptes(pmd)[offset / PAGE_SIZE], pte = *ptep;
+		unsigned long index = slot * SLOT_PAGES + offset / PAGE_SIZE;
+
+		next = min(end, (offset / PAGE_SIZE + 1) * PAGE_SIZE);
+		if (pte_none(pte))
+			continue;
+		page = pte_page(pte);
+		if (next - offset < PAGE_SIZE) {
+			zero_part(page, offset % PAGE_SIZE, (next - 1) % PAGE_SIZE + 1);
+			continue;
+		}
+		WRITE_ONCE(*ptep, __pte(0));
+		clear_twins(m, slot, index, index + 1, false);
+		list_add(&page->lru, &freed->small);
+		freed->nr_small++;
+	}
+}
+
+static void give_back(struct morsel *m, struct freed *freed)
+{
+	trace_morsel_free(m, freed->nr_small, freed->nr_huge);
+	atomic_long_sub(freed->nr_small, &m->frames);
+	atomic_long_sub(freed->nr_huge, &m->huge);
+	frames_put(m, 0, &freed->small, freed->nr_small);
+	frames_put(m, HUGE_ORDER, &freed->huge, freed->nr_huge);
+}
+
+/**
+ * morsel_punch() - free the frames that lie wholly in a range, clear the rest of it
+ * @m:		the morsel
+ * @start:	first byte
+ * @end:	byte after the last
+ *
+ * The entries go first, then unmap_mapping_range() makes every address space drop its translations (and tells secondary MMUs), then the
+ * frames go to the pool.
+ */
+void morsel_punch(struct morsel *m, loff_t start, loff_t end)
+{
+	struct freed freed = { LIST_HEAD_INIT(freed.small), LIST_HEAD_INIT(freed.huge) };
+	loff_t pos, next;
+
+	for (pos = start; pos < end; pos = next) {
+		unsigned long slot = pos >> PMD_SHIFT;
+		loff_t base = (loff_t)slot << PMD_SHIFT;
+
+		/* A GiB that was never touched holds nothing. */
+		if (!morsel_pmds(m, VIEW_RW, slot / GIB_SLOTS)) {
+			next = min_t(loff_t, end, round_down(pos, PUD_SIZE) + PUD_SIZE);
+			continue;
+		}
+		next = min_t(loff_t, end, base + PMD_SIZE);
+		down_write(&m->sem);
+		punch_slot(m, slot, pos - base, next - base, &freed);
+		up_write(&m->sem);
+		cond_resched();
+	}
+	if (!freed.nr_small && !freed.nr_huge)
+		return;
+	unmap_mapping_range(m->inode.i_mapping, start, end - start, 1);
+	give_back(m, &freed);
+}
+
+/**
+ * morsel_get_page() - take a reference to the frame behind a page
+ * @m:		the morsel
+ * @index:	the page, below @m->pages
+ * @fill:	allocate one if there is none
+ * Return: the page, to be released with put_page(); NULL for a hole; ERR_PTR(-ENOMEM) or ERR_PTR(-EDQUOT).
+ */
+struct page *morsel_get_page(struct morsel *m, unsigned long index, bool fill)
+{
+	unsigned long slot = index / SLOT_PAGES;
+	struct page *page = NULL;
+	pmd_t *pmds, pmd;
+	pte_t pte;
+	int err;
+
+	for (;;) {
+		down_read(&m->sem);
+		pmds = morsel_pmds(m, VIEW_RW, slot / GIB_SLOTS);
+		pmd = pmds ? READ_ONCE(pmds[slot % GIB_SLOTS]) : __pmd(0);
+		if (!pmd_none(pmd) && pmd_is_leaf(pmd)) {
+			page = pmd_page(pmd) + index % SLOT_PAGES;
+		} else if (!pmd_none(pmd)) {
+			pte = READ_ONCE(pmd_ptes(pmd)[index % SLOT_PAGES]);
+			if (!pte_none(pte))
+				page = pte_page(pte);
+		}
+		if (page)
+			get_page(page);
+		up_read(&m->sem);
+		if (page || !fill)
+			return page;
+
+		err = morsel_fill(m, index);
+		if (err)
+			return ERR_PTR(err);
+	}
+}
+
+/*
+ * The walk of morsel_extents().  Extents are gathered for a slot at a time with the sem held and copied to the caller without it: the copy may fault, and the
+ * caller's memory may be this very morsel.  The last extent is held back until the next is known not to continue it.
+ */
+struct extent_walk {
+	struct morsel_extent *batch;
+	unsigned int nr;
+	bool show_frames;
+};
+
+/* The most extents that one slot adds, and the one held back. */
+#define EXTENT_BATCH (SLOT_PAGES + 1)
+
+static void extent_add(struct extent_walk *walk, unsigned long first, unsigned long end, u32 level, struct page *page)
+{
+	struct morsel_extent *last = walk->nr ? &walk->batch[walk->nr - 1] : NULL;
+	u64 length = (u64)(end - first) << PAGE_SHIFT;
+	u64 frame = page ? page_to_pfn(page) : 0;
+	u32 node = page ? page_to_nid(page) : MORSEL_ANY;
+
+	if (last && last->level == level && last->node == node &&
+	    (!page || frame == last->frame + last->length / PAGE_SIZE)) {
+		last->length += length;
+		return;
+	}
+	walk->batch[walk->nr++] = (struct morsel_extent){
+		.offset = (u64)first << PAGE_SHIFT,
+		.length = length,
+		.frame = frame,
+		.level = level,
+		.node = node,
+	};
+}
+
+static void extent_slot(struct extent_walk *walk, unsigned long first, unsigned long end, pmd_t pmd)
+{
+	unsigned long index;
+
+	if (pmd_none(pmd)) {
+		extent_add(walk, first, end, MORSEL_LEVEL_HOLE_2M, NULL);
+		return;
+	}
+	if (pmd_is_leaf(pmd)) {
+		extent_add(walk, first, end, MORSEL_LEVEL_2M, pmd_page(pmd) + first % SLOT_PAGES);
+		return;
+	}
+	for (index = first; index < end; index++) {
+		pte_t pte = READ_ONCE(pmd_ptes(pmd)[index % SLOT_PAGES]);
+
+		if (pte_none(pte))
+			extent_add(walk, index, index + 1, MORSEL_LEVEL_HOLE_4K, NULL);
+		else
+			extent_add(walk, index, index + 1, MORSEL_LEVEL_4K, pte_page(pte));
+	}
+}
+
+/* Copy all gathered extents but the last @keep.  1: the caller's array is full. */
+static int extent_copy(struct extent_walk *walk, struct morsel_cursor *cursor, unsigned int keep)
+{
+	unsigned int i;
+	int err;
+
+	for (i = 0; i + keep < walk->nr; i++) {
+		struct morsel_extent extent = walk->batch[i];
+
+		if (cursor->filled == cursor->list.count)
+			return 1;
+		if (!walk->show_frames)
+			extent.frame = 0;
+		err = morsel_cursor_put(cursor, &extent, sizeof(extent));
+		if (err)
+			return err;
+		cursor->list.cursor = extent.offset + extent.length;
+	}
+	if (i && keep)
+		walk->batch[0] = walk->batch[i];
+	walk->nr -= i;
+	return 0;
+}
+
+/**
+ * morsel_extents() - MORSEL_IOC_EXTENTS
+ * @m:		the morsel
+ * @cursor:	the caller's array; the walk starts at its byte offset
+ * Return: 0 or a negative errno.
+ */
+int morsel_extents(struct morsel *m, struct morsel_cursor *cursor)
+{
+	struct extent_walk walk = { .show_frames = capable(CAP_SYS_ADMIN) };
+	unsigned long index, next;
+	int err = 0;
+
+	if (!IS_ALIGNED(cursor->list.cursor, PAGE_SIZE))
+		return -EINVAL;
+	walk.batch = kvmalloc_array(EXTENT_BATCH, sizeof(*walk.batch), GFP_KERNEL);
+	if (!walk.batch)
+		return -ENOMEM;
+
+	for (index = cursor->list.cursor >> PAGE_SHIFT; index < m->pages && !err; index = next) {
+		unsigned long slot = index / SLOT_PAGES;
+		pmd_t *pmds = morsel_pmds(m, VIEW_RW, slot / GIB_SLOTS);
+
+		if (!pmds) {
+			next = min(m->pages, round_down(index, GIB_PAGES) + GIB_PAGES);
+			extent_add(&walk, index, next, MORSEL_LEVEL_HOLE_1G, NULL);
+		} else {
+			next = min(m->pages, (slot + 1) * SLOT_PAGES);
+			down_read(&m->sem);
+			extent_slot(&walk, index, next, READ_ONCE(pmds[slot % GIB_SLOTS]));
+			up_read(&m->sem);
+		}
+		err = extent_copy(&walk, cursor, 1);
+		cond_resched();
+	}
+	if (!err)
+		err = extent_copy(&walk, cursor, 0);
+	kvfree(walk.batch);
+	return min(err, 0);
+}
+
+/* Tables on their way out: a lockless walker may be in them until a grace period has passed. */
+struct dead_tables {
+	struct rcu_work work;
+	struct frame_pool *pool;
+	struct morsel_user *user;
+	unsigned long gibs;
+	unsigned long pages;
+	pmd_t **tables[NR_VIEWS];
+};
+
+static struct workqueue_struct *reaper;
+static atomic_t nr_dead = ATOMIC_INIT(0);
+
+static void reap_tables(struct work_struct *work)
+{
+	struct dead_tables *dead = container_of(to_rcu_work(work), struct dead_tables, work);
+	unsigned long gib;
+	int view, i;
+
+	for (view = 0; view < NR_VIEWS; view++) {
+		for (gib = 0; dead->tables[view] && gib < dead->gibs; gib++) {
+			pmd_t *pmds = dead->tables[view][gib];
+
+			if (!pmds)
+				continue;
+			for (i = 0; i < GIB_SLOTS; i++)
+				if (!pmd_none(pmds[i]) && !pmd_is_leaf(pmds[i]))
+					dead->pool->ops->put_table(dead->pool, pmd_page(pmds[i]));
+			dead->pool->ops->put_table(dead->pool, virt_to_page(pmds));
+			cond_resched();
+		}
+		kvfree(dead->tables[view]);
+	}
+	morsel_user_uncharge(dead->user, dead->pages);
+	morsel_user_put(dead->user);
+	morsel_pool_release(dead->pool);
+	kfree(dead);
+	atomic_dec(&nr_dead);
+}
+
+/**
+ * morsel_subtree_init() - make the root of a new morsel's tables
+ * @m:		the morsel, zeroed; takes the references to @pool and @user, also on failure
+ * @pool:	where its frames come from
+ * @user:	who pays
+ * Return: 0 or -ENOMEM.
+ */
+int morsel_subtree_init(struct morsel *m, struct frame_pool *pool, struct morsel_user *user)
+{
+	m->pool = pool;
+	m->user = user;
+	/* Both now, so that freeing needs no memory. */
+	m->dead = kzalloc(sizeof(*m->dead), GFP_KERNEL_ACCOUNT);
+	m->tables[VIEW_RW] = kvcalloc(morsel_gibs(m), sizeof(pmd_t *), GFP_KERNEL_ACCOUNT);
+	if (m->dead && m->tables[VIEW_RW])
+		return 0;
+
+	kfree(m->dead);
+	kvfree(m->tables[VIEW_RW]);
+	morsel_user_put(user);
+	morsel_pool_release(pool);
+	m->tables[VIEW_RW] = NULL;
+	m->pool = NULL;
+	return -ENOMEM;
+}
+
+/**
+ * morsel_subtree_free() - give back all frames now and all tables after a grace period
+ * @m: the morsel, which no address space has attached any more
+ */
+void morsel_subtree_free(struct morsel *m)
+{
+	struct freed freed = { LIST_HEAD_INIT(freed.small), LIST_HEAD_INIT(freed.huge) };
+	struct dead_tables *dead = m->dead;
+	unsigned long gib;
+	int view, i, j;
+
+	if (!m->pool)
+		return;
+	for (gib = 0; gib < morsel_gibs(m); gib++) {
+		pmd_t *pmds = m->tables[VIEW_RW][gib];
+
+		for (i = 0; pmds && i < GIB_SLOTS; i++) {
+			if (pmd_none(pmds[i]))
+				continue;
+			if (pmd_is_leaf(pmds[i])) {
+				list_add(&pmd_page(pmds[i])->lru, &freed.huge);
+				freed.nr_huge++;
+				continue;
+			}
+			for (j = 0; j < SLOT_PAGES; j++) {
+				pte_t pte = pmd_ptes(pmds[i])[j];
+
+				if (pte_none(pte))
+					continue;
+				list_add(&pte_page(pte)->lru, &freed.small);
+				freed.nr_small++;
+			}
+		}
+		cond_resched();
+	}
+	give_back(m, &freed);
+
+	dead->pool = m->pool;
+	dead->user = m->user;
+	dead->gibs = morsel_gibs(m);
+	dead->pages = atomic_long_read(&m->nr_tables);
+	for (view = 0; view < NR_VIEWS; view++) {
+		dead->tables[view] = m->tables[view];
+		kvfree(m->fresh[view]);
+	}
+	atomic_inc(&nr_dead);
+	INIT_RCU_WORK(&dead->work, reap_tables);
+	queue_rcu_work(reaper, &dead->work);
+}
+
+/**
+ * morsel_subtree_sync() - wait until the tables of all freed morsels are back in their pools
+ */
+void morsel_subtree_sync(void)
+{
+	if (!atomic_read(&nr_dead))
+		return;
+	rcu_barrier();
+	flush_workqueue(reaper);
+}
+
+/**
+ * morsel_subtrees_init() - what all subtrees share
+ * Return: 0 or -ENOMEM.
+ */
+int morsel_subtrees_init(void)
+{
+	reaper = alloc_workqueue("morsel", WQ_UNBOUND, 0);
+	return reaper ? 0 : -ENOMEM;
+}
+
+/**
+ * morsel_subtrees_exit() - no morsel is left
+ */
+void morsel_subtrees_exit(void)
+{
+	morsel_subtree_sync();
+	destroy_workqueue(reaper);
+}
