@@ -1,0 +1,554 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Attaching morsels to address spaces.
+ *
+ * An attachment splices a morsel's tables into those of a process: where the mapping covers a whole GiB, by one PUD entry that points to the morsel's PMD table;
+ * where it covers part of one, by PMD entries that are copies of the morsel's.  Frames that are added to the morsel later show up at once below what is spliced;
+ * what is not spliced yet is spliced by the first fault.
+ *
+ * The kernel's own code must never walk shared tables to change them.  Whatever is about to do so announces it to an MMU notifier (munmap, exit, madvise, mremap,
+ * unmap_mapping_range()), or asks a function of ours first (mprotect, splitting a mapping); we detach, and it finds private tables without entries.
+ *
+ * A fault, from entry to return: morsel_fault() has subtree.c put a frame into the morsel, and splice_gib() puts the tables into the address
+ * space; if a notifier came in between, it starts again.
+ */
+#include <linux/file.h>
+#include <linux/mman.h>
+#include <linux/mmu_notifier.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/xarray.h>
+
+#include <asm/pgalloc.h>
+
+#include "morsel.h"
+#include "trace.h"
+
+/**
+ * struct attached_gib - what is spliced into one GiB of addresses
+ * @whole:	the PUD entry is ours; under the attachment's lock, as all here
+ * @pmds:	if @whole, the private PMD table whose place that took, or NULL.  Kept, since another thread's fault may still stand in it
+ * @slots:	if not @whole, the PMD entries that are ours
+ * @ptes:	the private PTE table, without entries, whose place one of these took; or NULL
+ * @ptes_slot:	which
+ */
+struct attached_gib {
+	bool whole;
+	struct page *pmds;
+	DECLARE_BITMAP(slots, PTRS_PER_PMD);
+	struct page *ptes;
+	unsigned int ptes_slot;
+};
+
+/**
+ * struct attachment - a morsel in an address space
+ * @notifier:	tells of what is about to happen to the range
+ * @m:		the morsel; the file of the VMAs holds it
+ * @start:	first address
+ * @end:	address after the last
+ * @pgoff:	page of the morsel at @start
+ * @vmas:	VMAs that share this attachment: more than one after a split
+ * @lock:	protects all below, and orders splicing against the notifier
+ * @gibs:	struct attached_gib by address / 1 GiB, where anything was ever spliced
+ */
+struct attachment {
+	struct mmu_interval_notifier notifier;
+	struct morsel *m;
+	unsigned long start;
+	unsigned long end;
+	unsigned long pgoff;
+	refcount_t vmas;
+	spinlock_t lock;
+	struct xarray gibs;
+};
+
+static unsigned long page_at(const struct vm_area_struct *vma, unsigned long addr)
+{
+	return vma->vm_pgoff + ((addr - vma->vm_start) >> PAGE_SHIFT);
+}
+
+/* May the GiB at @base be spliced by one PUD entry?  Not if a neighbour may share its PMD table, nor if the morsel's GiBs begin elsewhere. */
+static bool covers_gib(const struct vm_area_struct *vma, unsigned long base)
+{
+	return vma->vm_start <= base && vma->vm_end - base >= PUD_SIZE && vma->vm_end > base &&
+	       IS_ALIGNED(page_at(vma, base), GIB_PAGES);
+}
+
+static pud_t *find_pud(struct mm_struct *mm, unsigned long addr)
+{
+	pgd_t *pgd = pgd_offset(mm, addr);
+	p4d_t *p4d;
+
+	if (pgd_none(*pgd))
+		return NULL;
+	p4d = p4d_offset(pgd, addr);
+	if (p4d_none(*p4d))
+		return NULL;
+	return pud_offset(p4d, addr);
+}
+
+static int no_change(pte_t *pte, unsigned long addr, void *data)
+{
+	return 0;
+}
+
+static bool ptes_empty(pmd_t pmd)
+{
+	pte_t *ptes = (pte_t *)pmd_page_vaddr(pmd);
+	int i;
+
+	for (i = 0; i < PTRS_PER_PTE; i++)
+		if (!pte_none(READ_ONCE(ptes[i])))
+			return false;
+	return true;
+}
+
+static bool pmds_empty(pud_t pud)
+{
+	pmd_t *pmds = pud_pgtable(pud);
+	int i;
+
+	for (i = 0; i < PTRS_PER_PMD; i++) {
+		pmd_t pmd = READ_ONCE(pmds[i]);
+
+		if (!pmd_none(pmd) && (pmd_val(pmd) & _PAGE_PSE || !ptes_empty(pmd)))
+			return false;
+	}
+	return true;
+}
+
+/* Splice a whole GiB.  Returns false where the place is not free. */
+static bool splice_whole(struct attachment *att, struct attached_gib *gib, pud_t *pudp, pmd_t *pmds)
+{
+	struct mm_struct *mm = att->notifier.mm;
+	bool free;
+
+	if (gib->whole)
+		return true;
+	spin_lock(&mm->page_table_lock);
+	free = pud_none(*pudp) || pmds_empty(*pudp);
+	if (free) {
+		gib->pmds = pud_none(*pudp) ? NULL : pud_page(*pudp);
+		gib->whole = true;
+		set_pud(pudp, __pud(__pa(pmds) | _PAGE_TABLE));
+	}
+	spin_unlock(&mm->page_table_lock);
+	return free;
+}
+
+/* Splice what the morsel has of the slots from @start to before @end, all of one GiB; -EBUSY: somebody else's table is at @addr. */
+static int splice_slots(struct attachment *att, struct vm_area_struct *vma, struct attached_gib *gib, pud_t *pudp,
+			unsigned long start, unsigned long end, unsigned long addr)
+{
+	enum morsel_view view = view_of(vma->vm_flags);
+	struct mm_struct *mm = att->notifier.mm;
+	spinlock_t *ptl;
+	int err = 0;
+
+	if (gib->whole || pud_none(*pudp))
+		return 0;
+	ptl = pmd_lock(mm, pmd_offset(pudp, start));
+	for (; start < end; start += PMD_SIZE) {
+		unsigned long page = page_at(vma, start), slot = pmd_index(start);
+		pmd_t *pmds, *pmdp = pmd_offset(pudp, start), pmd;
+
+		if (page >= att->m->pages)
+			break;
+		pmds = morsel_pmds(att->m, view, page / GIB_PAGES);
+		pmd = pmds ? READ_ONCE(pmds[page / SLOT_PAGES % GIB_SLOTS]) : __pmd(0);
+		if (pmd_none(pmd) || test_bit(slot, gib->slots))
+			continue;
+		if (!pmd_none(*pmdp)) {
+			/* Only apply_to_page_range() leaves a table without entries, and only one. */
+			if (gib->ptes || pmd_val(*pmdp) & _PAGE_PSE || !ptes_empty(*pmdp)) {
+				if (start == (addr & PMD_MASK))
+					err = -EBUSY;
+				continue;
+			}
+			gib->ptes = pmd_page(*pmdp);
+			gib->ptes_slot = slot;
+		}
+		set_pmd(pmdp, pmd);
+		__set_bit(slot, gib->slots);
+	}
+	spin_unlock(ptl);
+	return err;
+}
+
+static struct attached_gib *make_gib(struct attachment *att, unsigned long addr)
+{
+	struct attached_gib *gib = xa_load(&att->gibs, addr >> PUD_SHIFT);
+
+	if (gib)
+		return gib;
+	gib = kzalloc(sizeof(*gib), GFP_KERNEL_ACCOUNT);
+	if (!gib)
+		return NULL;
+	switch (xa_insert(&att->gibs, addr >> PUD_SHIFT, gib, GFP_KERNEL_ACCOUNT)) {
+	case 0:
+		return gib;
+	case -EBUSY: /* another thread's fault */
+		kfree(gib);
+		return xa_load(&att->gibs, addr >> PUD_SHIFT);
+	default:
+		kfree(gib);
+		return NULL;
+	}
+}
+
+/*
+ * Splice all that the mapping and the morsel have of the GiB around @addr.  The upper levels of tables exist.
+ *
+ * @seq: from mmu_interval_read_begin().  Returns 0, -EAGAIN (the notifier came in between), -ENOMEM, -EBUSY.
+ */
+static int splice_gib(struct attachment *att, struct vm_area_struct *vma, unsigned long addr, unsigned long seq)
+{
+	unsigned long base = addr & PUD_MASK, index;
+	pud_t *pudp = find_pud(att->notifier.mm, addr);
+	struct attached_gib *gib = make_gib(att, addr);
+	pmd_t *pmds;
+	int err = 0;
+
+	if (!gib || !pudp)
+		return -ENOMEM;
+
+	spin_lock(&att->lock);
+	if (mmu_interval_read_retry(&att->notifier, seq)) {
+		err = -EAGAIN;
+	} else {
+		index = page_at(vma, base) / GIB_PAGES;
+		pmds = covers_gib(vma, base) ? morsel_pmds(att->m, view_of(vma->vm_flags), index) : NULL;
+		if (!pmds || !splice_whole(att, gib, pudp, pmds))
+			err = splice_slots(att, vma, gib, pudp, max(base, vma->vm_start), min(base + PUD_SIZE - 1, vma->vm_end - 1) + 1,
+					   addr);
+	}
+	spin_unlock(&att->lock);
+	return err;
+}
+
+/*
+ * Splice all that the morsel has already into a new mapping, so that reading it takes no fault.  What cannot be spliced now, for want of memory, is
+ * left to the faults.
+ */
+static void splice_all(struct attachment *att, struct vm_area_struct *vma)
+{
+	unsigned long seq = mmu_interval_read_begin(&att->notifier), addr, next, spliced = 0;
+	unsigned long pages = min(vma_pages(vma), att->m->pages - min(att->m->pages, vma->vm_pgoff));
+	enum morsel_view view = view_of(vma->vm_flags);
+	unsigned long end = vma->vm_start + PAGE_ALIGN(pages << PAGE_SHIFT);
+	struct mm_struct *mm = vma->vm_mm;
+
+	if (morsel_mirror(att->m, view, vma->vm_pgoff / SLOT_PAGES, DIV_ROUND_UP(vma->vm_pgoff + pages, SLOT_PAGES)))
+		return;
+
+	for (addr = vma->vm_start; addr < end; addr = next) {
+		unsigned long first = page_at(vma, addr), last;
+		pud_t *pudp;
+
+		next = min(end - 1, addr | ~PUD_MASK) + 1;
+		last = page_at(vma, next - 1);
+		if (!morsel_pmds(att->m, view, first / GIB_PAGES) && !morsel_pmds(att->m, view, last / GIB_PAGES))
+			continue;
+
+		/* The only exported way to the upper levels; it makes the lower ones too, where there are none. */
+		pudp = find_pud(mm, addr);
+		if ((!pudp || (pud_none(*pudp) && !covers_gib(vma, addr))) &&
+		    apply_to_page_range(mm, addr, PAGE_SIZE, no_change, NULL))
+			break;
+		if (splice_gib(att, vma, addr, seq))
+			break;
+		spliced++;
+	}
+	trace_morsel_attach(att->m, vma->vm_start, vma->vm_end, spliced);
+}
+
+/* Take one GiB's splices, from @start to before @end, out again; returns how many entries. */
+static unsigned long detach_gib(struct attachment *att, struct attached_gib *gib, unsigned long base, unsigned long start, unsigned long end)
+{
+	pud_t *pudp = find_pud(att->notifier.mm, base);
+	struct mm_struct *mm = att->notifier.mm;
+	unsigned long slot, last, entries = 0;
+	spinlock_t *ptl;
+
+	if (gib->whole) {
+		spin_lock(&mm->page_table_lock);
+		set_pud(pudp, gib->pmds ? __pud(page_to_phys(gib->pmds) | _PAGE_TABLE) : __pud(0));
+		spin_unlock(&mm->page_table_lock);
+		gib->whole = false;
+		gib->pmds = NULL;
+		return 1;
+	}
+
+	slot = start > base ? pmd_index(start) : 0;
+	last = end - base < PUD_SIZE ? pmd_index(end - 1) : PTRS_PER_PMD - 1;
+	slot = find_next_bit(gib->slots, last + 1, slot);
+	if (slot > last)
+		return 0;
+	ptl = pmd_lock(mm, pmd_offset(pudp, base));
+	for (; slot <= last; slot = find_next_bit(gib->slots, last + 1, slot + 1)) {
+		bool put_back = gib->ptes && gib->ptes_slot == slot;
+
+		set_pmd(pmd_offset(pudp, base + slot * PMD_SIZE), put_back ? __pmd(page_to_phys(gib->ptes) | _PAGE_TABLE) : __pmd(0));
+		if (put_back)
+			gib->ptes = NULL;
+		__clear_bit(slot, gib->slots);
+		entries++;
+	}
+	spin_unlock(ptl);
+	return entries;
+}
+
+/* Take all splices from @start to before @end out again.  Called with the lock held; the caller flushes if any entry was taken. */
+static unsigned long detach(struct attachment *att, unsigned long start, unsigned long end)
+{
+	unsigned long index, entries = 0;
+	struct attached_gib *gib;
+
+	start = max(start, att->start);
+	end = min(end, att->end);
+	if (start >= end)
+		return 0;
+	xa_for_each_range(&att->gibs, index, gib, start >> PUD_SHIFT, (end - 1) >> PUD_SHIFT)
+		entries += detach_gib(att, gib, index << PUD_SHIFT, start, end);
+	return entries;
+}
+
+/* After detach(), without the lock: nobody uses what was spliced any more when it returns. */
+static void detached(struct attachment *att, unsigned long start, unsigned long end, unsigned long entries)
+{
+	if (!entries)
+		return;
+	morsel_flush_mm(att->notifier.mm);
+	trace_morsel_detach(att->m, start, end, entries);
+}
+
+static void detach_range(struct attachment *att, unsigned long start, unsigned long end)
+{
+	unsigned long entries;
+
+	spin_lock(&att->lock);
+	entries = detach(att, start, end);
+	spin_unlock(&att->lock);
+	detached(att, start, end, entries);
+}
+
+static bool attachment_invalidate(struct mmu_interval_notifier *notifier, const struct mmu_notifier_range *range, unsigned long seq)
+{
+	struct attachment *att = container_of(notifier, struct attachment, notifier);
+	unsigned long entries;
+
+	/* Nothing here sleeps, so ranges that must not block are served like the others. */
+	spin_lock(&att->lock);
+	mmu_interval_set_seq(notifier, seq);
+	entries = detach(att, range->start, range->end);
+	spin_unlock(&att->lock);
+	detached(att, range->start, range->end, entries);
+	return true;
+}
+
+static const struct mmu_interval_notifier_ops attachment_notifier_ops = {
+	.invalidate = attachment_invalidate,
+};
+
+static struct attachment *attachment_create(struct morsel *m, struct vm_area_struct *vma)
+{
+	struct attachment *att = kzalloc(sizeof(*att), GFP_KERNEL_ACCOUNT);
+	int err;
+
+	if (!att)
+		return ERR_PTR(-ENOMEM);
+	att->m = m;
+	att->start = vma->vm_start;
+	att->end = vma->vm_end;
+	att->pgoff = vma->vm_pgoff;
+	refcount_set(&att->vmas, 1);
+	spin_lock_init(&att->lock);
+	xa_init(&att->gibs);
+	err = mmu_interval_notifier_insert_locked(&att->notifier, vma->vm_mm, att->start, att->end - att->start, &attachment_notifier_ops);
+	if (err) {
+		kfree(att);
+		return ERR_PTR(err);
+	}
+	atomic_inc(&m->attachments);
+	return att;
+}
+
+static void attachment_destroy(struct attachment *att)
+{
+	struct attached_gib *gib;
+	unsigned long index;
+
+	/* Unmapping has detached everything already; a mapping that failed half-way has not. */
+	detach_range(att, att->start, att->end);
+	mmu_interval_notifier_remove(&att->notifier);
+	xa_for_each(&att->gibs, index, gib)
+		kfree(gib);
+	xa_destroy(&att->gibs);
+	atomic_dec(&att->m->attachments);
+	kfree(att);
+}
+
+static vm_fault_t morsel_fault(struct vm_fault *vmf)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	struct attachment *att = vma->vm_private_data;
+	unsigned long slot = vmf->pgoff / SLOT_PAGES, seq;
+	int err;
+
+	/* Without attachment: memory was short at fork. */
+	if (!att || vmf->pgoff >= att->m->pages)
+		return VM_FAULT_SIGBUS;
+
+	atomic64_inc(&att->m->faults);
+	do {
+		seq = mmu_interval_read_begin(&att->notifier);
+		err = morsel_fill(att->m, vmf->pgoff);
+		if (!err)
+			err = morsel_mirror(att->m, view_of(vma->vm_flags), slot, slot + 1);
+		if (!err)
+			err = splice_gib(att, vma, vmf->address, seq);
+	} while (err == -EAGAIN && !fatal_signal_pending(current));
+
+	trace_morsel_fault(att->m, vmf->address, vmf->pgoff, err);
+	return err && err != -EAGAIN ? VM_FAULT_SIGBUS : VM_FAULT_NOPAGE;
+}
+
+/* A new VMA shares the attachment of the one it was copied from if it is a part of the same range: a split.  Otherwise (fork, mremap) it gets its own. */
+static void morsel_vma_open(struct vm_area_struct *vma)
+{
+	struct attachment *att = vma->vm_private_data;
+
+	if (!att)
+		return;
+	if (att->notifier.mm == vma->vm_mm && vma->vm_start >= att->start && vma->vm_end <= att->end &&
+	    vma->vm_pgoff == att->pgoff + ((vma->vm_start - att->start) >> PAGE_SHIFT)) {
+		refcount_inc(&att->vmas);
+		return;
+	}
+
+	/* A program may take this flag away (MADV_KEEPONFORK); fork looks at it only after this. */
+	if (!(vma->vm_flags & VM_WIPEONFORK))
+		vm_flags_set(vma, VM_WIPEONFORK);
+
+	att = attachment_create(file_morsel(vma->vm_file), vma);
+	vma->vm_private_data = IS_ERR(att) ? NULL : att;
+}
+
+static void morsel_vma_close(struct vm_area_struct *vma)
+{
+	struct attachment *att = vma->vm_private_data;
+
+	if (att && refcount_dec_and_test(&att->vmas))
+		attachment_destroy(att);
+}
+
+static int morsel_vma_may_split(struct vm_area_struct *vma, unsigned long addr)
+{
+	struct attachment *att = vma->vm_private_data;
+	unsigned long base = addr & PUD_MASK;
+
+	if (!IS_ALIGNED(addr, PMD_SIZE))
+		return -EINVAL;
+	/* Neither half will cover this GiB. */
+	if (att && addr != base)
+		detach_range(att, base, base + PUD_SIZE);
+	return 0;
+}
+
+/* On 6.1 mprotect tells the notifier when it stands in the tables already. */
+static int morsel_vma_mprotect(struct vm_area_struct *vma, unsigned long start, unsigned long end, unsigned long newflags)
+{
+	struct attachment *att = vma->vm_private_data;
+
+	if (att)
+		detach_range(att, start, end);
+	return 0;
+}
+
+static const struct vm_operations_struct morsel_vm_ops = {
+	.open = morsel_vma_open,
+	.close = morsel_vma_close,
+	.may_split = morsel_vma_may_split,
+	.mprotect = morsel_vma_mprotect,
+	.fault = morsel_fault,
+};
+
+/**
+ * morsel_mmap() - attach a morsel
+ * @file:	its descriptor
+ * @vma:	the mapping
+ * Return: 0; -EINVAL: not MAP_SHARED, or not aligned to 2 MiB; -ENOMEM; -EINTR.
+ */
+int morsel_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	struct morsel *m = file_morsel(file);
+	struct attachment *att;
+
+	/* A descriptor open for reading only has lost VM_SHARED here, but not this. */
+	if (!(vma->vm_flags & VM_MAYSHARE))
+		return -EINVAL;
+	if (!IS_ALIGNED(vma->vm_start | vma->vm_end | (vma->vm_pgoff << PAGE_SHIFT), PMD_SIZE))
+		return -EINVAL;
+
+	att = attachment_create(m, vma);
+	if (IS_ERR(att))
+		return PTR_ERR(att);
+
+	/*
+	 * MIXEDMAP keeps khugepaged, KSM and NUMA balancing away but lets get_user_pages() in; WIPEONFORK keeps fork from copying
+	 * entries one by one; DONTEXPAND keeps mremap from growing over what follows.
+	 */
+	vm_flags_set(vma, VM_MIXEDMAP | VM_DONTEXPAND | VM_DONTDUMP | VM_WIPEONFORK);
+	vma->vm_ops = &morsel_vm_ops;
+	vma->vm_private_data = att;
+	splice_all(att, vma);
+	return 0;
+}
+
+/**
+ * morsel_get_unmapped_area() - find a place for a mapping
+ * @file:	the morsel's descriptor
+ * @addr:	wish, or with MAP_FIXED command
+ * @len:	length
+ * @pgoff:	offset in the morsel, in pages
+ * @flags:	of mmap()
+ *
+ * The place is aligned so that as much as possible is spliced by GiBs.  Here is also where MAP_POPULATE is served, in bulk: this is the only
+ * function of a driver that sees the flag, and populating a morsel needs no address.
+ *
+ * Return: the address, or a negative errno.
+ */
+unsigned long morsel_get_unmapped_area(struct file *file, unsigned long addr, unsigned long len, unsigned long pgoff,
+				       unsigned long flags)
+{
+	unsigned long offset = pgoff << PAGE_SHIFT, align, found;
+	struct morsel *m = file_morsel(file);
+
+	if (!IS_ALIGNED(len | offset, PMD_SIZE))
+		return -EINVAL;
+
+	/* As for files, MAP_POPULATE does what it can, and mmap() does not fail for it. */
+	if (flags & MAP_POPULATE && pgoff < m->pages)
+		morsel_populate(m, pgoff, min(m->pages, pgoff + (len >> PAGE_SHIFT)));
+
+	if (flags & MAP_FIXED) {
+		if (!IS_ALIGNED(addr, PMD_SIZE))
+			return -EINVAL;
+		return compat_get_unmapped_area(file, addr, len, pgoff, flags);
+	}
+	if (addr && IS_ALIGNED(addr, PMD_SIZE)) {
+		found = compat_get_unmapped_area(file, addr, len, pgoff, flags);
+		if (found == addr)
+			return found;
+	}
+
+	for (align = len >= PUD_SIZE ? PUD_SIZE : PMD_SIZE;; align = PMD_SIZE) {
+		if (len + align < len)
+			return -ENOMEM;
+		found = compat_get_unmapped_area(file, 0, len + align - PAGE_SIZE, 0, flags);
+		if (!IS_ERR_VALUE(found))
+			return found + ((offset - found) & (align - 1));
+		if (align == PMD_SIZE)
+			return found;
+	}
+}
