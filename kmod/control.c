@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * /dev/morsel: the ioctls that make, find and list morsels, and those for pools and ceilings.
+ */
+#include <linux/capability.h>
+#include <linux/file.h>
+#include <linux/miscdevice.h>
+#include <linux/module.h>
+#include <linux/uaccess.h>
+
+#include "morsel.h"
+#include "pool.h"
+
+/**
+ * morsel_copy_in() - fetch the struct of an ioctl
+ * @to:		the struct as this module knows it
+ * @size:	its size
+ * @from:	the struct as the caller knows it; its first field is its size
+ * Return: 0, -EFAULT, -EINVAL (no size) or -E2BIG (it has more, which is not zero).
+ */
+int morsel_copy_in(void *to, size_t size, const void __user *from)
+{
+	u32 user_size;
+
+	if (get_user(user_size, (const u32 __user *)from))
+		return -EFAULT;
+	/* The size and the flags have been there from the start. */
+	if (user_size < 2 * sizeof(u32))
+		return -EINVAL;
+	if (user_size > PAGE_SIZE)
+		return -E2BIG;
+	return copy_struct_from_user(to, size, from, user_size);
+}
+
+/**
+ * morsel_copy_out() - write the struct of an ioctl back
+ * @to:		the caller's
+ * @from:	what to write; its first field is the caller's size
+ * @size:	size as this module knows it
+ * Return: 0 or -EFAULT.
+ */
+int morsel_copy_out(void __user *to, const void *from, size_t size)
+{
+	return copy_to_user(to, from, min_t(size_t, size, *(const u32 *)from)) ? -EFAULT : 0;
+}
+
+#define MAX_ENTRIES 65536
+
+/**
+ * morsel_cursor_begin() - fetch the request of an ioctl that fills an array
+ * @cursor:	where to
+ * @arg:	the caller's struct morsel_list
+ * Return: 0 or as morsel_copy_in().
+ */
+int morsel_cursor_begin(struct morsel_cursor *cursor, const void __user *arg)
+{
+	int err = morsel_copy_in(&cursor->list, sizeof(cursor->list), arg);
+
+	if (err)
+		return err;
+	if (cursor->list.flags || cursor->list.entry_size < sizeof(u64) || cursor->list.entry_size > PAGE_SIZE)
+		return -EINVAL;
+	cursor->list.count = min_t(u32, cursor->list.count, MAX_ENTRIES);
+	cursor->filled = 0;
+	return 0;
+}
+
+/**
+ * morsel_cursor_put() - write one entry into the caller's array; may fault, so without locks that a fault takes
+ * @cursor:	the array, which has room
+ * @entry:	the entry
+ * @size:	its size as this module knows it; the caller may know it shorter or longer
+ * Return: 0 or -EFAULT.
+ */
+int morsel_cursor_put(struct morsel_cursor *cursor, const void *entry, size_t size)
+{
+	u32 user_size = cursor->list.entry_size;
+	void __user *to = u64_to_user_ptr(cursor->list.entries + (u64)cursor->filled * user_size);
+
+	if (copy_to_user(to, entry, min_t(size_t, size, user_size)))
+		return -EFAULT;
+	if (user_size > size && clear_user(to + size, user_size - size))
+		return -EFAULT;
+	cursor->filled++;
+	return 0;
+}
+
+/**
+ * morsel_cursor_end() - tell the caller how many entries were filled, and where to go on
+ * @cursor:	the array
+ * @arg:	the caller's struct morsel_list
+ * Return: 0 or -EFAULT.
+ */
+int morsel_cursor_end(struct morsel_cursor *cursor, void __user *arg)
+{
+	cursor->list.count = cursor->filled;
+	return morsel_copy_out(arg, &cursor->list, sizeof(cursor->list));
+}
+
+static long ioctl_query(void __user *arg)
+{
+	struct morsel_query query;
+	u32 size;
+	int err;
+
+	err = morsel_copy_in(&query, sizeof(query), arg);
+	if (err)
+		return err;
+	if (query.flags)
+		return -EINVAL;
+	size = query.size;
+	query = (struct morsel_query){
+		.size = size,
+		.abi = MORSEL_ABI_VERSION,
+		.abi_oldest = MORSEL_ABI_OLDEST,
+		.features = MORSEL_FEATURE_HUGE | MORSEL_FEATURE_SPLICE_1G | MORSEL_FEATURE_SPLICE_2M |
+			    MORSEL_FEATURE_READ_ONLY_TWIN | MORSEL_FEATURE_LIMITS,
+		.max_length = MORSEL_MAX_LENGTH,
+		.nr_pools = morsel_pool_count(),
+		.nr_morsels = morsel_count(),
+		.attach_unit = PMD_SIZE,
+		.splice_unit = PUD_SIZE,
+		.version = MORSEL_VERSION,
+	};
+	return morsel_copy_out(arg, &query, sizeof(query));
+}
+
+/* Hand a new descriptor to the caller only once the caller has been told of it. */
+static long install(int fd, struct file *file, void __user *arg, const void *args, size_t size)
+{
+	int err = morsel_copy_out(arg, args, size);
+
+	if (err) {
+		put_unused_fd(fd);
+		fput(file);
+		return err;
+	}
+	fd_install(fd, file);
+	return 0;
+}
+
+static long ioctl_create(void __user *arg)
+{
+	struct morsel_create args;
+	struct file *file;
+	long err;
+	int fd;
+
+	err = morsel_copy_in(&args, sizeof(args), arg);
+	if (err)
+		return err;
+	if (args.flags & ~(MORSEL_CREATE_POPULATE | MORSEL_CREATE_CLOEXEC) || args.reserved)
+		return -EINVAL;
+
+	fd = get_unused_fd_flags(args.flags & MORSEL_CREATE_CLOEXEC ? O_CLOEXEC : 0);
+	if (fd < 0)
+		return fd;
+	file = morsel_create(&args);
+	if (IS_ERR(file)) {
+		put_unused_fd(fd);
+		return PTR_ERR(file);
+	}
+	args.fd = fd;
+	/* If this fails, the name must not stay behind. */
+	get_file(file);
+	err = install(fd, file, arg, &args, sizeof(args));
+	if (err)
+		morsel_unname(file_morsel(file));
+	fput(file);
+	return err;
+}
+
+static long ioctl_open(void __user *arg)
+{
+	struct morsel_open args;
+	struct file *file;
+	int fd, err;
+
+	err = morsel_copy_in(&args, sizeof(args), arg);
+	if (err)
+		return err;
+	if (args.flags & ~(MORSEL_OPEN_READ_ONLY | MORSEL_OPEN_CLOEXEC) || args.reserved)
+		return -EINVAL;
+
+	fd = get_unused_fd_flags(args.flags & MORSEL_OPEN_CLOEXEC ? O_CLOEXEC : 0);
+	if (fd < 0)
+		return fd;
+	file = morsel_open(&args);
+	if (IS_ERR(file)) {
+		put_unused_fd(fd);
+		return PTR_ERR(file);
+	}
+	args.fd = fd;
+	return install(fd, file, arg, &args, sizeof(args));
+}
+
+static long ioctl_unlink(void __user *arg)
+{
+	struct morsel_unlink args;
+	int err = morsel_copy_in(&args, sizeof(args), arg);
+
+	if (err)
+		return err;
+	return args.flags ? -EINVAL : morsel_unlink(&args);
+}
+
+static long ioctl_list(void __user *arg, int (*list)(struct morsel_cursor *cursor))
+{
+	struct morsel_cursor cursor = {};
+	int err = morsel_cursor_begin(&cursor, arg);
+
+	if (!err)
+		err = list(&cursor);
+	return err ?: morsel_cursor_end(&cursor, arg);
+}
+
+static long ioctl_limit(void __user *arg, bool set)
+{
+	struct morsel_limit args;
+	int err = morsel_copy_in(&args, sizeof(args), arg);
+
+	if (err)
+		return err;
+	if (set)
+		return morsel_limit_set(&args);
+	err = morsel_limit_get(&args);
+	return err ?: morsel_copy_out(arg, &args, sizeof(args));
+}
+
+static long ioctl_pool_stat(void __user *arg)
+{
+	struct morsel_pool_info info;
+	u32 size;
+	int err = morsel_copy_in(&info, sizeof(info), arg);
+
+	if (err)
+		return err;
+	if (info.flags)
+		return -EINVAL;
+	size = info.size;
+	err = morsel_pool_stat(&info);
+	info.size = size;
+	return err ?: morsel_copy_out(arg, &info, sizeof(info));
+}
+
+static long ioctl_pool(void __user *arg, unsigned int call)
+{
+	struct morsel_pool args;
+	int err = morsel_copy_in(&args, sizeof(args), arg);
+
+	if (err)
+		return err;
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
+	if (args.flags || args.reserved)
+		return -EINVAL;
+	if (call == MORSEL_IOC_CALL(MORSEL_IOC_POOL_ADD)) {
+		err = morsel_pool_add(&args);
+		return err ?: morsel_copy_out(arg, &args, sizeof(args));
+	}
+	if (args.kind || args.node)
+		return -EINVAL;
+	if (call == MORSEL_IOC_CALL(MORSEL_IOC_POOL_RESIZE))
+		return morsel_pool_resize(args.id, args.limit_bytes);
+	return args.limit_bytes ? -EINVAL : morsel_pool_remove(args.id);
+}
+
+static long control_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	void __user *p = (void __user *)arg;
+
+	switch (MORSEL_IOC_CALL(cmd)) {
+	case MORSEL_IOC_CALL(MORSEL_IOC_QUERY):
+		return ioctl_query(p);
+	case MORSEL_IOC_CALL(MORSEL_IOC_CREATE):
+		return ioctl_create(p);
+	case MORSEL_IOC_CALL(MORSEL_IOC_OPEN):
+		return ioctl_open(p);
+	case MORSEL_IOC_CALL(MORSEL_IOC_UNLINK):
+		return ioctl_unlink(p);
+	case MORSEL_IOC_CALL(MORSEL_IOC_LIST):
+		return ioctl_list(p, morsel_list);
+	case MORSEL_IOC_CALL(MORSEL_IOC_LIMIT_GET):
+		return ioctl_limit(p, false);
+	case MORSEL_IOC_CALL(MORSEL_IOC_LIMIT_SET):
+		return ioctl_limit(p, true);
+	case MORSEL_IOC_CALL(MORSEL_IOC_POOL_LIST):
+		return ioctl_list(p, morsel_pool_list);
+	case MORSEL_IOC_CALL(MORSEL_IOC_POOL_STAT):
+		return ioctl_pool_stat(p);
+	case MORSEL_IOC_CALL(MORSEL_IOC_POOL_ADD):
+	case MORSEL_IOC_CALL(MORSEL_IOC_POOL_RESIZE):
+	case MORSEL_IOC_CALL(MORSEL_IOC_POOL_REMOVE):
+		return ioctl_pool(p, MORSEL_IOC_CALL(cmd));
+	default:
+		return -ENOTTY;
+	}
+}
+
+static const struct file_operations control_fops = {
+	.owner = THIS_MODULE,
+	.unlocked_ioctl = control_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.llseek = noop_llseek,
+};
+
+static struct miscdevice control_device = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = "morsel",
+	.fops = &control_fops,
+	.mode = 0660,
+};
+
+/**
+ * morsel_control_init() - make /dev/morsel
+ * Return: 0 or a negative errno.
+ */
+int morsel_control_init(void)
+{
+	return misc_register(&control_device);
+}
+
+/**
+ * morsel_control_exit() - take /dev/morsel away
+ */
+void morsel_control_exit(void)
+{
+	misc_deregister(&control_device);
+}

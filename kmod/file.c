@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A morsel's descriptor: what memfd's users expect of one.
+ */
+#include <linux/blk_types.h>
+#include <linux/falloc.h>
+#include <linux/file.h>
+#include <linux/highmem.h>
+#include <linux/module.h>
+#include <linux/seq_file.h>
+#include <linux/splice.h>
+#include <linux/stat.h>
+#include <linux/uio.h>
+
+#include "morsel.h"
+#include "pool.h"
+
+/*
+ * Reading and writing go page by page with a reference to the frame, and no lock held: copying may fault, and the caller's memory may be this very
+ * morsel.
+ */
+static ssize_t morsel_read_iter(struct kiocb *iocb, struct iov_iter *to)
+{
+	struct morsel *m = file_morsel(iocb->ki_filp);
+	loff_t size = i_size_read(&m->inode), pos = iocb->ki_pos;
+	size_t copied, part;
+	struct page *page;
+	ssize_t done = 0;
+
+	while (pos < size && iov_iter_count(to)) {
+		part = min_t(loff_t, size - pos, min_t(size_t, iov_iter_count(to), PAGE_SIZE - offset_in_page(pos)));
+		page = morsel_get_page(m, pos >> PAGE_SHIFT, false);
+		if (page) {
+			copied = copy_page_to_iter(page, offset_in_page(pos), part, to);
+			put_page(page);
+		} else {
+			copied = iov_iter_zero(part, to);
+		}
+		pos += copied;
+		done += copied;
+		if (copied < part || (signal_pending(current) && done)) {
+			if (!done)
+				done = -EFAULT;
+			break;
+		}
+		cond_resched();
+	}
+	iocb->ki_pos = pos;
+	return done;
+}
+
+static ssize_t morsel_write_iter(struct kiocb *iocb, struct iov_iter *from)
+{
+	struct morsel *m = file_morsel(iocb->ki_filp);
+	loff_t size = i_size_read(&m->inode), pos;
+	size_t copied, part;
+	struct page *page;
+	ssize_t done;
+
+	done = generic_write_checks(iocb, from);
+	if (done <= 0)
+		return done;
+	pos = iocb->ki_pos;
+	/* A morsel does not grow. */
+	if (pos >= size)
+		return -ENOSPC;
+
+	done = 0;
+	while (pos < size && iov_iter_count(from)) {
+		part = min_t(loff_t, size - pos, min_t(size_t, iov_iter_count(from), PAGE_SIZE - offset_in_page(pos)));
+		page = morsel_get_page(m, pos >> PAGE_SHIFT, true);
+		if (IS_ERR(page)) {
+			if (!done)
+				done = PTR_ERR(page);
+			break;
+		}
+		copied = copy_page_from_iter(page, offset_in_page(pos), part, from);
+		put_page(page);
+		pos += copied;
+		done += copied;
+		if (copied < part || (signal_pending(current) && done)) {
+			if (!done)
+				done = -EFAULT;
+			break;
+		}
+		cond_resched();
+	}
+	iocb->ki_pos = pos;
+	return done;
+}
+
+static loff_t morsel_llseek(struct file *file, loff_t offset, int whence)
+{
+	return generic_file_llseek_size(file, offset, whence, MAX_LFS_FILESIZE, i_size_read(file_inode(file)));
+}
+
+static long morsel_fallocate(struct file *file, int mode, loff_t offset, loff_t len)
+{
+	struct morsel *m = file_morsel(file);
+	loff_t size = i_size_read(&m->inode), end = offset + len;
+
+	switch (mode) {
+	case FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE:
+		/* To the end of the last page, so that its frame goes too. */
+		if (end >= size)
+			end = (loff_t)m->pages << PAGE_SHIFT;
+		if (offset < end)
+			morsel_punch(m, offset, end);
+		return 0;
+	case 0:
+		/* A morsel does not grow. */
+		if (end > size)
+			return -ENOSPC;
+		fallthrough;
+	case FALLOC_FL_KEEP_SIZE:
+		end = min(end, size);
+		return offset < end ? morsel_populate(m, offset >> PAGE_SHIFT, DIV_ROUND_UP(end, PAGE_SIZE)) : 0;
+	default:
+		return -EOPNOTSUPP;
+	}
+}
+
+static void morsel_show_fdinfo(struct seq_file *seq, struct file *file)
+{
+	struct morsel *m = file_morsel(file);
+	struct morsel_info info;
+
+	morsel_stat(m, &info);
+	seq_printf(seq, "morsel-id:\t%llu\n", info.id);
+	seq_printf(seq, "morsel-name:\t%s\n", info.name);
+	seq_printf(seq, "morsel-length:\t%llu\n", info.length);
+	seq_printf(seq, "morsel-granule:\t%u\n", info.granule);
+	seq_printf(seq, "morsel-pool:\t%u\n", info.pool);
+	seq_printf(seq, "morsel-node:\t%u\n", info.node);
+	seq_printf(seq, "morsel-frames:\t%llu\n", info.frame_bytes);
+	seq_printf(seq, "morsel-huge:\t%llu\n", info.huge_bytes);
+	seq_printf(seq, "morsel-tables:\t%llu\n", info.table_bytes);
+	seq_printf(seq, "morsel-attachments:\t%u\n", info.attachments);
+}
+
+static int range_pages(struct morsel *m, const struct morsel_range *range, unsigned long *first, unsigned long *end)
+{
+	u64 size = i_size_read(&m->inode), stop;
+
+	if (range->flags || !IS_ALIGNED(range->offset, PAGE_SIZE))
+		return -EINVAL;
+	if (range->offset >= size || range->length > ((u64)m->pages << PAGE_SHIFT) - range->offset)
+		return -ERANGE;
+	stop = range->length ? range->offset + range->length : size;
+	if (!IS_ALIGNED(stop, PAGE_SIZE) && stop != size)
+		return -EINVAL;
+	*first = range->offset >> PAGE_SHIFT;
+	*end = DIV_ROUND_UP(stop, PAGE_SIZE);
+	return 0;
+}
+
+static long ioctl_range(struct file *file, bool punch, void __user *arg)
+{
+	struct morsel *m = file_morsel(file);
+	struct morsel_range range;
+	unsigned long first, end;
+	int err;
+
+	err = morsel_copy_in(&range, sizeof(range), arg);
+	if (err)
+		return err;
+	err = range_pages(m, &range, &first, &end);
+	if (err)
+		return err;
+	if (!(file->f_mode & FMODE_WRITE))
+		return -EBADF;
+	if (!punch)
+		return morsel_populate(m, first, end);
+	morsel_punch(m, (loff_t)first << PAGE_SHIFT, (loff_t)end << PAGE_SHIFT);
+	return 0;
+}
+
+static long ioctl_stat(struct file *file, void __user *arg)
+{
+	struct morsel_info info;
+	u32 size;
+	int err;
+
+	err = morsel_copy_in(&info, sizeof(info), arg);
+	if (err)
+		return err;
+	if (info.flags || info.reserved)
+		return -EINVAL;
+	size = info.size;
+	morsel_stat(file_morsel(file), &info);
+	info.size = size;
+	return morsel_copy_out(arg, &info, sizeof(info));
+}
+
+static long ioctl_extents(struct file *file, void __user *arg)
+{
+	struct morsel_cursor cursor = {};
+	int err;
+
+	err = morsel_cursor_begin(&cursor, arg);
+	if (!err)
+		err = morsel_extents(file_morsel(file), &cursor);
+	return err ?: morsel_cursor_end(&cursor, arg);
+}
+
+static long morsel_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	void __user *p = (void __user *)arg;
+
+	switch (MORSEL_IOC_CALL(cmd)) {
+	case MORSEL_IOC_CALL(MORSEL_IOC_STAT):
+		return ioctl_stat(file, p);
+	case MORSEL_IOC_CALL(MORSEL_IOC_POPULATE):
+		return ioctl_range(file, false, p);
+	case MORSEL_IOC_CALL(MORSEL_IOC_PUNCH):
+		return ioctl_range(file, true, p);
+	case MORSEL_IOC_CALL(MORSEL_IOC_EXTENTS):
+		return ioctl_extents(file, p);
+	default:
+		return -ENOTTY;
+	}
+}
+
+const struct file_operations morsel_fops = {
+	.owner = THIS_MODULE,
+	.llseek = morsel_llseek,
+	.read_iter = morsel_read_iter,
+	.write_iter = morsel_write_iter,
+	.splice_read = copy_splice_read,
+	.splice_write = iter_file_splice_write,
+	.mmap = morsel_mmap,
+	.get_unmapped_area = morsel_get_unmapped_area,
+	.fallocate = morsel_fallocate,
+	.fsync = noop_fsync,
+	.unlocked_ioctl = morsel_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.show_fdinfo = morsel_show_fdinfo,
+};
+
+static int morsel_setattr(struct mnt_idmap *idmap, struct dentry *dentry, struct iattr *attr)
+{
+	struct inode *inode = d_inode(dentry);
+	int err;
+
+	/* A morsel keeps its size. */
+	if (attr->ia_valid & ATTR_SIZE)
+		return -EPERM;
+	err = setattr_prepare(idmap, dentry, attr);
+	if (err)
+		return err;
+	setattr_copy(idmap, inode, attr);
+	mark_inode_dirty(inode);
+	return 0;
+}
+
+static int morsel_getattr(struct mnt_idmap *idmap, const struct path *path, struct kstat *stat, u32 mask, unsigned int flags)
+{
+	struct inode *inode = d_inode(path->dentry);
+	struct morsel *m = to_morsel(inode);
+
+	compat_fillattr(idmap, mask, inode, stat);
+	stat->blksize = m->granule == MORSEL_GRANULE_4K ? PAGE_SIZE : PMD_SIZE;
+	stat->blocks = (atomic_long_read(&m->frames) + (atomic_long_read(&m->huge) << HUGE_ORDER)) << (PAGE_SHIFT - SECTOR_SHIFT);
+	return 0;
+}
+
+const struct inode_operations morsel_iops = {
+	.setattr = morsel_setattr,
+	.getattr = morsel_getattr,
+};

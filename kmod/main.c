@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Morsel: explicit virtual-memory objects.  Loading and unloading.
+ */
+#include <linux/module.h>
+
+#include <asm/cpufeature.h>
+
+#include "morsel.h"
+#include "pool.h"
+
+unsigned long morsel_user_limit;
+module_param_named(user_limit, morsel_user_limit, ulong, 0644);
+MODULE_PARM_DESC(user_limit, "Bytes that the morsels of one user may take, for users without a ceiling of their own; 0: no ceiling (default)");
+
+static int __init morsel_init(void)
+{
+	int err;
+
+	/* Tables are written as the hardware reads them; a paravirtual Xen guest may not do that. */
+	if (boot_cpu_has(X86_FEATURE_XENPV)) {
+		pr_err("morsel: does not work in Xen PV guests; use an HVM or PVH guest\n");
+		return -EOPNOTSUPP;
+	}
+
+	err = morsel_subtrees_init();
+	if (err)
+		return err;
+	err = morsel_objects_init();
+	if (err)
+		goto out_subtrees;
+	err = morsel_dram_init();
+	if (err)
+		goto out_objects;
+	err = morsel_pools_init();
+	if (err)
+		goto out_dram;
+	err = morsel_control_init();
+	if (err)
+		goto out_pools;
+	return 0;
+
+out_pools:
+	morsel_pools_exit();
+out_dram:
+	morsel_dram_exit();
+out_objects:
+	morsel_objects_exit();
+out_subtrees:
+	morsel_subtrees_exit();
+	return err;
+}
+
+/* The kernel comes here only when no descriptor, no mapping and no name is left: each holds the module. */
+static void __exit morsel_exit(void)
+{
+	morsel_control_exit();
+	morsel_subtrees_exit();
+	morsel_dram_exit();
+	morsel_pools_exit();
+	morsel_objects_exit();
+	morsel_users_exit();
+}
+
+module_init(morsel_init);
+module_exit(morsel_exit);
+
+MODULE_LICENSE("GPL");
+MODULE_DESCRIPTION("Explicit virtual-memory objects, kept as subtrees of the page tables");
+MODULE_VERSION(MORSEL_VERSION);

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Morsel: what its parts share.
+ *
+ *	main.c		loading and unloading
+ *	control.c	/dev/morsel: the ioctls
+ *	object.c	morsels: making, finding by id and name, freeing
+ *	file.c		a morsel's descriptor: read, write, fallocate, ...
+ *	subtree.c	a morsel's page tables and frames
+ *	attach.c	mmap: splicing the tables into address spaces, faults
+ *	tlb.c		flushing an address space's translations
+ *	pool.c		pools, whatever their kind
+ *	dram.c		the pools that borrow from the kernel
+ *	user.c		ceilings per user
+ *
+ * Lock order, outermost first.  What each lock protects is said beside it.
+ *
+ *	mm->mmap_lock
+ *	  registry lock (object.c)	i_mmap_rwsem (the kernel's)
+ *	    morsel->sem			  attachment->lock
+ *	      pool list lock (pool.c)	    mm->page_table_lock, then a PMD table's lock
+ *		dram pool lock, user lock
+ *
+ * The two columns never nest: the tables of a morsel are changed under its sem, and only after that is dropped are its
+ * attachments told (unmap_mapping_range()).
+ */
+#ifndef MORSEL_H
+#define MORSEL_H
+
+#include <linux/atomic.h>
+#include <linux/fs.h>
+#include <linux/io.h>
+#include <linux/list.h>
+#include <linux/mm.h>
+#include <linux/rwsem.h>
+#include <linux/types.h>
+#include <linux/uidgid.h>
+
+#include "morsel_ioctl.h"
+
+#define MORSEL_VERSION "0.1.0"
+
+/* Largest morsel: half of what a process can address with four levels. */
+#define MORSEL_MAX_LENGTH (64ULL << 40)
+
+/* A slot is what one PMD entry maps: 512 pages.  A GiB is what one PMD table maps: 512 slots. */
+#define SLOT_PAGES PTRS_PER_PTE
+#define GIB_SLOTS PTRS_PER_PMD
+#define GIB_PAGES ((unsigned long)GIB_SLOTS * SLOT_PAGES)
+
+/* log2 of the pages in a huge frame */
+#define HUGE_ORDER (PMD_SHIFT - PAGE_SHIFT)
+
+/**
+ * enum morsel_view - the rights that a set of tables gives
+ * @VIEW_RW:	reading and writing: the truth, which alone owns frames
+ * @VIEW_RO:	reading
+ * @VIEW_RWX:	reading, writing, executing
+ * @VIEW_ROX:	reading, executing
+ * @NR_VIEWS:	how many there are
+ *
+ * A right must be true in the leaf: get_user_pages_fast() looks at nothing else for writing, and the kernel takes an upper entry with the
+ * no-execute bit for a bad one (pud_bad()).  So each set of rights in use has its own tables, twins of the truth, filled from it on demand.
+ */
+enum morsel_view { VIEW_RW, VIEW_RO, VIEW_RWX, VIEW_ROX, NR_VIEWS };
+
+static inline enum morsel_view view_of(unsigned long vm_flags)
+{
+	return (vm_flags & VM_WRITE ? 0 : VIEW_RO) | (vm_flags & VM_EXEC ? VIEW_RWX : 0);
+}
+
+struct frame_pool;
+struct morsel_user;
+struct dead_tables;
+
+/**
+ * struct morsel - a memory object
+ * @inode:	its life: descriptors, mappings and the name hold references
+ * @id:		never used twice
+ * @pages:	length in pages, rounded up; the length in bytes is @inode's size
+ * @granule:	MORSEL_GRANULE_*
+ * @pool:	where frames and tables come from
+ * @user:	who pays for them
+ * @name:	"" or the name; fixed once created
+ * @named:	it is in the directory; under the registry lock
+ * @name_node:	in the directory; under the registry lock
+ * @sem:	held for reading to look at or add entries, for writing to remove them
+ * @dead:	what subtree.c will need to free the tables
+ * @tables:	per view, one PMD table per GiB or NULL; entries go from NULL to a table once, by cmpxchg, and stay until the end
+ * @fresh:	per twin, a bit per GiB: it shows all that the truth has
+ * @frames:	frames of 4 KiB in the truth
+ * @huge:	frames of 2 MiB in the truth
+ * @nr_tables:	pages of tables, twins included
+ * @faults:	faults taken in all attachments
+ * @attachments: attachments now
+ */
+struct morsel {
+	struct inode inode;
+	u64 id;
+	unsigned long pages;
+	u32 granule;
+	struct frame_pool *pool;
+	struct morsel_user *user;
+	char name[MORSEL_NAME_MAX];
+	bool named;
+	struct hlist_node name_node;
+
+	struct rw_semaphore sem;
+	struct dead_tables *dead;
+	pmd_t **tables[NR_VIEWS];
+	unsigned long *fresh[NR_VIEWS];
+
+	atomic_long_t frames;
+	atomic_long_t huge;
+	atomic_long_t nr_tables;
+	atomic64_t faults;
+	atomic_t attachments;
+};
+
+static inline struct morsel *to_morsel(const struct inode *inode)
+{
+	return container_of(inode, struct morsel, inode);
+}
+
+static inline struct morsel *file_morsel(const struct file *file)
+{
+	return to_morsel(file_inode(file));
+}
+
+static inline unsigned long morsel_gibs(const struct morsel *m)
+{
+	return DIV_ROUND_UP(m->pages, GIB_PAGES);
+}
+
+/* A twin is asked for in the header's words: any set of tables but the truth. */
+static inline bool morsel_has_twin(const struct morsel *m)
+{
+	return READ_ONCE(m->tables[VIEW_RO]) || READ_ONCE(m->tables[VIEW_RWX]) || READ_ONCE(m->tables[VIEW_ROX]);
+}
+
+/* main.c */
+extern unsigned long morsel_user_limit;
+
+/* control.c */
+int morsel_control_init(void);
+void morsel_control_exit(void);
+
+/* A call is known by its number; the size that the number carries is that of the caller's struct, which may be older or newer. */
+#define MORSEL_IOC_CALL(cmd) ((cmd) & ~IOCSIZE_MASK)
+
+int morsel_copy_in(void *to, size_t size, const void __user *from);
+int morsel_copy_out(void __user *to, const void *from, size_t size);
+
+/**
+ * struct morsel_cursor - an array in user memory that is being filled
+ * @list:	the caller's request
+ * @filled:	entries so far
+ */
+struct morsel_cursor {
+	struct morsel_list list;
+	u32 filled;
+};
+
+int morsel_cursor_begin(struct morsel_cursor *cursor, const void __user *arg);
+int morsel_cursor_end(struct morsel_cursor *cursor, void __user *arg);
+int morsel_cursor_put(struct morsel_cursor *cursor, const void *entry, size_t size);
+
+/* object.c */
+int morsel_objects_init(void);
+void morsel_objects_exit(void);
+struct file *morsel_create(struct morsel_create *args);
+struct file *morsel_open(struct morsel_open *args);
+int morsel_unname(struct morsel *m);
+int morsel_unlink(const struct morsel_unlink *args);
+int morsel_list(struct morsel_cursor *cursor);
+void morsel_stat(struct morsel *m, struct morsel_info *info);
+unsigned int morsel_count(void);
+
+/* file.c */
+extern const struct file_operations morsel_fops;
+extern const struct inode_operations morsel_iops;
+
+/* attach.c */
+int morsel_mmap(struct file *file, struct vm_area_struct *vma);
+unsigned long morsel_get_unmapped_area(struct file *file, unsigned long addr, unsigned long len, unsigned long pgoff,
+				       unsigned long flags);
+
+/* subtree.c */
+int morsel_subtrees_init(void);
+void morsel_subtrees_exit(void);
+int morsel_subtree_init(struct morsel *m, struct frame_pool *pool, struct morsel_user *user);
+void morsel_subtree_free(struct morsel *m);
+void morsel_subtree_sync(void);
+int morsel_fill(struct morsel *m, unsigned long index);
+int morsel_populate(struct morsel *m, unsigned long first, unsigned long end);
+void morsel_punch(struct morsel *m, loff_t start, loff_t end);
+struct page *morsel_get_page(struct morsel *m, unsigned long index, bool fill);
+int morsel_mirror(struct morsel *m, enum morsel_view view, unsigned long first, unsigned long end);
+pmd_t *morsel_pmds(struct morsel *m, enum morsel_view view, unsigned long gib);
+int morsel_extents(struct morsel *m, struct morsel_cursor *cursor);
+
+/* tlb.c */
+void morsel_flush_mm(struct mm_struct *mm);
+
+/* user.c */
+struct morsel_user *morsel_user_get(kuid_t uid);
+void morsel_user_put(struct morsel_user *user);
+int morsel_user_charge(struct morsel_user *user, unsigned long pages);
+void morsel_user_uncharge(struct morsel_user *user, unsigned long pages);
+int morsel_limit_get(struct morsel_limit *args);
+int morsel_limit_set(const struct morsel_limit *args);
+void morsel_users_exit(void);
+
+#endif /* MORSEL_H */
