@@ -10,13 +10,18 @@
  *
  * Conventions, the same for every call:
  *
- *  - The first field of every struct is its size in bytes, as the caller was compiled.  A module that knows a longer struct takes
- *    the missing tail as zero; one that knows a shorter struct accepts the call as long as the unknown tail is zero, and
- *    otherwise fails with E2BIG.  Results are written back up to the caller's size.
- *  - Unknown flag bits and non-zero reserved fields fail with EINVAL, so that they can mean something later.
- *  - All layouts are the same for 32-bit and 64-bit programs; pointers travel as __u64.
- *  - Every call may fail with EFAULT (a pointer is bad), EINVAL (size, flags or reserved fields are wrong) and ENOTTY (the call is
- *    not known, or not for this kind of descriptor).  What else can happen is listed with each call.
+ *  - The first field of every struct is its size in bytes, as the caller was
+ *    compiled.  A module that knows a longer struct takes the missing tail as
+ *    zero; one that knows a shorter struct accepts the call as long as the
+ *    unknown tail is zero, and otherwise fails with E2BIG.  Results are written
+ *    back up to the caller's size.
+ *  - Unknown flag bits and non-zero reserved fields fail with EINVAL, so that
+ *    they can mean something later.
+ *  - All layouts are the same for 32-bit and 64-bit programs; pointers travel
+ *    as __u64.
+ *  - Every call may fail with EFAULT (a pointer is bad), EINVAL (size, flags or
+ *    reserved fields are wrong) and ENOTTY (the call is not known, or not for
+ *    this kind of descriptor).  What else can happen is listed with each call.
  *  - Lengths and offsets are in bytes.
  */
 #ifndef MORSEL_IOCTL_H
@@ -29,7 +34,10 @@
 extern "C" {
 #endif
 
-/* The ABI this header describes, and the oldest one whose programs still run on it. */
+/*
+ * The ABI this header describes, and the oldest one whose programs still run on
+ * it.
+ */
 #define MORSEL_ABI_VERSION 1
 #define MORSEL_ABI_OLDEST 1
 
@@ -59,7 +67,8 @@ extern "C" {
  * @nr_pools:	out: pools there are
  * @nr_morsels:	out: morsels there are, on all pools
  * @attach_unit: out: offsets and lengths of mappings are multiples of it
- * @splice_unit: out: span that one entry of a page table attaches; lengths and addresses that are multiples of it attach fastest
+ * @splice_unit: out: span that one entry of a page table attaches; lengths
+ *		and addresses that are multiples of it attach fastest
  * @version:	out: the module's release, for people
  *
  * Errors: only the common ones.
@@ -92,16 +101,23 @@ struct morsel_query {
  * @pool:	a pool's id, or MORSEL_ANY for the nearest pool that has room
  * @node:	preferred NUMA node, or MORSEL_ANY for the caller's
  * @granule:	MORSEL_GRANULE_*
- * @mode:	permission bits (0..0777), as chmod(2) takes them; the owner is the caller (fsuid, fsgid)
+ * @mode:	permission bits (0..0777), as chmod(2) takes them; the owner
+ *		is the caller (fsuid, fsgid)
  * @fd:		out: descriptor, open for reading and writing
  * @reserved:	0
  * @id:		out: the morsel's id, never used twice while the module is loaded
- * @name:	"" for none; else up to 63 bytes, without '/', control characters and spaces, not "." nor ".."; a named morsel lives until it is
- *		unlinked and the last descriptor and mapping are gone, an unnamed one as long as a descriptor or a mapping of it
+ * @name:	"" for none; else up to 63 bytes, without '/', control
+ *		characters and spaces, not "." nor ".."; a named morsel lives
+ *		until it is unlinked and the last descriptor and mapping are
+ *		gone, an unnamed one as long as a descriptor or a mapping of
+ *		it
  *
- * Errors: EEXIST (the name is taken), EINVAL (also: length 0, no such granule, a bad name, a length that is no multiple of 2 MiB with MORSEL_GRANULE_2M), EFBIG (length over max_length), ENOENT (no such pool),
- * ENODEV (no such node), EDQUOT (over the caller's ceiling), ENOMEM (no memory; with POPULATE: the pool is too small, nothing is left behind),
- * EMFILE, ENFILE, EINTR (a fatal signal while populating).
+ * Errors: EEXIST (the name is taken), EINVAL (also: length 0, no such granule,
+ * a bad name, a length that is no multiple of 2 MiB with MORSEL_GRANULE_2M),
+ * EFBIG (length over max_length), ENOENT (no such pool), ENODEV (no such node),
+ * EDQUOT (over the caller's ceiling), ENOMEM (no memory; with POPULATE: the
+ * pool is too small, nothing is left behind), EMFILE, ENFILE, EINTR (a fatal
+ * signal while populating).
  */
 struct morsel_create {
 	__u32 size;
@@ -129,10 +145,11 @@ struct morsel_create {
  * @fd:		out: descriptor
  * @reserved:	0
  *
- * The morsel's mode and owner decide, as for a file.  A descriptor opened read-only can never be mapped writable.
+ * The morsel's mode and owner decide, as for a file.  A descriptor opened
+ * read-only can never be mapped writable.
  *
- * Errors: ENOENT (no such morsel, or its mode does not let the caller see it), EACCES (it may be seen, but not opened for writing),
- * EMFILE, ENFILE, ENOMEM.
+ * Errors: ENOENT (no such morsel, or its mode does not let the caller see it),
+ * EACCES (it may be seen, but not opened for writing), EMFILE, ENFILE, ENOMEM.
  */
 struct morsel_open {
 	__u32 size;
@@ -153,9 +170,11 @@ struct morsel_open {
  * @id:		id, or 0 to go by @name
  * @name:	"" where @id is given
  *
- * The morsel goes when its last descriptor and mapping go.  Allowed to its owner and to CAP_FOWNER.
+ * The morsel goes when its last descriptor and mapping go.  Allowed to its
+ * owner and to CAP_FOWNER.
  *
- * Errors: ENOENT (no such named morsel, or its mode does not let the caller see it), EPERM (not the caller's).
+ * Errors: ENOENT (no such named morsel, or its mode does not let the caller see
+ * it), EPERM (not the caller's).
  */
 struct morsel_unlink {
 	__u32 size;
@@ -165,8 +184,10 @@ struct morsel_unlink {
 };
 
 /**
- * struct morsel_info - what a morsel is (entries of MORSEL_IOC_LIST, and MORSEL_IOC_STAT on a morsel's descriptor)
- * @size:	STAT: sizeof(struct morsel_info); in entries of LIST: bytes that the module filled
+ * struct morsel_info - what a morsel is (entries of MORSEL_IOC_LIST, and
+ * MORSEL_IOC_STAT on a morsel's descriptor)
+ * @size:	STAT: sizeof(struct morsel_info); in entries of LIST: bytes
+ *		that the module filled
  * @flags:	MORSEL_INFO_*
  * @id:		id
  * @length:	size in bytes
@@ -210,16 +231,20 @@ struct morsel_info {
 #define MORSEL_INFO_TWIN (1U << 1) /* it has a read-only twin of its tables */
 
 /**
- * struct morsel_list - an array read in steps (MORSEL_IOC_LIST, MORSEL_IOC_POOL_LIST, MORSEL_IOC_EXTENTS)
+ * struct morsel_list - an array read in steps (MORSEL_IOC_LIST,
+ * MORSEL_IOC_POOL_LIST, MORSEL_IOC_EXTENTS)
  * @size:	sizeof(struct morsel_list)
  * @flags:	0
- * @cursor:	in: 0 to start, then what the call before gave; out: where to go on.  EXTENTS: an offset in the morsel
+ * @cursor:	in: 0 to start, then what the call before gave; out: where to
+ *		go on.  EXTENTS: an offset in the morsel
  * @entries:	pointer to the array
  * @entry_size:	size of one entry as the caller was compiled
- * @count:	in: entries there is room for (at most 65536 are filled per call); out: entries filled, 0 at the end
+ * @count:	in: entries there is room for (at most 65536 are filled per
+ *		call); out: entries filled, 0 at the end
  *
- * LIST fills struct morsel_info for each morsel that its mode lets the caller see (read permission), by ascending id.
- * POOL_LIST fills struct morsel_pool_info.  EXTENTS fills struct morsel_extent.
+ * LIST fills struct morsel_info for each morsel that its mode lets the caller
+ * see (read permission), by ascending id. POOL_LIST fills struct
+ * morsel_pool_info.  EXTENTS fills struct morsel_extent.
  *
  * Errors: ENOMEM.
  */
@@ -233,15 +258,19 @@ struct morsel_list {
 };
 
 /**
- * struct morsel_extent - where a part of a morsel lies (MORSEL_IOC_EXTENTS on a morsel's descriptor)
+ * struct morsel_extent - where a part of a morsel lies (MORSEL_IOC_EXTENTS on a
+ * morsel's descriptor)
  * @offset:	first byte
- * @length:	bytes; frames that follow each other both in the morsel and in memory, at one level, are one extent
- * @frame:	number of the first frame (physical address / 4096); 0 without CAP_SYS_ADMIN
+ * @length:	bytes; frames that follow each other both in the morsel and
+ *		in memory, at one level, are one extent
+ * @frame:	number of the first frame (physical address / 4096); 0
+ *		without CAP_SYS_ADMIN
  * @level:	MORSEL_LEVEL_*: what the extent is
  * @node:	NUMA node of the frames, MORSEL_ANY for a hole
  *
- * Holes are extents too: HOLE_4K is a hole below a table of 4 KiB entries, HOLE_2M one in a table of 2 MiB entries, HOLE_1G one that has
- * no table at all.  So the extents give the whole shape of the subtree.
+ * Holes are extents too: HOLE_4K is a hole below a table of 4 KiB entries,
+ * HOLE_2M one in a table of 2 MiB entries, HOLE_1G one that has no table at
+ * all.  So the extents give the whole shape of the subtree.
  */
 struct morsel_extent {
 	__u64 offset;
@@ -258,18 +287,23 @@ struct morsel_extent {
 #define MORSEL_LEVEL_HOLE_1G 5
 
 /**
- * struct morsel_range - a part of a morsel (MORSEL_IOC_POPULATE, MORSEL_IOC_PUNCH on a morsel's descriptor)
+ * struct morsel_range - a part of a morsel (MORSEL_IOC_POPULATE,
+ * MORSEL_IOC_PUNCH on a morsel's descriptor)
  * @size:	sizeof(struct morsel_range)
  * @flags:	0
  * @offset:	multiple of 4096
- * @length:	multiple of 4096, or up to the morsel's end; 0 means up to the morsel's end
+ * @length:	multiple of 4096, or up to the morsel's end; 0 means up to
+ *		the morsel's end
  *
- * POPULATE allocates and clears all frames of the range that are not there yet, in bulk.  On failure, what was populated stays.
- * Errors: EBADF (the descriptor is read-only), ERANGE (beyond the morsel's end), ENOMEM (the pool is full), EDQUOT (over the owner's ceiling), EINTR (a signal came
- * in; call again to go on).
+ * POPULATE allocates and clears all frames of the range that are not there yet,
+ * in bulk.  On failure, what was populated stays.
+ * Errors: EBADF (the descriptor is read-only), ERANGE (beyond the morsel's
+ * end), ENOMEM (the pool is full), EDQUOT (over the owner's ceiling), EINTR (a
+ * signal came in; call again to go on).
  *
- * PUNCH frees the frames that lie wholly within the range and clears what else is in it (parts of a 2 MiB frame); it reads as zero afterwards.
- * A frame that is pinned (O_DIRECT, RDMA) is given back when the pin is gone.
+ * PUNCH frees the frames that lie wholly within the range and clears what else
+ * is in it (parts of a 2 MiB frame); it reads as zero afterwards. A frame that
+ * is pinned (O_DIRECT, RDMA) is given back when the pin is gone.
  * Errors: EBADF, ERANGE, as above.
  */
 struct morsel_range {
@@ -280,16 +314,20 @@ struct morsel_range {
 };
 
 /**
- * struct morsel_limit - a user's ceiling (MORSEL_IOC_LIMIT_GET, MORSEL_IOC_LIMIT_SET)
+ * struct morsel_limit - a user's ceiling (MORSEL_IOC_LIMIT_GET,
+ * MORSEL_IOC_LIMIT_SET)
  * @size:	sizeof(struct morsel_limit)
- * @flags:	SET: MORSEL_LIMIT_DEFAULT takes an own ceiling back; GET: out: MORSEL_LIMIT_DEFAULT where the user has none of its own
+ * @flags:	SET: MORSEL_LIMIT_DEFAULT takes an own ceiling back; GET:
+ *		out: MORSEL_LIMIT_DEFAULT where the user has none of its own
  * @uid:	the user
  * @reserved:	0
- * @bytes:	frames and tables that the morsels this user made may take; MORSEL_UNLIMITED for no ceiling
+ * @bytes:	frames and tables that the morsels this user made may take;
+ *		MORSEL_UNLIMITED for no ceiling
  * @used:	out: what they take now
  *
- * Users without a ceiling of their own get the module parameter user_limit; uid 0 has none unless it is given one.  SET needs CAP_SYS_ADMIN; a ceiling
- * below what is used now stops further growth only.
+ * Users without a ceiling of their own get the module parameter user_limit; uid
+ * 0 has none unless it is given one.  SET needs CAP_SYS_ADMIN; a ceiling below
+ * what is used now stops further growth only.
  *
  * Errors: EPERM (SET without CAP_SYS_ADMIN; GET of another user without it), ENOMEM.
  */
@@ -306,8 +344,10 @@ struct morsel_limit {
 #define MORSEL_UNLIMITED 0xffffffffffffffffULL
 
 /**
- * struct morsel_pool_info - what a pool is (MORSEL_IOC_POOL_STAT, entries of MORSEL_IOC_POOL_LIST)
- * @size:	STAT: sizeof(struct morsel_pool_info); in entries of LIST: bytes that the module filled
+ * struct morsel_pool_info - what a pool is (MORSEL_IOC_POOL_STAT, entries of
+ * MORSEL_IOC_POOL_LIST)
+ * @size:	STAT: sizeof(struct morsel_pool_info); in entries of LIST:
+ *		bytes that the module filled
  * @flags:	0
  * @id:		STAT: in: the pool
  * @kind:	MORSEL_POOL_*
@@ -318,7 +358,8 @@ struct morsel_limit {
  * @used_bytes:	frames and tables of morsels
  * @free_bytes:	borrowed, not in use
  * @free_huge_bytes: of @free_bytes, whole 2 MiB frames
- * @pinned_bytes: freed by their morsel, but still pinned by somebody (O_DIRECT, RDMA)
+ * @pinned_bytes: freed by their morsel, but still pinned by somebody
+ *		(O_DIRECT, RDMA)
  * @borrows:	chunks borrowed from the kernel since the pool was made
  * @returns:	chunks given back
  * @name:	for people: "dram0"
@@ -344,7 +385,8 @@ struct morsel_pool_info {
 };
 
 /**
- * struct morsel_pool - make, resize or remove a pool (MORSEL_IOC_POOL_ADD, MORSEL_IOC_POOL_RESIZE, MORSEL_IOC_POOL_REMOVE)
+ * struct morsel_pool - make, resize or remove a pool (MORSEL_IOC_POOL_ADD,
+ * MORSEL_IOC_POOL_RESIZE, MORSEL_IOC_POOL_REMOVE)
  * @size:	sizeof(struct morsel_pool)
  * @flags:	0
  * @id:		ADD: out; RESIZE, REMOVE: in
@@ -353,10 +395,12 @@ struct morsel_pool_info {
  * @reserved:	0
  * @limit_bytes: ADD, RESIZE: what the pool may hold, a multiple of 2 MiB; REMOVE: 0
  *
- * All need CAP_SYS_ADMIN.  RESIZE below what is in use is allowed: nothing more is handed out until enough has been freed.
+ * All need CAP_SYS_ADMIN.  RESIZE below what is in use is allowed: nothing more
+ * is handed out until enough has been freed.
  *
- * Errors: EPERM, ENOENT (no such pool), ENODEV (no such node), EEXIST (the node has its pool already), EBUSY (REMOVE: morsels are on it, or frames of
- * it are pinned), ENOMEM, EOPNOTSUPP (a kind this module does not have).
+ * Errors: EPERM, ENOENT (no such pool), ENODEV (no such node), EEXIST (the node
+ * has its pool already), EBUSY (REMOVE: morsels are on it, or frames of it are
+ * pinned), ENOMEM, EOPNOTSUPP (a kind this module does not have).
  */
 struct morsel_pool {
 	__u32 size;

@@ -2,15 +2,20 @@
 /*
  * Attaching morsels to address spaces.
  *
- * An attachment splices a morsel's tables into those of a process: where the mapping covers a whole GiB, by one PUD entry that points to the morsel's PMD table;
- * where it covers part of one, by PMD entries that are copies of the morsel's.  Frames that are added to the morsel later show up at once below what is spliced;
- * what is not spliced yet is spliced by the first fault.
+ * An attachment splices a morsel's tables into those of a process: where the
+ * mapping covers a whole GiB, by one PUD entry that points to the morsel's PMD
+ * table; where it covers part of one, by PMD entries that are copies of the
+ * morsel's.  Frames that are added to the morsel later show up at once below
+ * what is spliced; what is not spliced yet is spliced by the first fault.
  *
- * The kernel's own code must never walk shared tables to change them.  Whatever is about to do so announces it to an MMU notifier (munmap, exit, madvise, mremap,
- * unmap_mapping_range()), or asks a function of ours first (mprotect, splitting a mapping); we detach, and it finds private tables without entries.
+ * The kernel's own code must never walk shared tables to change them.  Whatever
+ * is about to do so announces it to an MMU notifier (munmap, exit, madvise,
+ * mremap, unmap_mapping_range()), or asks a function of ours first (mprotect,
+ * splitting a mapping); we detach, and it finds private tables without entries.
  *
- * A fault, from entry to return: morsel_fault() has subtree.c put a frame into the morsel, and splice_gib() puts the tables into the address
- * space; if a notifier came in between, it starts again.
+ * A fault, from entry to return: morsel_fault() has subtree.c put a frame into
+ * the morsel, and splice_gib() puts the tables into the address space; if a
+ * notifier came in between, it starts again.
  */
 #include <linux/file.h>
 #include <linux/mman.h>
@@ -27,9 +32,12 @@
 /**
  * struct attached_gib - what is spliced into one GiB of addresses
  * @whole:	the PUD entry is ours; under the attachment's lock, as all here
- * @pmds:	if @whole, the private PMD table whose place that took, or NULL.  Kept, since another thread's fault may still stand in it
+ * @pmds:	if @whole, the private PMD table whose place that took, or
+ *		NULL.  Kept, since another thread's fault may still stand in
+ *		it
  * @slots:	if not @whole, the PMD entries that are ours
- * @ptes:	the private PTE table, without entries, whose place one of these took; or NULL
+ * @ptes:	the private PTE table, without entries, whose place one of
+ *		these took; or NULL
  * @ptes_slot:	which
  */
 struct attached_gib {
@@ -49,7 +57,8 @@ struct attached_gib {
  * @pgoff:	page of the morsel at @start
  * @vmas:	VMAs that share this attachment: more than one after a split
  * @lock:	protects all below, and orders splicing against the notifier
- * @gibs:	struct attached_gib by address / 1 GiB, where anything was ever spliced
+ * @gibs:	struct attached_gib by address / 1 GiB, where anything was
+ *		ever spliced
  */
 struct attachment {
 	struct mmu_interval_notifier notifier;
@@ -67,7 +76,10 @@ static unsigned long page_at(const struct vm_area_struct *vma, unsigned long add
 	return vma->vm_pgoff + ((addr - vma->vm_start) >> PAGE_SHIFT);
 }
 
-/* May the GiB at @base be spliced by one PUD entry?  Not if a neighbour may share its PMD table, nor if the morsel's GiBs begin elsewhere. */
+/*
+ * May the GiB at @base be spliced by one PUD entry?  Not if a neighbour may
+ * share its PMD table, nor if the morsel's GiBs begin elsewhere.
+ */
 static bool covers_gib(const struct vm_area_struct *vma, unsigned long base)
 {
 	return vma->vm_start <= base && vma->vm_end - base >= PUD_SIZE && vma->vm_end > base &&
@@ -136,9 +148,13 @@ static bool splice_whole(struct attachment *att, struct attached_gib *gib, pud_t
 	return free;
 }
 
-/* Splice what the morsel has of the slots from @start to before @end, all of one GiB; -EBUSY: somebody else's table is at @addr. */
-static int splice_slots(struct attachment *att, struct vm_area_struct *vma, struct attached_gib *gib, pud_t *pudp,
-			unsigned long start, unsigned long end, unsigned long addr)
+/*
+ * Splice what the morsel has of the slots from @start to before @end, all of
+ * one GiB; -EBUSY: somebody else's table is at @addr.
+ */
+static int splice_slots(struct attachment *att, struct vm_area_struct *vma,
+			struct attached_gib *gib, pud_t *pudp, unsigned long start,
+			unsigned long end, unsigned long addr)
 {
 	enum morsel_view view = view_of(vma->vm_flags);
 	struct mm_struct *mm = att->notifier.mm;
@@ -159,7 +175,10 @@ static int splice_slots(struct attachment *att, struct vm_area_struct *vma, stru
 		if (pmd_none(pmd) || test_bit(slot, gib->slots))
 			continue;
 		if (!pmd_none(*pmdp)) {
-			/* Only apply_to_page_range() leaves a table without entries, and only one. */
+			/*
+			 * Only apply_to_page_range() leaves a table without
+			 * entries, and only one.
+			 */
 			if (gib->ptes || pmd_val(*pmdp) & _PAGE_PSE || !ptes_empty(*pmdp)) {
 				if (start == (addr & PMD_MASK))
 					err = -EBUSY;
@@ -197,11 +216,14 @@ static struct attached_gib *make_gib(struct attachment *att, unsigned long addr)
 }
 
 /*
- * Splice all that the mapping and the morsel have of the GiB around @addr.  The upper levels of tables exist.
+ * Splice all that the mapping and the morsel have of the GiB around @addr.  The
+ * upper levels of tables exist.
  *
- * @seq: from mmu_interval_read_begin().  Returns 0, -EAGAIN (the notifier came in between), -ENOMEM, -EBUSY.
+ * @seq:	from mmu_interval_read_begin().  Returns 0, -EAGAIN (the
+ *		notifier came in between), -ENOMEM, -EBUSY.
  */
-static int splice_gib(struct attachment *att, struct vm_area_struct *vma, unsigned long addr, unsigned long seq)
+static int splice_gib(struct attachment *att, struct vm_area_struct *vma, unsigned long addr,
+		      unsigned long seq)
 {
 	unsigned long base = addr & PUD_MASK, index;
 	pud_t *pudp = find_pud(att->notifier.mm, addr);
@@ -217,28 +239,32 @@ static int splice_gib(struct attachment *att, struct vm_area_struct *vma, unsign
 		err = -EAGAIN;
 	} else {
 		index = page_at(vma, base) / GIB_PAGES;
-		pmds = covers_gib(vma, base) ? morsel_pmds(att->m, view_of(vma->vm_flags), index) : NULL;
+		pmds = covers_gib(vma, base) ? morsel_pmds(att->m, view_of(vma->vm_flags), index)
+					     : NULL;
 		if (!pmds || !splice_whole(att, gib, pudp, pmds))
-			err = splice_slots(att, vma, gib, pudp, max(base, vma->vm_start), min(base + PUD_SIZE - 1, vma->vm_end - 1) + 1,
-					   addr);
+			err = splice_slots(att, vma, gib, pudp, max(base, vma->vm_start),
+					   min(base + PUD_SIZE - 1, vma->vm_end - 1) + 1, addr);
 	}
 	spin_unlock(&att->lock);
 	return err;
 }
 
 /*
- * Splice all that the morsel has already into a new mapping, so that reading it takes no fault.  What cannot be spliced now, for want of memory, is
- * left to the faults.
+ * Splice all that the morsel has already into a new mapping, so that reading it
+ * takes no fault.  What cannot be spliced now, for want of memory, is left to
+ * the faults.
  */
 static void splice_all(struct attachment *att, struct vm_area_struct *vma)
 {
 	unsigned long seq = mmu_interval_read_begin(&att->notifier), addr, next, spliced = 0;
-	unsigned long pages = min(vma_pages(vma), att->m->pages - min(att->m->pages, vma->vm_pgoff));
+	unsigned long pages = min(vma_pages(vma),
+				  att->m->pages - min(att->m->pages, vma->vm_pgoff));
 	enum morsel_view view = view_of(vma->vm_flags);
 	unsigned long end = vma->vm_start + PAGE_ALIGN(pages << PAGE_SHIFT);
 	struct mm_struct *mm = vma->vm_mm;
 
-	if (morsel_mirror(att->m, view, vma->vm_pgoff / SLOT_PAGES, DIV_ROUND_UP(vma->vm_pgoff + pages, SLOT_PAGES)))
+	if (morsel_mirror(att->m, view, vma->vm_pgoff / SLOT_PAGES,
+			  DIV_ROUND_UP(vma->vm_pgoff + pages, SLOT_PAGES)))
 		return;
 
 	for (addr = vma->vm_start; addr < end; addr = next) {
@@ -247,10 +273,14 @@ static void splice_all(struct attachment *att, struct vm_area_struct *vma)
 
 		next = min(end - 1, addr | ~PUD_MASK) + 1;
 		last = page_at(vma, next - 1);
-		if (!morsel_pmds(att->m, view, first / GIB_PAGES) && !morsel_pmds(att->m, view, last / GIB_PAGES))
+		if (!morsel_pmds(att->m, view, first / GIB_PAGES) &&
+		    !morsel_pmds(att->m, view, last / GIB_PAGES))
 			continue;
 
-		/* The only exported way to the upper levels; it makes the lower ones too, where there are none. */
+		/*
+		 * The only exported way to the upper levels; it makes the lower
+		 * ones too, where there are none.
+		 */
 		pudp = find_pud(mm, addr);
 		if ((!pudp || (pud_none(*pudp) && !covers_gib(vma, addr))) &&
 		    apply_to_page_range(mm, addr, PAGE_SIZE, no_change, NULL))
@@ -262,8 +292,12 @@ static void splice_all(struct attachment *att, struct vm_area_struct *vma)
 	trace_morsel_attach(att->m, vma->vm_start, vma->vm_end, spliced);
 }
 
-/* Take one GiB's splices, from @start to before @end, out again; returns how many entries. */
-static unsigned long detach_gib(struct attachment *att, struct attached_gib *gib, unsigned long base, unsigned long start, unsigned long end)
+/*
+ * Take one GiB's splices, from @start to before @end, out again; returns how
+ * many entries.
+ */
+static unsigned long detach_gib(struct attachment *att, struct attached_gib *gib,
+				unsigned long base, unsigned long start, unsigned long end)
 {
 	pud_t *pudp = find_pud(att->notifier.mm, base);
 	struct mm_struct *mm = att->notifier.mm;
@@ -288,7 +322,8 @@ static unsigned long detach_gib(struct attachment *att, struct attached_gib *gib
 	for (; slot <= last; slot = find_next_bit(gib->slots, last + 1, slot + 1)) {
 		bool put_back = gib->ptes && gib->ptes_slot == slot;
 
-		set_pmd(pmd_offset(pudp, base + slot * PMD_SIZE), put_back ? __pmd(page_to_phys(gib->ptes) | _PAGE_TABLE) : __pmd(0));
+		set_pmd(pmd_offset(pudp, base + slot * PMD_SIZE),
+			put_back ? __pmd(page_to_phys(gib->ptes) | _PAGE_TABLE) : __pmd(0));
 		if (put_back)
 			gib->ptes = NULL;
 		__clear_bit(slot, gib->slots);
@@ -298,7 +333,10 @@ static unsigned long detach_gib(struct attachment *att, struct attached_gib *gib
 	return entries;
 }
 
-/* Take all splices from @start to before @end out again.  Called with the lock held; the caller flushes if any entry was taken. */
+/*
+ * Take all splices from @start to before @end out again.  Called with the lock
+ * held; the caller flushes if any entry was taken.
+ */
 static unsigned long detach(struct attachment *att, unsigned long start, unsigned long end)
 {
 	unsigned long index, entries = 0;
@@ -308,13 +346,17 @@ static unsigned long detach(struct attachment *att, unsigned long start, unsigne
 	end = min(end, att->end);
 	if (start >= end)
 		return 0;
-	xa_for_each_range(&att->gibs, index, gib, start >> PUD_SHIFT, (end - 1) >> PUD_SHIFT)
+	xa_for_each_range (&att->gibs, index, gib, start >> PUD_SHIFT, (end - 1) >> PUD_SHIFT)
 		entries += detach_gib(att, gib, index << PUD_SHIFT, start, end);
 	return entries;
 }
 
-/* After detach(), without the lock: nobody uses what was spliced any more when it returns. */
-static void detached(struct attachment *att, unsigned long start, unsigned long end, unsigned long entries)
+/*
+ * After detach(), without the lock: nobody uses what was spliced any more when
+ * it returns.
+ */
+static void detached(struct attachment *att, unsigned long start, unsigned long end,
+		     unsigned long entries)
 {
 	if (!entries)
 		return;
@@ -332,12 +374,16 @@ static void detach_range(struct attachment *att, unsigned long start, unsigned l
 	detached(att, start, end, entries);
 }
 
-static bool attachment_invalidate(struct mmu_interval_notifier *notifier, const struct mmu_notifier_range *range, unsigned long seq)
+static bool attachment_invalidate(struct mmu_interval_notifier *notifier,
+				  const struct mmu_notifier_range *range, unsigned long seq)
 {
 	struct attachment *att = container_of(notifier, struct attachment, notifier);
 	unsigned long entries;
 
-	/* Nothing here sleeps, so ranges that must not block are served like the others. */
+	/*
+	 * Nothing here sleeps, so ranges that must not block are served like
+	 * the others.
+	 */
 	spin_lock(&att->lock);
 	mmu_interval_set_seq(notifier, seq);
 	entries = detach(att, range->start, range->end);
@@ -364,7 +410,8 @@ static struct attachment *attachment_create(struct morsel *m, struct vm_area_str
 	refcount_set(&att->vmas, 1);
 	spin_lock_init(&att->lock);
 	xa_init(&att->gibs);
-	err = mmu_interval_notifier_insert_locked(&att->notifier, vma->vm_mm, att->start, att->end - att->start, &attachment_notifier_ops);
+	err = mmu_interval_notifier_insert_locked(&att->notifier, vma->vm_mm, att->start,
+						  att->end - att->start, &attachment_notifier_ops);
 	if (err) {
 		kfree(att);
 		return ERR_PTR(err);
@@ -378,10 +425,13 @@ static void attachment_destroy(struct attachment *att)
 	struct attached_gib *gib;
 	unsigned long index;
 
-	/* Unmapping has detached everything already; a mapping that failed half-way has not. */
+	/*
+	 * Unmapping has detached everything already; a mapping that failed
+	 * half-way has not.
+	 */
 	detach_range(att, att->start, att->end);
 	mmu_interval_notifier_remove(&att->notifier);
-	xa_for_each(&att->gibs, index, gib)
+	xa_for_each (&att->gibs, index, gib)
 		kfree(gib);
 	xa_destroy(&att->gibs);
 	atomic_dec(&att->m->attachments);
@@ -413,20 +463,27 @@ static vm_fault_t morsel_fault(struct vm_fault *vmf)
 	return err && err != -EAGAIN ? VM_FAULT_SIGBUS : VM_FAULT_NOPAGE;
 }
 
-/* A new VMA shares the attachment of the one it was copied from if it is a part of the same range: a split.  Otherwise (fork, mremap) it gets its own. */
+/*
+ * A new VMA shares the attachment of the one it was copied from if it is a part
+ * of the same range: a split.  Otherwise (fork, mremap) it gets its own.
+ */
 static void morsel_vma_open(struct vm_area_struct *vma)
 {
 	struct attachment *att = vma->vm_private_data;
 
 	if (!att)
 		return;
-	if (att->notifier.mm == vma->vm_mm && vma->vm_start >= att->start && vma->vm_end <= att->end &&
+	if (att->notifier.mm == vma->vm_mm && vma->vm_start >= att->start &&
+	    vma->vm_end <= att->end &&
 	    vma->vm_pgoff == att->pgoff + ((vma->vm_start - att->start) >> PAGE_SHIFT)) {
 		refcount_inc(&att->vmas);
 		return;
 	}
 
-	/* A program may take this flag away (MADV_KEEPONFORK); fork looks at it only after this. */
+	/*
+	 * A program may take this flag away (MADV_KEEPONFORK); fork looks at it
+	 * only after this.
+	 */
 	if (!(vma->vm_flags & VM_WIPEONFORK))
 		vm_flags_set(vma, VM_WIPEONFORK);
 
@@ -456,7 +513,8 @@ static int morsel_vma_may_split(struct vm_area_struct *vma, unsigned long addr)
 }
 
 /* On 6.1 mprotect tells the notifier when it stands in the tables already. */
-static int morsel_vma_mprotect(struct vm_area_struct *vma, unsigned long start, unsigned long end, unsigned long newflags)
+static int morsel_vma_mprotect(struct vm_area_struct *vma, unsigned long start, unsigned long end,
+			       unsigned long newflags)
 {
 	struct attachment *att = vma->vm_private_data;
 
@@ -484,7 +542,10 @@ int morsel_mmap(struct file *file, struct vm_area_struct *vma)
 	struct morsel *m = file_morsel(file);
 	struct attachment *att;
 
-	/* A descriptor open for reading only has lost VM_SHARED here, but not this. */
+	/*
+	 * A descriptor open for reading only has lost VM_SHARED here, but not
+	 * this.
+	 */
 	if (!(vma->vm_flags & VM_MAYSHARE))
 		return -EINVAL;
 	if (!IS_ALIGNED(vma->vm_start | vma->vm_end | (vma->vm_pgoff << PAGE_SHIFT), PMD_SIZE))
@@ -495,8 +556,9 @@ int morsel_mmap(struct file *file, struct vm_area_struct *vma)
 		return PTR_ERR(att);
 
 	/*
-	 * MIXEDMAP keeps khugepaged, KSM and NUMA balancing away but lets get_user_pages() in; WIPEONFORK keeps fork from copying
-	 * entries one by one; DONTEXPAND keeps mremap from growing over what follows.
+	 * MIXEDMAP keeps khugepaged, KSM and NUMA balancing away but lets
+	 * get_user_pages() in; WIPEONFORK keeps fork from copying entries one
+	 * by one; DONTEXPAND keeps mremap from growing over what follows.
 	 */
 	vm_flags_set(vma, VM_MIXEDMAP | VM_DONTEXPAND | VM_DONTDUMP | VM_WIPEONFORK);
 	vma->vm_ops = &morsel_vm_ops;
@@ -513,13 +575,14 @@ int morsel_mmap(struct file *file, struct vm_area_struct *vma)
  * @pgoff:	offset in the morsel, in pages
  * @flags:	of mmap()
  *
- * The place is aligned so that as much as possible is spliced by GiBs.  Here is also where MAP_POPULATE is served, in bulk: this is the only
- * function of a driver that sees the flag, and populating a morsel needs no address.
+ * The place is aligned so that as much as possible is spliced by GiBs.  Here is
+ * also where MAP_POPULATE is served, in bulk: this is the only function of a
+ * driver that sees the flag, and populating a morsel needs no address.
  *
  * Return: the address, or a negative errno.
  */
-unsigned long morsel_get_unmapped_area(struct file *file, unsigned long addr, unsigned long len, unsigned long pgoff,
-				       unsigned long flags)
+unsigned long morsel_get_unmapped_area(struct file *file, unsigned long addr, unsigned long len,
+				       unsigned long pgoff, unsigned long flags)
 {
 	unsigned long offset = pgoff << PAGE_SHIFT, align, found;
 	struct morsel *m = file_morsel(file);
@@ -527,7 +590,10 @@ unsigned long morsel_get_unmapped_area(struct file *file, unsigned long addr, un
 	if (!IS_ALIGNED(len | offset, PMD_SIZE))
 		return -EINVAL;
 
-	/* As for files, MAP_POPULATE does what it can, and mmap() does not fail for it. */
+	/*
+	 * As for files, MAP_POPULATE does what it can, and mmap() does not fail
+	 * for it.
+	 */
 	if (flags & MAP_POPULATE && pgoff < m->pages)
 		morsel_populate(m, pgoff, min(m->pages, pgoff + (len >> PAGE_SHIFT)));
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * /dev/morsel: the ioctls that make, find and list morsels, and those for pools and ceilings.
+ * /dev/morsel: the ioctls that make, find and list morsels, and those for pools
+ * and ceilings.
  */
 #include <linux/capability.h>
 #include <linux/file.h>
@@ -58,7 +59,8 @@ int morsel_cursor_begin(struct morsel_cursor *cursor, const void __user *arg)
 
 	if (err)
 		return err;
-	if (cursor->list.flags || cursor->list.entry_size < sizeof(u64) || cursor->list.entry_size > PAGE_SIZE)
+	if (cursor->list.flags || cursor->list.entry_size < sizeof(u64) ||
+	    cursor->list.entry_size > PAGE_SIZE)
 		return -EINVAL;
 	cursor->list.count = min_t(u32, cursor->list.count, MAX_ENTRIES);
 	cursor->filled = 0;
@@ -66,10 +68,12 @@ int morsel_cursor_begin(struct morsel_cursor *cursor, const void __user *arg)
 }
 
 /**
- * morsel_cursor_put() - write one entry into the caller's array; may fault, so without locks that a fault takes
+ * morsel_cursor_put() - write one entry into the caller's array; may fault, so
+ * without locks that a fault takes
  * @cursor:	the array, which has room
  * @entry:	the entry
- * @size:	its size as this module knows it; the caller may know it shorter or longer
+ * @size:	its size as this module knows it; the caller may know it
+ *		shorter or longer
  * Return: 0 or -EFAULT.
  */
 int morsel_cursor_put(struct morsel_cursor *cursor, const void *entry, size_t size)
@@ -86,7 +90,8 @@ int morsel_cursor_put(struct morsel_cursor *cursor, const void *entry, size_t si
 }
 
 /**
- * morsel_cursor_end() - tell the caller how many entries were filled, and where to go on
+ * morsel_cursor_end() - tell the caller how many entries were filled, and where
+ * to go on
  * @cursor:	the array
  * @arg:	the caller's struct morsel_list
  * Return: 0 or -EFAULT.
@@ -113,8 +118,9 @@ static long ioctl_query(void __user *arg)
 		.size = size,
 		.abi = MORSEL_ABI_VERSION,
 		.abi_oldest = MORSEL_ABI_OLDEST,
-		.features = MORSEL_FEATURE_HUGE | MORSEL_FEATURE_SPLICE_1G | MORSEL_FEATURE_SPLICE_2M |
-			    MORSEL_FEATURE_READ_ONLY_TWIN | MORSEL_FEATURE_LIMITS,
+		.features = MORSEL_FEATURE_HUGE | MORSEL_FEATURE_SPLICE_1G |
+			    MORSEL_FEATURE_SPLICE_2M | MORSEL_FEATURE_READ_ONLY_TWIN |
+			    MORSEL_FEATURE_LIMITS,
 		.max_length = MORSEL_MAX_LENGTH,
 		.nr_pools = morsel_pool_count(),
 		.nr_morsels = morsel_count(),

@@ -2,12 +2,16 @@
 /*
  * The dram pools: frames borrowed from the kernel.
  *
- * Memory comes in chunks.  A huge frame is a chunk of its own, a compound page of 2 MiB.  Small frames are cut from split chunks, 2 MiB too where the
- * kernel has that in one piece, and are taken from chunks in use before an idle one is begun, so that whole chunks come free again.
- * What is idle is kept for a while, and then, or when memory runs short, or when the limit is needed for the other size, goes back to the kernel.
+ * Memory comes in chunks.  A huge frame is a chunk of its own, a compound page
+ * of 2 MiB.  Small frames are cut from split chunks, 2 MiB too where the kernel
+ * has that in one piece, and are taken from chunks in use before an idle one is
+ * begun, so that whole chunks come free again. What is idle is kept for a
+ * while, and then, or when memory runs short, or when the limit is needed for
+ * the other size, goes back to the kernel.
  *
- * A frame is an ordinary page with one reference, ours.  get_user_pages() and friends add theirs; a frame that has any of them when it is freed is set aside
- * until it has ours alone.
+ * A frame is an ordinary page with one reference, ours.  get_user_pages() and
+ * friends add theirs; a frame that has any of them when it is freed is set
+ * aside until it has ours alone.
  */
 #include <linux/bitmap.h>
 #include <linux/gfp.h>
@@ -27,17 +31,20 @@
 
 static unsigned int dram_idle_seconds = 5;
 module_param(dram_idle_seconds, uint, 0644);
-MODULE_PARM_DESC(dram_idle_seconds, "Give memory back to the kernel that was idle for so long (default: 5)");
+MODULE_PARM_DESC(dram_idle_seconds,
+		 "Give memory back to the kernel that was idle for so long (default: 5)");
 
 /**
  * struct dram_chunk - a piece of memory cut into small frames
- * @list:	in partial or idle of its pool; on no list when all frames are in use; under the pool's lock, as all below
+ * @list:	in partial or idle of its pool; on no list when all frames
+ *		are in use; under the pool's lock, as all below
  * @base:	first page; each page's private field points back here
  * @order:	log2 of its pages
  * @nr_free:	free frames
  * @since:	jiffies when it became idle
  * @free:	a bit for each free frame
- * @dirty:	a bit for each frame that was handed out since the chunk was borrowed; the others are clear
+ * @dirty:	a bit for each frame that was handed out since the chunk was
+ *		borrowed; the others are clear
  */
 struct dram_chunk {
 	struct list_head list;
@@ -56,7 +63,8 @@ struct dram_chunk {
  * @lock:	protects all below
  * @partial:	chunks with frames in use and free ones
  * @idle:	chunks with no frame in use, the longest idle last
- * @huge:	free huge frames by page->lru, the longest idle last; page->private says since when
+ * @huge:	free huge frames by page->lru, the longest idle last;
+ *		page->private says since when
  * @pinned:	small frames set aside, by page->lru
  * @pinned_huge: huge frames set aside
  * @limit:	pages it may hold
@@ -106,23 +114,28 @@ static void tidy_later(void)
 }
 
 /*
- * What leaves the pool's lists under its lock goes to the kernel after the lock is dropped.
+ * What leaves the pool's lists under its lock goes to the kernel after the lock
+ * is dropped.
  */
 struct dram_return {
 	struct list_head chunks;
 	struct list_head huge;
 };
 
-#define DRAM_RETURN(name) struct dram_return name = { LIST_HEAD_INIT(name.chunks), LIST_HEAD_INIT(name.huge) }
+#define DRAM_RETURN(name) \
+	struct dram_return name = {LIST_HEAD_INIT(name.chunks), LIST_HEAD_INIT(name.huge)}
 
-/* Give what was taken off the lists back to the kernel.  Frames that are pinned stay alive until their holders let go. */
+/*
+ * Give what was taken off the lists back to the kernel.  Frames that are pinned
+ * stay alive until their holders let go.
+ */
 static void dram_return(struct dram_return *ret)
 {
 	struct dram_chunk *chunk, *next_chunk;
 	struct page *page, *next;
 	unsigned int i;
 
-	list_for_each_entry_safe(chunk, next_chunk, &ret->chunks, list) {
+	list_for_each_entry_safe (chunk, next_chunk, &ret->chunks, list) {
 		for (i = 0; i < 1U << chunk->order; i++) {
 			set_page_private(chunk->base + i, 0);
 			put_page(chunk->base + i);
@@ -130,15 +143,19 @@ static void dram_return(struct dram_return *ret)
 		kfree(chunk);
 		cond_resched();
 	}
-	list_for_each_entry_safe(page, next, &ret->huge, lru) {
+	list_for_each_entry_safe (page, next, &ret->huge, lru) {
 		list_del(&page->lru);
 		set_page_private(page, 0);
 		put_page(page);
 	}
 }
 
-/* Take the longest idle chunk or huge frame off its list, if it has been idle since @before.  Returns pages, 0 for none. */
-static unsigned long take_idle_chunk(struct dram_pool *dram, unsigned long before, struct dram_return *ret)
+/*
+ * Take the longest idle chunk or huge frame off its list, if it has been idle
+ * since @before.  Returns pages, 0 for none.
+ */
+static unsigned long take_idle_chunk(struct dram_pool *dram, unsigned long before,
+				     struct dram_return *ret)
 {
 	struct dram_chunk *chunk;
 
@@ -154,7 +171,8 @@ static unsigned long take_idle_chunk(struct dram_pool *dram, unsigned long befor
 	return chunk->nr_free;
 }
 
-static unsigned long take_idle_huge(struct dram_pool *dram, unsigned long before, struct dram_return *ret)
+static unsigned long take_idle_huge(struct dram_pool *dram, unsigned long before,
+				    struct dram_return *ret)
 {
 	struct page *page;
 
@@ -170,7 +188,8 @@ static unsigned long take_idle_huge(struct dram_pool *dram, unsigned long before
 	return CHUNK_PAGES;
 }
 
-static unsigned long take_idle(struct dram_pool *dram, unsigned long before, struct dram_return *ret)
+static unsigned long take_idle(struct dram_pool *dram, unsigned long before,
+			       struct dram_return *ret)
 {
 	return take_idle_chunk(dram, before, ret) ?: take_idle_huge(dram, before, ret);
 }
@@ -213,7 +232,8 @@ static void reap_pinned(struct dram_pool *dram)
 	unsigned int order;
 
 	for (order = 0; order <= HUGE_ORDER; order += HUGE_ORDER) {
-		list_for_each_entry_safe(page, next, order ? &dram->pinned_huge : &dram->pinned, lru) {
+		list_for_each_entry_safe (page, next, order ? &dram->pinned_huge : &dram->pinned,
+					  lru) {
 			if (page_ref_count(page) != 1)
 				continue;
 			list_del(&page->lru);
@@ -224,7 +244,8 @@ static void reap_pinned(struct dram_pool *dram)
 }
 
 /*
- * Make room for @pages under the limit, by giving back what is idle.  Called with the lock held, drops it and takes it again.
+ * Make room for @pages under the limit, by giving back what is idle.  Called
+ * with the lock held, drops it and takes it again.
  * Returns how many of @pages there is room for, and counts these as held.
  */
 static unsigned long reserve(struct dram_pool *dram, unsigned long pages)
@@ -247,15 +268,19 @@ static unsigned long reserve(struct dram_pool *dram, unsigned long pages)
 static struct page *borrow(struct dram_pool *dram, gfp_t gfp, unsigned int order)
 {
 	/*
-	 * Cleared by the kernel, which does so only once even where init_on_alloc is set.  Without retries for many pages and never by way of
-	 * the OOM killer: running out is the caller's to report.
+	 * Cleared by the kernel, which does so only once even where
+	 * init_on_alloc is set.  Without retries for many pages and never by
+	 * way of the OOM killer: running out is the caller's to report.
 	 */
 	gfp |= GFP_KERNEL | __GFP_ZERO | __GFP_THISNODE | __GFP_NOWARN;
 	gfp |= order ? __GFP_NORETRY : __GFP_RETRY_MAYFAIL;
 	return alloc_pages_node(dram->pool.node, gfp, order);
 }
 
-/* Borrow a chunk for small frames.  Called with the lock held, drops it and takes it again. */
+/*
+ * Borrow a chunk for small frames.  Called with the lock held, drops it and
+ * takes it again.
+ */
 static bool grow_small(struct dram_pool *dram)
 {
 	struct dram_chunk *chunk;
@@ -321,7 +346,7 @@ static unsigned int get_small(struct dram_pool *dram, unsigned int count, struct
 			break;
 		}
 
-		for_each_set_bit(bit, chunk->free, CHUNK_PAGES) {
+		for_each_set_bit (bit, chunk->free, CHUNK_PAGES) {
 			if (got == count)
 				break;
 			__clear_bit(bit, chunk->free);
@@ -336,7 +361,7 @@ static unsigned int get_small(struct dram_pool *dram, unsigned int count, struct
 	dram->used += got;
 	spin_unlock(&dram->lock);
 
-	for_each_set_bit(i, dirty, got)
+	for_each_set_bit (i, dirty, got)
 		clear_highpage(frames[i]);
 	return got;
 }
@@ -379,9 +404,11 @@ static unsigned int get_huge(struct dram_pool *dram, unsigned int count, struct 
 	return got;
 }
 
-static unsigned int dram_get(struct frame_pool *pool, unsigned int order, unsigned int count, struct page **frames)
+static unsigned int dram_get(struct frame_pool *pool, unsigned int order, unsigned int count,
+			     struct page **frames)
 {
-	return order ? get_huge(to_dram(pool), count, frames) : get_small(to_dram(pool), count, frames);
+	return order ? get_huge(to_dram(pool), count, frames)
+		     : get_small(to_dram(pool), count, frames);
 }
 
 static void dram_put(struct frame_pool *pool, unsigned int order, struct list_head *frames)
@@ -400,7 +427,8 @@ static void dram_put(struct frame_pool *pool, unsigned int order, struct list_he
 				free_frame(dram, order, page);
 			} else {
 				dram->nr_pinned += 1UL << order;
-				list_add_tail(&page->lru, order ? &dram->pinned_huge : &dram->pinned);
+				list_add_tail(&page->lru,
+					      order ? &dram->pinned_huge : &dram->pinned);
 			}
 		}
 		spin_unlock(&dram->lock);
@@ -409,7 +437,10 @@ static void dram_put(struct frame_pool *pool, unsigned int order, struct list_he
 	tidy_later();
 }
 
-/* Tables are never pinned, and are freed after a grace period: the kernel's allocator serves them as it does its own. */
+/*
+ * Tables are never pinned, and are freed after a grace period: the kernel's
+ * allocator serves them as it does its own.
+ */
 static struct page *dram_get_table(struct frame_pool *pool)
 {
 	struct dram_pool *dram = to_dram(pool);
@@ -506,7 +537,10 @@ static void dram_destroy(struct frame_pool *pool)
 	list_del(&dram->list);
 	mutex_unlock(&dram_pools_lock);
 
-	/* Chunks with pinned frames are in partial, or on no list at all when every frame is pinned: put those frames back first. */
+	/*
+	 * Chunks with pinned frames are in partial, or on no list at all when
+	 * every frame is pinned: put those frames back first.
+	 */
 	spin_lock(&dram->lock);
 	while (!list_empty(&dram->pinned)) {
 		struct page *page = list_first_entry(&dram->pinned, struct page, lru);
@@ -530,7 +564,7 @@ static unsigned long dram_shrink_count(struct shrinker *shrinker, struct shrink_
 
 	if (!mutex_trylock(&dram_pools_lock))
 		return 0;
-	list_for_each_entry(dram, &dram_pools, list)
+	list_for_each_entry (dram, &dram_pools, list)
 		count += READ_ONCE(dram->nr_idle) + READ_ONCE(dram->nr_huge) * CHUNK_PAGES;
 	mutex_unlock(&dram_pools_lock);
 	return count ?: SHRINK_EMPTY;
@@ -544,7 +578,7 @@ static unsigned long dram_shrink_scan(struct shrinker *shrinker, struct shrink_c
 
 	if (!mutex_trylock(&dram_pools_lock))
 		return SHRINK_STOP;
-	list_for_each_entry(dram, &dram_pools, list) {
+	list_for_each_entry (dram, &dram_pools, list) {
 		spin_lock(&dram->lock);
 		reap_pinned(dram);
 		while (freed < sc->nr_to_scan && (pages = take_idle(dram, jiffies, &ret)))
@@ -556,7 +590,10 @@ static unsigned long dram_shrink_scan(struct shrinker *shrinker, struct shrink_c
 	return freed;
 }
 
-/* Give back what has been idle for long; run each second as long as there is anything idle or set aside. */
+/*
+ * Give back what has been idle for long; run each second as long as there is
+ * anything idle or set aside.
+ */
 static void dram_tidy(struct work_struct *work)
 {
 	unsigned long before = jiffies - READ_ONCE(dram_idle_seconds) * HZ;
@@ -565,7 +602,7 @@ static void dram_tidy(struct work_struct *work)
 	DRAM_RETURN(ret);
 
 	mutex_lock(&dram_pools_lock);
-	list_for_each_entry(dram, &dram_pools, list) {
+	list_for_each_entry (dram, &dram_pools, list) {
 		spin_lock(&dram->lock);
 		reap_pinned(dram);
 		while (take_idle_chunk(dram, before, &ret) || take_idle_huge(dram, before, &ret))

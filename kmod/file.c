@@ -16,7 +16,8 @@
 #include "pool.h"
 
 /*
- * Reading and writing go page by page with a reference to the frame, and no lock held: copying may fault, and the caller's memory may be this very
+ * Reading and writing go page by page with a reference to the frame, and no
+ * lock held: copying may fault, and the caller's memory may be this very
  * morsel.
  */
 static ssize_t morsel_read_iter(struct kiocb *iocb, struct iov_iter *to)
@@ -28,7 +29,8 @@ static ssize_t morsel_read_iter(struct kiocb *iocb, struct iov_iter *to)
 	ssize_t done = 0;
 
 	while (pos < size && iov_iter_count(to)) {
-		part = min_t(loff_t, size - pos, min_t(size_t, iov_iter_count(to), PAGE_SIZE - offset_in_page(pos)));
+		part = min_t(loff_t, size - pos,
+			     min_t(size_t, iov_iter_count(to), PAGE_SIZE - offset_in_page(pos)));
 		page = morsel_get_page(m, pos >> PAGE_SHIFT, false);
 		if (page) {
 			copied = copy_page_to_iter(page, offset_in_page(pos), part, to);
@@ -67,7 +69,8 @@ static ssize_t morsel_write_iter(struct kiocb *iocb, struct iov_iter *from)
 
 	done = 0;
 	while (pos < size && iov_iter_count(from)) {
-		part = min_t(loff_t, size - pos, min_t(size_t, iov_iter_count(from), PAGE_SIZE - offset_in_page(pos)));
+		part = min_t(loff_t, size - pos,
+			     min_t(size_t, iov_iter_count(from), PAGE_SIZE - offset_in_page(pos)));
 		page = morsel_get_page(m, pos >> PAGE_SHIFT, true);
 		if (IS_ERR(page)) {
 			if (!done)
@@ -91,7 +94,8 @@ static ssize_t morsel_write_iter(struct kiocb *iocb, struct iov_iter *from)
 
 static loff_t morsel_llseek(struct file *file, loff_t offset, int whence)
 {
-	return generic_file_llseek_size(file, offset, whence, MAX_LFS_FILESIZE, i_size_read(file_inode(file)));
+	return generic_file_llseek_size(file, offset, whence, MAX_LFS_FILESIZE,
+					i_size_read(file_inode(file)));
 }
 
 static long morsel_fallocate(struct file *file, int mode, loff_t offset, loff_t len)
@@ -114,7 +118,9 @@ static long morsel_fallocate(struct file *file, int mode, loff_t offset, loff_t 
 		fallthrough;
 	case FALLOC_FL_KEEP_SIZE:
 		end = min(end, size);
-		return offset < end ? morsel_populate(m, offset >> PAGE_SHIFT, DIV_ROUND_UP(end, PAGE_SIZE)) : 0;
+		return offset < end ? morsel_populate(m, offset >> PAGE_SHIFT,
+						      DIV_ROUND_UP(end, PAGE_SIZE))
+				    : 0;
 	default:
 		return -EOPNOTSUPP;
 	}
@@ -138,7 +144,8 @@ static void morsel_show_fdinfo(struct seq_file *seq, struct file *file)
 	seq_printf(seq, "morsel-attachments:\t%u\n", info.attachments);
 }
 
-static int range_pages(struct morsel *m, const struct morsel_range *range, unsigned long *first, unsigned long *end)
+static int range_pages(struct morsel *m, const struct morsel_range *range, unsigned long *first,
+		       unsigned long *end)
 {
 	u64 size = i_size_read(&m->inode), stop;
 
@@ -253,14 +260,16 @@ static int morsel_setattr(struct mnt_idmap *idmap, struct dentry *dentry, struct
 	return 0;
 }
 
-static int morsel_getattr(struct mnt_idmap *idmap, const struct path *path, struct kstat *stat, u32 mask, unsigned int flags)
+static int morsel_getattr(struct mnt_idmap *idmap, const struct path *path, struct kstat *stat,
+			  u32 mask, unsigned int flags)
 {
 	struct inode *inode = d_inode(path->dentry);
 	struct morsel *m = to_morsel(inode);
 
 	compat_fillattr(idmap, mask, inode, stat);
 	stat->blksize = m->granule == MORSEL_GRANULE_4K ? PAGE_SIZE : PMD_SIZE;
-	stat->blocks = (atomic_long_read(&m->frames) + (atomic_long_read(&m->huge) << HUGE_ORDER)) << (PAGE_SHIFT - SECTOR_SHIFT);
+	stat->blocks = (atomic_long_read(&m->frames) + (atomic_long_read(&m->huge) << HUGE_ORDER))
+		       << (PAGE_SHIFT - SECTOR_SHIFT);
 	return 0;
 }
 

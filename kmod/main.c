@@ -11,13 +11,17 @@
 
 unsigned long morsel_user_limit;
 module_param_named(user_limit, morsel_user_limit, ulong, 0644);
-MODULE_PARM_DESC(user_limit, "Bytes that the morsels of one user may take, for users without a ceiling of their own; 0: no ceiling (default)");
+MODULE_PARM_DESC(user_limit, "Bytes that the morsels of one user may take, for users without a "
+			     "ceiling of their own; 0: no ceiling (default)");
 
 static int __init morsel_init(void)
 {
 	int err;
 
-	/* Tables are written as the hardware reads them; a paravirtual Xen guest may not do that. */
+	/*
+	 * Tables are written as the hardware reads them; a paravirtual Xen
+	 * guest may not do that.
+	 */
 	if (boot_cpu_has(X86_FEATURE_XENPV)) {
 		pr_err("morsel: does not work in Xen PV guests; use an HVM or PVH guest\n");
 		return -EOPNOTSUPP;
@@ -51,7 +55,10 @@ out_subtrees:
 	return err;
 }
 
-/* The kernel comes here only when no descriptor, no mapping and no name is left: each holds the module. */
+/*
+ * The kernel comes here only when no descriptor, no mapping and no name is
+ * left: each holds the module.
+ */
 static void __exit morsel_exit(void)
 {
 	morsel_control_exit();

@@ -21,8 +21,9 @@
  *	      pool list lock (pool.c)	    mm->page_table_lock, then a PMD table's lock
  *		dram pool lock, user lock
  *
- * The two columns never nest: the tables of a morsel are changed under its sem, and only after that is dropped are its
- * attachments told (unmap_mapping_range()).
+ * The two columns never nest: the tables of a morsel are changed under its sem,
+ * and only after that is dropped are its attachments told
+ * (unmap_mapping_range()).
  */
 #ifndef MORSEL_H
 #define MORSEL_H
@@ -43,7 +44,10 @@
 /* Largest morsel: half of what a process can address with four levels. */
 #define MORSEL_MAX_LENGTH (64ULL << 40)
 
-/* A slot is what one PMD entry maps: 512 pages.  A GiB is what one PMD table maps: 512 slots. */
+/*
+ * A slot is what one PMD entry maps: 512 pages.  A GiB is what one PMD table
+ * maps: 512 slots.
+ */
 #define SLOT_PAGES PTRS_PER_PTE
 #define GIB_SLOTS PTRS_PER_PMD
 #define GIB_PAGES ((unsigned long)GIB_SLOTS * SLOT_PAGES)
@@ -59,8 +63,10 @@
  * @VIEW_ROX:	reading, executing
  * @NR_VIEWS:	how many there are
  *
- * A right must be true in the leaf: get_user_pages_fast() looks at nothing else for writing, and the kernel takes an upper entry with the
- * no-execute bit for a bad one (pud_bad()).  So each set of rights in use has its own tables, twins of the truth, filled from it on demand.
+ * A right must be true in the leaf: get_user_pages_fast() looks at nothing else
+ * for writing, and the kernel takes an upper entry with the no-execute bit for
+ * a bad one (pud_bad()).  So each set of rights in use has its own tables,
+ * twins of the truth, filled from it on demand.
  */
 enum morsel_view { VIEW_RW, VIEW_RO, VIEW_RWX, VIEW_ROX, NR_VIEWS };
 
@@ -84,9 +90,11 @@ struct dead_tables;
  * @name:	"" or the name; fixed once created
  * @named:	it is in the directory; under the registry lock
  * @name_node:	in the directory; under the registry lock
- * @sem:	held for reading to look at or add entries, for writing to remove them
+ * @sem:	held for reading to look at or add entries, for writing to
+ *		remove them
  * @dead:	what subtree.c will need to free the tables
- * @tables:	per view, one PMD table per GiB or NULL; entries go from NULL to a table once, by cmpxchg, and stay until the end
+ * @tables:	per view, one PMD table per GiB or NULL; entries go from NULL
+ *		to a table once, by cmpxchg, and stay until the end
  * @fresh:	per twin, a bit per GiB: it shows all that the truth has
  * @frames:	frames of 4 KiB in the truth
  * @huge:	frames of 2 MiB in the truth
@@ -135,7 +143,8 @@ static inline unsigned long morsel_gibs(const struct morsel *m)
 /* A twin is asked for in the header's words: any set of tables but the truth. */
 static inline bool morsel_has_twin(const struct morsel *m)
 {
-	return READ_ONCE(m->tables[VIEW_RO]) || READ_ONCE(m->tables[VIEW_RWX]) || READ_ONCE(m->tables[VIEW_ROX]);
+	return READ_ONCE(m->tables[VIEW_RO]) || READ_ONCE(m->tables[VIEW_RWX]) ||
+	       READ_ONCE(m->tables[VIEW_ROX]);
 }
 
 /* main.c */
@@ -145,7 +154,10 @@ extern unsigned long morsel_user_limit;
 int morsel_control_init(void);
 void morsel_control_exit(void);
 
-/* A call is known by its number; the size that the number carries is that of the caller's struct, which may be older or newer. */
+/*
+ * A call is known by its number; the size that the number carries is that of
+ * the caller's struct, which may be older or newer.
+ */
 #define MORSEL_IOC_CALL(cmd) ((cmd) & ~IOCSIZE_MASK)
 
 int morsel_copy_in(void *to, size_t size, const void __user *from);
@@ -182,8 +194,8 @@ extern const struct inode_operations morsel_iops;
 
 /* attach.c */
 int morsel_mmap(struct file *file, struct vm_area_struct *vma);
-unsigned long morsel_get_unmapped_area(struct file *file, unsigned long addr, unsigned long len, unsigned long pgoff,
-				       unsigned long flags);
+unsigned long morsel_get_unmapped_area(struct file *file, unsigned long addr, unsigned long len,
+				       unsigned long pgoff, unsigned long flags);
 
 /* subtree.c */
 int morsel_subtrees_init(void);

@@ -2,8 +2,10 @@
 /*
  * Morsels: making them, finding them by id and name, freeing them.
  *
- * A morsel is an inode of a file system that is mounted nowhere.  Its descriptors and mappings hold the inode, as does its name; when the last of
- * them goes, so does the morsel.  A name also holds the module, so that unloading it cannot lose what somebody named.
+ * A morsel is an inode of a file system that is mounted nowhere.  Its
+ * descriptors and mappings hold the inode, as does its name; when the last of
+ * them goes, so does the morsel.  A name also holds the module, so that
+ * unloading it cannot lose what somebody named.
  */
 #include <linux/cred.h>
 #include <linux/ctype.h>
@@ -28,7 +30,10 @@
 static struct kmem_cache *inodes;
 static struct vfsmount *mount;
 
-/* The registry lock: protects the two below, last_id, and the named field of all morsels. */
+/*
+ * The registry lock: protects the two below, last_id, and the named field of
+ * all morsels.
+ */
 static DEFINE_MUTEX(registry_lock);
 static DEFINE_XARRAY(by_id);
 static DEFINE_HASHTABLE(by_name, 10);
@@ -104,7 +109,10 @@ static int morsel_init_fs_context(struct fs_context *fc)
 	return 0;
 }
 
-/* No owner: our one mount of it would hold the module for ever.  Descriptors and names hold it instead. */
+/*
+ * No owner: our one mount of it would hold the module for ever.  Descriptors
+ * and names hold it instead.
+ */
 static struct file_system_type morsel_fs = {
 	.name = "morsel",
 	.init_fs_context = morsel_init_fs_context,
@@ -132,7 +140,7 @@ static struct morsel *find_name(const char *name)
 {
 	struct morsel *m;
 
-	hash_for_each_possible(by_name, m, name_node, name_hash(name))
+	hash_for_each_possible (by_name, m, name_node, name_hash(name))
 		if (!strcmp(m->name, name))
 			return m;
 	return NULL;
@@ -144,7 +152,10 @@ static bool visible(struct morsel *m)
 	return !generic_permission(&nop_mnt_idmap, &m->inode, MAY_READ);
 }
 
-/* Find by id, or by name if that is 0, and take a reference; ERR_PTR(-ENOENT) also for what the caller may not see. */
+/*
+ * Find by id, or by name if that is 0, and take a reference; ERR_PTR(-ENOENT)
+ * also for what the caller may not see.
+ */
 static struct morsel *find(u64 id, const char *name)
 {
 	struct morsel *m;
@@ -385,7 +396,8 @@ void morsel_stat(struct morsel *m, struct morsel_info *info)
 
 	*info = (struct morsel_info){
 		.size = sizeof(*info),
-		.flags = (READ_ONCE(m->named) ? MORSEL_INFO_NAMED : 0) | (morsel_has_twin(m) ? MORSEL_INFO_TWIN : 0),
+		.flags = (READ_ONCE(m->named) ? MORSEL_INFO_NAMED : 0) |
+			 (morsel_has_twin(m) ? MORSEL_INFO_TWIN : 0),
 		.id = m->id,
 		.length = i_size_read(inode),
 		.frame_bytes = huge + ((u64)atomic_long_read(&m->frames) << PAGE_SHIFT),
@@ -459,7 +471,8 @@ static void morsel_inode_init_once(void *memory)
  */
 int morsel_objects_init(void)
 {
-	inodes = kmem_cache_create("morsel", sizeof(struct morsel), 0, SLAB_ACCOUNT | SLAB_RECLAIM_ACCOUNT, morsel_inode_init_once);
+	inodes = kmem_cache_create("morsel", sizeof(struct morsel), 0,
+				   SLAB_ACCOUNT | SLAB_RECLAIM_ACCOUNT, morsel_inode_init_once);
 	if (!inodes)
 		return -ENOMEM;
 	mount = kern_mount(&morsel_fs);

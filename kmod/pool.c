@@ -11,23 +11,29 @@
 
 #include "pool.h"
 
-static const struct morsel_pool_ops *const kinds[] = { &morsel_dram_ops };
+static const struct morsel_pool_ops *const kinds[] = {&morsel_dram_ops};
 
-/* All pools by id, and how many morsels each has; under pools_lock.  Ids start at 1. */
+/*
+ * All pools by id, and how many morsels each has; under pools_lock.  Ids start
+ * at 1.
+ */
 static DEFINE_XARRAY_ALLOC1(pools);
 static DEFINE_MUTEX(pools_lock);
 
 static unsigned long dram_mib;
 module_param(dram_mib, ulong, 0444);
-MODULE_PARM_DESC(dram_mib, "Limit of each node's dram pool at loading, in MiB (default: 7/8 of the node's memory)");
+MODULE_PARM_DESC(
+	dram_mib,
+	"Limit of each node's dram pool at loading, in MiB (default: 7/8 of the node's memory)");
 
-static int pool_add(const struct morsel_pool_ops *ops, u32 node, unsigned long limit, struct frame_pool **result)
+static int pool_add(const struct morsel_pool_ops *ops, u32 node, unsigned long limit,
+		    struct frame_pool **result)
 {
 	struct frame_pool *pool;
 	unsigned long id;
 	int err;
 
-	xa_for_each(&pools, id, pool)
+	xa_for_each (&pools, id, pool)
 		if (pool->ops == ops && pool->node == node)
 			return -EEXIST;
 
@@ -54,8 +60,9 @@ int morsel_pools_init(void)
 	struct frame_pool *pool;
 	int node, err;
 
-	for_each_node_state(node, N_MEMORY) {
-		unsigned long limit = dram_mib ? dram_mib << (20 - PAGE_SHIFT) : NODE_DATA(node)->node_present_pages / 8 * 7;
+	for_each_node_state (node, N_MEMORY) {
+		unsigned long limit = dram_mib ? dram_mib << (20 - PAGE_SHIFT)
+					       : NODE_DATA(node)->node_present_pages / 8 * 7;
 
 		err = pool_add(&morsel_dram_ops, node, limit, &pool);
 		if (err) {
@@ -74,7 +81,7 @@ void morsel_pools_exit(void)
 	struct frame_pool *pool;
 	unsigned long id;
 
-	xa_for_each(&pools, id, pool) {
+	xa_for_each (&pools, id, pool) {
 		xa_erase(&pools, id);
 		pool->ops->destroy(pool);
 	}
@@ -93,7 +100,8 @@ static u64 pool_room(struct frame_pool *pool)
  * morsel_pool_choose() - find the pool for a new morsel, and count the morsel on it
  * @id:		a pool's id, or MORSEL_ANY for the nearest that has room
  * @node:	preferred node, or MORSEL_ANY for the caller's
- * Return: the pool, to be released with morsel_pool_release(); ERR_PTR(-ENOENT): no such pool; ERR_PTR(-ENODEV): no such node.
+ * Return: the pool, to be released with morsel_pool_release();
+ * ERR_PTR(-ENOENT): no such pool; ERR_PTR(-ENODEV): no such node.
  */
 struct frame_pool *morsel_pool_choose(u32 id, u32 node)
 {
@@ -110,9 +118,10 @@ struct frame_pool *morsel_pool_choose(u32 id, u32 node)
 	if (id != MORSEL_ANY) {
 		best = xa_load(&pools, id);
 	} else {
-		xa_for_each(&pools, index, pool) {
+		xa_for_each (&pools, index, pool) {
 			/* A pool without room comes after all that have some. */
-			int distance = node_distance(node, pool->node) + (pool_room(pool) ? 0 : INT_MAX / 2);
+			int distance = node_distance(node, pool->node) +
+				       (pool_room(pool) ? 0 : INT_MAX / 2);
 
 			if (!best || distance < best_distance) {
 				best = pool;
@@ -148,7 +157,7 @@ unsigned int morsel_pool_count(void)
 	unsigned long id;
 
 	mutex_lock(&pools_lock);
-	xa_for_each(&pools, id, pool)
+	xa_for_each (&pools, id, pool)
 		count++;
 	mutex_unlock(&pools_lock);
 	return count;

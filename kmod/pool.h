@@ -18,13 +18,18 @@ struct frame_pool;
  * @kind:	MORSEL_POOL_*
  * @name:	of the kind; a pool is called by it and its node: "dram0"
  * @create:	make a pool of at most @limit pages on @node; or ERR_PTR
- * @destroy:	give everything back; nothing is in use, but frames may be pinned still
- * @get:	take up to @count frames of 1 << @order pages, cleared; returns how many.  May sleep.  A frame has one reference, which is the pool's;
- *		a frame of more than one page is a compound page
- * @put:	take back frames linked by page->lru, which no address space can reach any more.  A frame that somebody holds a
- *		reference to is set aside until that is gone
+ * @destroy:	give everything back; nothing is in use, but frames may be
+ *		pinned still
+ * @get:	take up to @count frames of 1 << @order pages, cleared;
+ *		returns how many.  May sleep.  A frame has one reference,
+ *		which is the pool's; a frame of more than one page is a
+ *		compound page
+ * @put:	take back frames linked by page->lru, which no address space
+ *		can reach any more.  A frame that somebody holds a reference
+ *		to is set aside until that is gone
  * @get_table:	a page of no entries, constructed as a page table; or NULL
- * @put_table:	take a table back once no walker can be in it any more (an RCU grace period after the last attachment went)
+ * @put_table:	take a table back once no walker can be in it any more (an
+ *		RCU grace period after the last attachment went)
  * @resize:	change the limit to @limit pages
  * @stat:	fill the figures that the kind knows
  */
@@ -33,7 +38,8 @@ struct morsel_pool_ops {
 	const char *name;
 	struct frame_pool *(*create)(u32 node, unsigned long limit);
 	void (*destroy)(struct frame_pool *pool);
-	unsigned int (*get)(struct frame_pool *pool, unsigned int order, unsigned int count, struct page **frames);
+	unsigned int (*get)(struct frame_pool *pool, unsigned int order, unsigned int count,
+			    struct page **frames);
 	void (*put)(struct frame_pool *pool, unsigned int order, struct list_head *frames);
 	struct page *(*get_table)(struct frame_pool *pool);
 	void (*put_table)(struct frame_pool *pool, struct page *table);

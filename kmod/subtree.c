@@ -2,13 +2,18 @@
 /*
  * A morsel's subtree of the page tables, and the frames it maps.
  *
- * The truth is one PMD table per GiB, whose entries are huge leaves or point to PTE tables.  Entries are added by cmpxchg, by many at once, with
- * the morsel's sem held for reading; they are removed with it held for writing.  Tables stay until the morsel goes.
+ * The truth is one PMD table per GiB, whose entries are huge leaves or point to
+ * PTE tables.  Entries are added by cmpxchg, by many at once, with the morsel's
+ * sem held for reading; they are removed with it held for writing.  Tables stay
+ * until the morsel goes.
  *
- * A twin shows the same frames with other rights.  It is a cache: what it shows is true, but it may lack what was added to the truth since it was
- * last filled (morsel_mirror()); a fault then fills it.  So adding an entry costs the same however many twins there are.
+ * A twin shows the same frames with other rights.  It is a cache: what it shows
+ * is true, but it may lack what was added to the truth since it was last filled
+ * (morsel_mirror()); a fault then fills it.  So adding an entry costs the same
+ * however many twins there are.
  *
- * Leaves are written without the kernel's set_pte_at() and friends: these account for mappings of a page in one address space, and a shared table
+ * Leaves are written without the kernel's set_pte_at() and friends: these
+ * account for mappings of a page in one address space, and a shared table
  * belongs to none.
  */
 #include <linux/highmem.h>
@@ -30,9 +35,13 @@ static pgprot_t view_prot(enum morsel_view view)
 {
 	bool write = view == VIEW_RW || view == VIEW_RWX;
 	bool exec = view == VIEW_RWX || view == VIEW_ROX;
-	pgprot_t prot = vm_get_page_prot(VM_SHARED | VM_READ | (write ? VM_WRITE : 0) | (exec ? VM_EXEC : 0));
+	pgprot_t prot = vm_get_page_prot(VM_SHARED | VM_READ | (write ? VM_WRITE : 0) |
+					 (exec ? VM_EXEC : 0));
 
-	/* Dirty from the start, so that no processor has to write to a shared table; never dirty and read-only, which means shadow stack. */
+	/*
+	 * Dirty from the start, so that no processor has to write to a shared
+	 * table; never dirty and read-only, which means shadow stack.
+	 */
 	return write ? __pgprot(pgprot_val(prot) | _PAGE_DIRTY) : prot;
 }
 
@@ -127,7 +136,10 @@ static pmd_t *make_pmds(struct morsel *m, enum morsel_view view, unsigned long g
 	return old;
 }
 
-/* The entry of a slot, a PTE table where there was nothing; a none entry without memory. */
+/*
+ * The entry of a slot, a PTE table where there was nothing; a none entry
+ * without memory.
+ */
 static pmd_t make_ptes(struct morsel *m, pmd_t *pmdp)
 {
 	pmd_t pmd = READ_ONCE(*pmdp);
@@ -143,11 +155,15 @@ static pmd_t make_ptes(struct morsel *m, pmd_t *pmdp)
 	return READ_ONCE(*pmdp);
 }
 
-/* Said after a leaf was added to the truth: no twin shows all of this GiB any more.  Pairs with morsel_mirror(). */
+/*
+ * Said after a leaf was added to the truth: no twin shows all of this GiB any
+ * more.  Pairs with morsel_mirror().
+ */
 static void mark_stale(struct morsel *m, unsigned long gib)
 {
 	int view;
 
+	/* The leaf before the bit; pairs with the barrier in morsel_mirror(). */
 	smp_mb();
 	for (view = VIEW_RO; view < NR_VIEWS; view++) {
 		unsigned long *fresh = READ_ONCE(m->fresh[view]);
@@ -170,7 +186,8 @@ static bool slot_huge(const struct morsel *m, unsigned long slot)
 	}
 }
 
-static unsigned int frames_get(struct morsel *m, unsigned int order, unsigned int count, struct page **frames)
+static unsigned int frames_get(struct morsel *m, unsigned int order, unsigned int count,
+			       struct page **frames)
 {
 	unsigned int got;
 
@@ -181,7 +198,8 @@ static unsigned int frames_get(struct morsel *m, unsigned int order, unsigned in
 	return got;
 }
 
-static void frames_put(struct morsel *m, unsigned int order, struct list_head *frames, unsigned long count)
+static void frames_put(struct morsel *m, unsigned int order, struct list_head *frames,
+		       unsigned long count)
 {
 	if (!count)
 		return;
@@ -214,8 +232,12 @@ static int add_huge(struct morsel *m, unsigned long slot, struct page *frame)
 	return 0;
 }
 
-/* Put frames, small ones, into the holes of a slot from @first to before @end.  Returns how many were used; -EEXIST: the slot is huge. */
-static int add_small(struct morsel *m, unsigned long first, unsigned long end, struct page **frames, unsigned int count)
+/*
+ * Put frames, small ones, into the holes of a slot from @first to before @end.
+ * Returns how many were used; -EEXIST: the slot is huge.
+ */
+static int add_small(struct morsel *m, unsigned long first, unsigned long end, struct page **frames,
+		     unsigned int count)
 {
 	unsigned long slot = first / SLOT_PAGES, gib = slot / GIB_SLOTS, index;
 	unsigned int used = 0;
@@ -241,8 +263,12 @@ static int add_small(struct morsel *m, unsigned long first, unsigned long end, s
 	return used;
 }
 
-/* How many pages from @first to before @end, all of one slot, have no frame?  *@pmd: what the slot holds. */
-static unsigned int count_holes(struct morsel *m, unsigned long first, unsigned long end, pmd_t *pmd)
+/*
+ * How many pages from @first to before @end, all of one slot, have no frame?
+ * *@pmd: what the slot holds.
+ */
+static unsigned int count_holes(struct morsel *m, unsigned long first, unsigned long end,
+				pmd_t *pmd)
 {
 	unsigned long slot = first / SLOT_PAGES, index;
 	pmd_t *pmds = morsel_pmds(m, VIEW_RW, slot / GIB_SLOTS);
@@ -258,7 +284,10 @@ static unsigned int count_holes(struct morsel *m, unsigned long first, unsigned 
 	return holes;
 }
 
-/* Try to fill a whole slot with one huge frame.  0: done, or somebody else put something there. */
+/*
+ * Try to fill a whole slot with one huge frame.  0: done, or somebody else put
+ * something there.
+ */
 static int fill_huge(struct morsel *m, unsigned long slot)
 {
 	struct page *frame;
@@ -277,8 +306,12 @@ static int fill_huge(struct morsel *m, unsigned long slot)
 	return err == -EEXIST ? 0 : err;
 }
 
-/* Fill the holes from @first to before @end, all of one slot, with small frames.  @frames: room for BULK pointers. */
-static int fill_small(struct morsel *m, unsigned long first, unsigned long end, unsigned int holes, struct page **frames)
+/*
+ * Fill the holes from @first to before @end, all of one slot, with small
+ * frames.  @frames: room for BULK pointers.
+ */
+static int fill_small(struct morsel *m, unsigned long first, unsigned long end, unsigned int holes,
+		      struct page **frames)
 {
 	unsigned int got = frames_get(m, 0, holes, frames), i;
 	LIST_HEAD(unused);
@@ -299,7 +332,8 @@ static int fill_small(struct morsel *m, unsigned long first, unsigned long end, 
 }
 
 /*
- * Fill all holes from @first to before @end, all of one slot.  Frames are got and cleared without any lock held, so that many can do so at once; who loses
+ * Fill all holes from @first to before @end, all of one slot.  Frames are got
+ * and cleared without any lock held, so that many can do so at once; who loses
  * the race for an entry gives its frame back.
  */
 static int fill_slot(struct morsel *m, unsigned long first, unsigned long end, struct page **frames)
@@ -438,9 +472,13 @@ int morsel_mirror(struct morsel *m, enum morsel_view view, unsigned long first, 
 			continue;
 
 		down_read(&m->sem);
-		/* A whole GiB is announced fresh first and filled then: what is added meanwhile makes it stale again (mark_stale()). */
+		/*
+		 * A whole GiB is announced fresh first and filled then: what is
+		 * added meanwhile makes it stale again (mark_stale()).
+		 */
 		if (next - slot == GIB_SLOTS) {
 			set_bit(gib, m->fresh[view]);
+			/* The bit before the leaves; pairs with the barrier in mark_stale(). */
 			smp_mb__after_atomic();
 		}
 		truth = morsel_pmds(m, VIEW_RW, gib);
@@ -448,7 +486,8 @@ int morsel_mirror(struct morsel *m, enum morsel_view view, unsigned long first, 
 		if (!twin)
 			err = -ENOMEM;
 		for (; slot < next && !err; slot++)
-			err = mirror_slot(m, view, &twin[slot % GIB_SLOTS], READ_ONCE(truth[slot % GIB_SLOTS]));
+			err = mirror_slot(m, view, &twin[slot % GIB_SLOTS],
+					  READ_ONCE(truth[slot % GIB_SLOTS]));
 		if (err)
 			clear_bit(gib, m->fresh[view]);
 		up_read(&m->sem);
@@ -458,7 +497,8 @@ int morsel_mirror(struct morsel *m, enum morsel_view view, unsigned long first, 
 }
 
 /* Take a slot's leaf out of the twins; its place in the truth is cleared already. */
-static void clear_twins(struct morsel *m, unsigned long slot, unsigned long first, unsigned long end, bool leaf)
+static void clear_twins(struct morsel *m, unsigned long slot, unsigned long first,
+			unsigned long end, bool leaf)
 {
 	int view;
 
@@ -494,8 +534,12 @@ struct freed {
 	unsigned long nr_huge;
 };
 
-/* Take the frames out of one slot that lie wholly between the bytes @start and @end of it; clear what lies there partly. */
-static void punch_slot(struct morsel *m, unsigned long slot, size_t start, size_t end, struct freed *freed)
+/*
+ * Take the frames out of one slot that lie wholly between the bytes @start and
+ * @end of it; clear what lies there partly.
+ */
+static void punch_slot(struct morsel *m, unsigned long slot, size_t start, size_t end,
+		       struct freed *freed)
 {
 	pmd_t *pmds = morsel_pmds(m, VIEW_RW, slot / GIB_SLOTS), *pmdp, pmd;
 	size_t offset, next;
@@ -555,12 +599,13 @@ static void give_back(struct morsel *m, struct freed *freed)
  * @start:	first byte
  * @end:	byte after the last
  *
- * The entries go first, then unmap_mapping_range() makes every address space drop its translations (and tells secondary MMUs), then the
- * frames go to the pool.
+ * The entries go first, then unmap_mapping_range() makes every address space
+ * drop its translations (and tells secondary MMUs), then the frames go to the
+ * pool.
  */
 void morsel_punch(struct morsel *m, loff_t start, loff_t end)
 {
-	struct freed freed = { LIST_HEAD_INIT(freed.small), LIST_HEAD_INIT(freed.huge) };
+	struct freed freed = {LIST_HEAD_INIT(freed.small), LIST_HEAD_INIT(freed.huge)};
 	loff_t pos, next;
 
 	for (pos = start; pos < end; pos = next) {
@@ -589,7 +634,8 @@ void morsel_punch(struct morsel *m, loff_t start, loff_t end)
  * @m:		the morsel
  * @index:	the page, below @m->pages
  * @fill:	allocate one if there is none
- * Return: the page, to be released with put_page(); NULL for a hole; ERR_PTR(-ENOMEM) or ERR_PTR(-EDQUOT).
+ * Return: the page, to be released with put_page(); NULL for a hole;
+ * ERR_PTR(-ENOMEM) or ERR_PTR(-EDQUOT).
  */
 struct page *morsel_get_page(struct morsel *m, unsigned long index, bool fill)
 {
@@ -623,8 +669,10 @@ struct page *morsel_get_page(struct morsel *m, unsigned long index, bool fill)
 }
 
 /*
- * The walk of morsel_extents().  Extents are gathered for a slot at a time with the sem held and copied to the caller without it: the copy may fault, and the
- * caller's memory may be this very morsel.  The last extent is held back until the next is known not to continue it.
+ * The walk of morsel_extents().  Extents are gathered for a slot at a time with
+ * the sem held and copied to the caller without it: the copy may fault, and the
+ * caller's memory may be this very morsel.  The last extent is held back until
+ * the next is known not to continue it.
  */
 struct extent_walk {
 	struct morsel_extent *batch;
@@ -635,7 +683,8 @@ struct extent_walk {
 /* The most extents that one slot adds, and the one held back. */
 #define EXTENT_BATCH (SLOT_PAGES + 1)
 
-static void extent_add(struct extent_walk *walk, unsigned long first, unsigned long end, u32 level, struct page *page)
+static void extent_add(struct extent_walk *walk, unsigned long first, unsigned long end, u32 level,
+		       struct page *page)
 {
 	struct morsel_extent *last = walk->nr ? &walk->batch[walk->nr - 1] : NULL;
 	u64 length = (u64)(end - first) << PAGE_SHIFT;
@@ -710,7 +759,7 @@ static int extent_copy(struct extent_walk *walk, struct morsel_cursor *cursor, u
  */
 int morsel_extents(struct morsel *m, struct morsel_cursor *cursor)
 {
-	struct extent_walk walk = { .show_frames = capable(CAP_SYS_ADMIN) };
+	struct extent_walk walk = {.show_frames = capable(CAP_SYS_ADMIN)};
 	unsigned long index, next;
 	int err = 0;
 
@@ -742,7 +791,10 @@ int morsel_extents(struct morsel *m, struct morsel_cursor *cursor)
 	return min(err, 0);
 }
 
-/* Tables on their way out: a lockless walker may be in them until a grace period has passed. */
+/*
+ * Tables on their way out: a lockless walker may be in them until a grace
+ * period has passed.
+ */
 struct dead_tables {
 	struct rcu_work work;
 	struct frame_pool *pool;
@@ -784,7 +836,8 @@ static void reap_tables(struct work_struct *work)
 
 /**
  * morsel_subtree_init() - make the root of a new morsel's tables
- * @m:		the morsel, zeroed; takes the references to @pool and @user, also on failure
+ * @m:		the morsel, zeroed; takes the references to @pool and @user,
+ *		also on failure
  * @pool:	where its frames come from
  * @user:	who pays
  * Return: 0 or -ENOMEM.
@@ -809,12 +862,13 @@ int morsel_subtree_init(struct morsel *m, struct frame_pool *pool, struct morsel
 }
 
 /**
- * morsel_subtree_free() - give back all frames now and all tables after a grace period
+ * morsel_subtree_free() - give back all frames now and all tables after a grace
+ * period
  * @m: the morsel, which no address space has attached any more
  */
 void morsel_subtree_free(struct morsel *m)
 {
-	struct freed freed = { LIST_HEAD_INIT(freed.small), LIST_HEAD_INIT(freed.huge) };
+	struct freed freed = {LIST_HEAD_INIT(freed.small), LIST_HEAD_INIT(freed.huge)};
 	struct dead_tables *dead = m->dead;
 	unsigned long gib;
 	int view, i, j;
@@ -859,7 +913,8 @@ void morsel_subtree_free(struct morsel *m)
 }
 
 /**
- * morsel_subtree_sync() - wait until the tables of all freed morsels are back in their pools
+ * morsel_subtree_sync() - wait until the tables of all freed morsels are back
+ * in their pools
  */
 void morsel_subtree_sync(void)
 {

@@ -2,9 +2,11 @@
 /*
  * Flushing an address space's translations.
  *
- * The kernel's own functions for it are not exported.  What they rest on is: each mm has a generation that every flush raises, and a CPU that
- * switches to an mm flushes when the generation it saw last is not the current one.  So raising the generation reaches every CPU that ran the mm
- * earlier, and an interrupt every CPU that runs it now.
+ * The kernel's own functions for it are not exported.  What they rest on is:
+ * each mm has a generation that every flush raises, and a CPU that switches to
+ * an mm flushes when the generation it saw last is not the current one.  So
+ * raising the generation reaches every CPU that ran the mm earlier, and an
+ * interrupt every CPU that runs it now.
  */
 #include <linux/cpumask.h>
 #include <linux/mm.h>
@@ -32,7 +34,10 @@ static void flush_here(void *unused)
 		return;
 	}
 
-	/* Without INVPCID: changing CR4.PGE flushes everything, under all process-context identifiers. */
+	/*
+	 * Without INVPCID: changing CR4.PGE flushes everything, under all
+	 * process-context identifiers.
+	 */
 	local_irq_save(flags);
 	cr4 = __read_cr4();
 	write_cr4(cr4 ^ X86_CR4_PGE);
@@ -44,16 +49,21 @@ static void flush_here(void *unused)
  * morsel_flush_mm() - flush all translations of an address space on all CPUs
  * @mm: the address space; its tables have been changed already
  *
- * When it returns, no CPU uses a translation, or an upper entry, read before the call, and no get_user_pages_fast() that began before it is
- * still walking.  May be called under spinlocks, with interrupts on.
+ * When it returns, no CPU uses a translation, or an upper entry, read before
+ * the call, and no get_user_pages_fast() that began before it is still walking.
+ * May be called under spinlocks, with interrupts on.
  */
 void morsel_flush_mm(struct mm_struct *mm)
 {
 	const struct cpumask *cpus = compat_broadcast_tlb() ? cpu_online_mask : mm_cpumask(mm);
 
-	/* Pairs with the reading of the generation in switch_mm_irqs_off(): the new entries are seen before the new generation. */
+	/*
+	 * Pairs with the reading of the generation in switch_mm_irqs_off(): the
+	 * new entries are seen before the new generation.
+	 */
 	smp_mb__before_atomic();
 	atomic64_inc(&mm->context.tlb_gen);
+	/* And the new generation before the mask: a CPU that sets its bit later sees it. */
 	smp_mb__after_atomic();
 
 	on_each_cpu_mask(cpus, flush_here, NULL, true);

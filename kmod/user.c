@@ -35,7 +35,7 @@ static struct morsel_user *user_find(kuid_t uid)
 {
 	struct morsel_user *user;
 
-	hash_for_each_possible(users, user, node, __kuid_val(uid))
+	hash_for_each_possible (users, user, node, __kuid_val(uid))
 		if (uid_eq(user->uid, uid))
 			return user;
 	return NULL;
@@ -98,7 +98,8 @@ static unsigned long user_limit(const struct morsel_user *user)
 		return READ_ONCE(user->limit);
 	if (uid_eq(user->uid, GLOBAL_ROOT_UID))
 		return ULONG_MAX;
-	return READ_ONCE(morsel_user_limit) ? READ_ONCE(morsel_user_limit) >> PAGE_SHIFT : ULONG_MAX;
+	return READ_ONCE(morsel_user_limit) ? READ_ONCE(morsel_user_limit) >> PAGE_SHIFT
+					    : ULONG_MAX;
 }
 
 /**
@@ -133,7 +134,7 @@ void morsel_user_uncharge(struct morsel_user *user, unsigned long pages)
 int morsel_limit_get(struct morsel_limit *args)
 {
 	kuid_t uid = make_kuid(current_user_ns(), args->uid);
-	struct morsel_user nobody = { .uid = uid }, *user;
+	struct morsel_user nobody = {.uid = uid}, *user;
 	unsigned long limit;
 
 	if (args->flags || args->reserved || !uid_valid(uid))
@@ -174,7 +175,8 @@ int morsel_limit_set(const struct morsel_limit *args)
 		return -ENOMEM;
 	}
 	user->refs += own - user->own;
-	WRITE_ONCE(user->limit, args->bytes == MORSEL_UNLIMITED ? ULONG_MAX : args->bytes >> PAGE_SHIFT);
+	WRITE_ONCE(user->limit,
+		   args->bytes == MORSEL_UNLIMITED ? ULONG_MAX : args->bytes >> PAGE_SHIFT);
 	WRITE_ONCE(user->own, own);
 	user_drop(user);
 	mutex_unlock(&users_lock);
@@ -190,7 +192,7 @@ void morsel_users_exit(void)
 	struct hlist_node *next;
 	int bucket;
 
-	hash_for_each_safe(users, bucket, next, user, node) {
+	hash_for_each_safe (users, bucket, next, user, node) {
 		hash_del(&user->node);
 		kfree(user);
 	}

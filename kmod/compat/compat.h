@@ -2,8 +2,9 @@
 /*
  * What differs between the kernels that Morsel builds on, and nothing else.
  *
- * The code is written for the newest kernel; this header, included before every file by Kbuild, gives older ones what they lack.
- * No other file may ask for a version.
+ * The code is written for the newest kernel; this header, included before every
+ * file by Kbuild, gives older ones what they lack. No other file may ask for a
+ * version.
  */
 #ifndef MORSEL_COMPAT_H
 #define MORSEL_COMPAT_H
@@ -17,8 +18,9 @@
 #include <linux/vmstat.h>
 
 /*
- * Page-table pages.  The kernel's own constructors name init_mm, which is not exported, from 6.16 on; what they are made of is
- * there for modules on every kernel.
+ * Page-table pages.  The kernel's own constructors name init_mm, which is not
+ * exported, from 6.16 on; what they are made of is there for modules on every
+ * kernel.
  */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 16, 0)
 static inline bool compat_table_ctor(struct page *page)
@@ -66,7 +68,10 @@ static inline void vm_flags_set(struct vm_area_struct *vma, unsigned long flags)
 }
 #endif
 
-/* The search for an address range has had three names; 7.1 took its mm argument away. */
+/*
+ * The search for an address range has had three names; 7.1 took its mm argument
+ * away.
+ */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 0, 0)
 #define compat_get_unmapped_area(file, addr, len, pgoff, flags) \
 	mm_get_unmapped_area(file, addr, len, pgoff, flags)
@@ -133,7 +138,10 @@ static inline int compat_shrinker_register(struct shrinker *shrinker, const char
 }
 #endif
 
-/* Processors that broadcast TLB flushes (AMD, from 6.15) translate with identifiers that the generation of an mm does not reach. */
+/*
+ * Processors that broadcast TLB flushes (AMD, from 6.15) translate with
+ * identifiers that the generation of an mm does not reach.
+ */
 static inline bool compat_broadcast_tlb(void)
 {
 #ifdef X86_FEATURE_INVLPGB
