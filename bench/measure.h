@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Measuring mappings: the same steps and the same clock for every kind of memory.  The benchmark and the demo share this.
+ */
+#ifndef MEASURE_H
+#define MEASURE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "morsel_ioctl.h"
+
+#define KIB (1ULL << 10)
+#define MIB (1ULL << 20)
+#define GIB (1ULL << 30)
+#define TIB (1ULL << 40)
+#define PAGE 4096ULL
+#define HUGE_PAGE (2 * MIB)
+
+/**
+ * struct object - memory that processes map
+ * @what:	for people
+ * @fd:		its descriptor, or -1
+ * @length:	bytes in it
+ * @span:	bytes that mapping all of it takes: a morsel attaches fastest by whole splice units
+ * @flags:	for mmap, beside MAP_SHARED
+ * @prot:	for mmap
+ * @morsel:	whether it is one
+ */
+struct object {
+	const char *what;
+	int fd;
+	uint64_t length;
+	uint64_t span;
+	int flags;
+	int prot;
+	bool morsel;
+};
+
+/* What a process reads of its mapping. */
+enum reading {
+	READ_NOTHING,
+	READ_TABLES, /* one word in every 2 MiB: makes every table that reading all of it would make */
+	READ_PAGES, /* one word in every 4 KiB */
+	READ_WORDS, /* every word */
+};
+
+/**
+ * struct sight - what one process saw of one mapping
+ * @map:	ns in mmap
+ * @read:	ns to read as asked for
+ * @unmap:	ns in munmap
+ * @map_faults:	page faults while mapping
+ * @read_faults: page faults while reading
+ * @table_bytes: growth of the process's own page tables (VmPTE)
+ * @sum:	of the words read
+ */
+struct sight {
+	uint64_t map;
+	uint64_t read;
+	uint64_t unmap;
+	uint64_t map_faults;
+	uint64_t read_faults;
+	uint64_t table_bytes;
+	uint64_t sum;
+};
+
+/**
+ * struct crowd - what many processes at once take
+ * @table_bytes: sum of their page tables' growth (VmPTE)
+ * @shared_bytes: tables that belong to the object (0 but for morsels)
+ * @system_bytes: growth of PageTables in /proc/meminfo
+ * @faults:	page faults of all
+ * @elapsed:	ns until the last had mapped and read
+ */
+struct crowd {
+	uint64_t table_bytes;
+	uint64_t shared_bytes;
+	int64_t system_bytes;
+	uint64_t faults;
+	uint64_t elapsed;
+};
+
+_Noreturn void die(const char *format, ...) __attribute__((format(printf, 1, 2)));
+uint64_t now_ns(void);
+uint64_t median(uint64_t *values, size_t count);
+uint64_t meminfo_bytes(const char *key);
+uint64_t faults_taken(void);
+uint64_t round_up_to(uint64_t value, uint64_t unit);
+
+void measure_once(const struct object *object, uint64_t length, enum reading reading, struct sight *sight);
+void measure_many(const struct object *object, uint64_t length, enum reading reading, unsigned int count, struct crowd *crowd);
+uint64_t read_memory(const void *memory, uint64_t length, enum reading reading);
+
+void morsel_make(struct object *object, uint64_t length, uint32_t granule);
+void morsel_by_name(struct object *object, const char *name);
+void morsel_populate(const struct object *object);
+void morsel_stat(const struct object *object, struct morsel_info *info);
+void morsel_forget(const char *name);
+void morsel_pools_make_room(uint64_t bytes);
+void morsel_pools_drain(void);
+
+bool memfd_make(struct object *object, uint64_t length);
+bool hugetlb_reserve(uint64_t bytes);
+bool hugetlb_make(struct object *object, uint64_t length);
+void populate(const struct object *object);
+void drop_caches(void);
+void object_close(struct object *object);
+
+#endif /* MEASURE_H */
