@@ -346,7 +346,7 @@ static unsigned long detach(struct attachment *att, unsigned long start, unsigne
 	end = min(end, att->end);
 	if (start >= end)
 		return 0;
-	xa_for_each_range (&att->gibs, index, gib, start >> PUD_SHIFT, (end - 1) >> PUD_SHIFT)
+	xa_for_each_range(&att->gibs, index, gib, start >> PUD_SHIFT, (end - 1) >> PUD_SHIFT)
 		entries += detach_gib(att, gib, index << PUD_SHIFT, start, end);
 	return entries;
 }
@@ -431,7 +431,7 @@ static void attachment_destroy(struct attachment *att)
 	 */
 	detach_range(att, att->start, att->end);
 	mmu_interval_notifier_remove(&att->notifier);
-	xa_for_each (&att->gibs, index, gib)
+	xa_for_each(&att->gibs, index, gib)
 		kfree(gib);
 	xa_destroy(&att->gibs);
 	atomic_dec(&att->m->attachments);

@@ -122,8 +122,11 @@ struct dram_return {
 	struct list_head huge;
 };
 
-#define DRAM_RETURN(name) \
-	struct dram_return name = {LIST_HEAD_INIT(name.chunks), LIST_HEAD_INIT(name.huge)}
+static void dram_return_init(struct dram_return *ret)
+{
+	INIT_LIST_HEAD(&ret->chunks);
+	INIT_LIST_HEAD(&ret->huge);
+}
 
 /*
  * Give what was taken off the lists back to the kernel.  Frames that are pinned
@@ -135,7 +138,7 @@ static void dram_return(struct dram_return *ret)
 	struct page *page, *next;
 	unsigned int i;
 
-	list_for_each_entry_safe (chunk, next_chunk, &ret->chunks, list) {
+	list_for_each_entry_safe(chunk, next_chunk, &ret->chunks, list) {
 		for (i = 0; i < 1U << chunk->order; i++) {
 			set_page_private(chunk->base + i, 0);
 			put_page(chunk->base + i);
@@ -143,7 +146,7 @@ static void dram_return(struct dram_return *ret)
 		kfree(chunk);
 		cond_resched();
 	}
-	list_for_each_entry_safe (page, next, &ret->huge, lru) {
+	list_for_each_entry_safe(page, next, &ret->huge, lru) {
 		list_del(&page->lru);
 		set_page_private(page, 0);
 		put_page(page);
@@ -232,7 +235,7 @@ static void reap_pinned(struct dram_pool *dram)
 	unsigned int order;
 
 	for (order = 0; order <= HUGE_ORDER; order += HUGE_ORDER) {
-		list_for_each_entry_safe (page, next, order ? &dram->pinned_huge : &dram->pinned,
+		list_for_each_entry_safe(page, next, order ? &dram->pinned_huge : &dram->pinned,
 					  lru) {
 			if (page_ref_count(page) != 1)
 				continue;
@@ -248,11 +251,12 @@ static void reap_pinned(struct dram_pool *dram)
  * with the lock held, drops it and takes it again.
  * Returns how many of @pages there is room for, and counts these as held.
  */
-static unsigned long reserve(struct dram_pool *dram, unsigned long pages)
+static unsigned long reserve(struct dram_pool *dram, unsigned long pages) __must_hold(&dram->lock)
 {
-	DRAM_RETURN(ret);
+	struct dram_return ret;
 	unsigned long room;
 
+	dram_return_init(&ret);
 	if (dram->held + pages > dram->limit)
 		reap_pinned(dram);
 	while (dram->held + pages > dram->limit && take_idle(dram, jiffies, &ret))
@@ -281,7 +285,7 @@ static struct page *borrow(struct dram_pool *dram, gfp_t gfp, unsigned int order
  * Borrow a chunk for small frames.  Called with the lock held, drops it and
  * takes it again.
  */
-static bool grow_small(struct dram_pool *dram)
+static bool grow_small(struct dram_pool *dram) __must_hold(&dram->lock)
 {
 	struct dram_chunk *chunk;
 	struct page *base = NULL;
@@ -346,7 +350,7 @@ static unsigned int get_small(struct dram_pool *dram, unsigned int count, struct
 			break;
 		}
 
-		for_each_set_bit (bit, chunk->free, CHUNK_PAGES) {
+		for_each_set_bit(bit, chunk->free, CHUNK_PAGES) {
 			if (got == count)
 				break;
 			__clear_bit(bit, chunk->free);
@@ -361,7 +365,7 @@ static unsigned int get_small(struct dram_pool *dram, unsigned int count, struct
 	dram->used += got;
 	spin_unlock(&dram->lock);
 
-	for_each_set_bit (i, dirty, got)
+	for_each_set_bit(i, dirty, got)
 		clear_highpage(frames[i]);
 	return got;
 }
@@ -482,8 +486,9 @@ static void dram_put_table(struct frame_pool *pool, struct page *table)
 static void dram_resize(struct frame_pool *pool, unsigned long limit)
 {
 	struct dram_pool *dram = to_dram(pool);
-	DRAM_RETURN(ret);
+	struct dram_return ret;
 
+	dram_return_init(&ret);
 	spin_lock(&dram->lock);
 	dram->limit = limit;
 	while (dram->held > dram->limit && take_idle(dram, jiffies, &ret))
@@ -531,8 +536,9 @@ static struct frame_pool *dram_create(u32 node, unsigned long limit)
 static void dram_destroy(struct frame_pool *pool)
 {
 	struct dram_pool *dram = to_dram(pool);
-	DRAM_RETURN(ret);
+	struct dram_return ret;
 
+	dram_return_init(&ret);
 	mutex_lock(&dram_pools_lock);
 	list_del(&dram->list);
 	mutex_unlock(&dram_pools_lock);
@@ -564,7 +570,7 @@ static unsigned long dram_shrink_count(struct shrinker *shrinker, struct shrink_
 
 	if (!mutex_trylock(&dram_pools_lock))
 		return 0;
-	list_for_each_entry (dram, &dram_pools, list)
+	list_for_each_entry(dram, &dram_pools, list)
 		count += READ_ONCE(dram->nr_idle) + READ_ONCE(dram->nr_huge) * CHUNK_PAGES;
 	mutex_unlock(&dram_pools_lock);
 	return count ?: SHRINK_EMPTY;
@@ -574,11 +580,12 @@ static unsigned long dram_shrink_scan(struct shrinker *shrinker, struct shrink_c
 {
 	struct dram_pool *dram;
 	unsigned long freed = 0, pages;
-	DRAM_RETURN(ret);
+	struct dram_return ret;
 
+	dram_return_init(&ret);
 	if (!mutex_trylock(&dram_pools_lock))
 		return SHRINK_STOP;
-	list_for_each_entry (dram, &dram_pools, list) {
+	list_for_each_entry(dram, &dram_pools, list) {
 		spin_lock(&dram->lock);
 		reap_pinned(dram);
 		while (freed < sc->nr_to_scan && (pages = take_idle(dram, jiffies, &ret)))
@@ -599,10 +606,11 @@ static void dram_tidy(struct work_struct *work)
 	unsigned long before = jiffies - READ_ONCE(dram_idle_seconds) * HZ;
 	struct dram_pool *dram;
 	bool again = false;
-	DRAM_RETURN(ret);
+	struct dram_return ret;
 
+	dram_return_init(&ret);
 	mutex_lock(&dram_pools_lock);
-	list_for_each_entry (dram, &dram_pools, list) {
+	list_for_each_entry(dram, &dram_pools, list) {
 		spin_lock(&dram->lock);
 		reap_pinned(dram);
 		while (take_idle_chunk(dram, before, &ret) || take_idle_huge(dram, before, &ret))

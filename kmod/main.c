@@ -11,8 +11,7 @@
 
 unsigned long morsel_user_limit;
 module_param_named(user_limit, morsel_user_limit, ulong, 0644);
-MODULE_PARM_DESC(user_limit, "Bytes that the morsels of one user may take, for users without a "
-			     "ceiling of their own; 0: no ceiling (default)");
+MODULE_PARM_DESC(user_limit, "Bytes that one user's morsels may take (default: 0, no ceiling)");
 
 static int __init morsel_init(void)
 {

@@ -140,7 +140,7 @@ static struct morsel *find_name(const char *name)
 {
 	struct morsel *m;
 
-	hash_for_each_possible (by_name, m, name_node, name_hash(name))
+	hash_for_each_possible(by_name, m, name_node, name_hash(name))
 		if (!strcmp(m->name, name))
 			return m;
 	return NULL;

@@ -33,7 +33,7 @@ static int pool_add(const struct morsel_pool_ops *ops, u32 node, unsigned long l
 	unsigned long id;
 	int err;
 
-	xa_for_each (&pools, id, pool)
+	xa_for_each(&pools, id, pool)
 		if (pool->ops == ops && pool->node == node)
 			return -EEXIST;
 
@@ -60,7 +60,7 @@ int morsel_pools_init(void)
 	struct frame_pool *pool;
 	int node, err;
 
-	for_each_node_state (node, N_MEMORY) {
+	for_each_node_state(node, N_MEMORY) {
 		unsigned long limit = dram_mib ? dram_mib << (20 - PAGE_SHIFT)
 					       : NODE_DATA(node)->node_present_pages / 8 * 7;
 
@@ -81,7 +81,7 @@ void morsel_pools_exit(void)
 	struct frame_pool *pool;
 	unsigned long id;
 
-	xa_for_each (&pools, id, pool) {
+	xa_for_each(&pools, id, pool) {
 		xa_erase(&pools, id);
 		pool->ops->destroy(pool);
 	}
@@ -118,7 +118,7 @@ struct frame_pool *morsel_pool_choose(u32 id, u32 node)
 	if (id != MORSEL_ANY) {
 		best = xa_load(&pools, id);
 	} else {
-		xa_for_each (&pools, index, pool) {
+		xa_for_each(&pools, index, pool) {
 			/* A pool without room comes after all that have some. */
 			int distance = node_distance(node, pool->node) +
 				       (pool_room(pool) ? 0 : INT_MAX / 2);
@@ -157,7 +157,7 @@ unsigned int morsel_pool_count(void)
 	unsigned long id;
 
 	mutex_lock(&pools_lock);
-	xa_for_each (&pools, id, pool)
+	xa_for_each(&pools, id, pool)
 		count++;
 	mutex_unlock(&pools_lock);
 	return count;

@@ -35,7 +35,7 @@ static struct morsel_user *user_find(kuid_t uid)
 {
 	struct morsel_user *user;
 
-	hash_for_each_possible (users, user, node, __kuid_val(uid))
+	hash_for_each_possible(users, user, node, __kuid_val(uid))
 		if (uid_eq(user->uid, uid))
 			return user;
 	return NULL;
@@ -192,7 +192,7 @@ void morsel_users_exit(void)
 	struct hlist_node *next;
 	int bucket;
 
-	hash_for_each_safe (users, bucket, next, user, node) {
+	hash_for_each_safe(users, bucket, next, user, node) {
 		hash_del(&user->node);
 		kfree(user);
 	}

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# Morsel: explicit virtual-memory objects for Linux.  `make help` lists what
+# can be made.
+
+BUILD := $(CURDIR)/build
+KDIR ?= /lib/modules/$(shell uname -r)/build
+PREFIX ?= /usr/local
+KERNELS := $(if $(KERNEL),$(KERNEL),6.1 6.12 7.2)
+VERSION := $(shell sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' dkms.conf)
+USER_PARTS := lib tools/morselctl
+
+.PHONY: all module user guest-programs help deps check check-native check-static bench demo \
+	shell install uninstall dkms-source dkms-install clean distclean
+
+all: user $(if $(wildcard $(KDIR)),module)
+	$(if $(wildcard $(KDIR)),,@echo "No headers of the running kernel at $(KDIR): the module was not built.")
+
+help:
+	@echo "make              module for the running kernel (KDIR=...), library and tools"
+	@echo "make demo         a 6.82-GiB model, mapped in microseconds, in a guest"
+	@echo "make check        all tests, on kernels 6.1, 6.12 and 7.2 (KERNEL=6.12: one of them)"
+	@echo "make check-native the tests that need no guest"
+	@echo "make bench        the figures, as a table and build/bench.json"
+	@echo "make shell        a guest to play in (KERNEL=6.12)"
+	@echo "make install      module, library and tools on this machine; make uninstall"
+	@echo "make dkms-install module by DKMS on this machine"
+	@echo "make deps         Debian packages that the above need"
+	@echo "make clean        remove build/; make distclean: the cached roots too"
+
+module:
+	$(MAKE) -C $(KDIR) M=$(CURDIR)/kmod modules
+
+user:
+	@for part in $(USER_PARTS); do $(MAKE) --no-print-directory -C $$part OUT=$(BUILD) || exit; done
+
+guest-programs: user
+	@for part in tests bench demo; do $(MAKE) --no-print-directory -C $$part OUT=$(BUILD) || exit; done
+
+deps:
+	@qemu/deps
+
+check: deps guest-programs
+	@qemu/check $(KERNELS)
+
+check-native: guest-programs
+	@qemu/check --native
+
+check-static: deps
+	@qemu/check --static $(KERNELS)
+
+bench: deps guest-programs
+	@bench/run $(or $(KERNEL),6.12)
+
+demo: deps guest-programs
+	@demo/run $(or $(KERNEL),6.12)
+
+shell: deps guest-programs
+	@qemu/kmod $(or $(KERNEL),6.12) >/dev/null
+	@qemu/run --mem 4G --interactive $(or $(KERNEL),6.12)
+
+install: all
+	install -D -m 644 kmod/morsel.ko $(DESTDIR)/lib/modules/$(shell uname -r)/updates/morsel.ko
+	@for part in $(USER_PARTS); do \
+		$(MAKE) --no-print-directory -C $$part OUT=$(BUILD) PREFIX=$(PREFIX) install || exit; done
+	$(MAKE) install-dist
+
+# What every installation has, whoever builds the module.
+.PHONY: install-dist
+install-dist:
+	install -D -m 644 dist/70-morsel.rules $(DESTDIR)/usr/lib/udev/rules.d/70-morsel.rules
+	install -D -m 644 dist/morsel-modules-load.conf $(DESTDIR)/usr/lib/modules-load.d/morsel.conf
+	install -D -m 644 dist/morsel-sysusers.conf $(DESTDIR)/usr/lib/sysusers.d/morsel.conf
+ifeq ($(DESTDIR),)
+	-systemd-sysusers morsel.conf
+	-udevadm control --reload
+	-depmod
+	-ldconfig
+endif
+
+uninstall:
+	rm -f $(DESTDIR)/lib/modules/*/updates/morsel.ko
+	rm -f $(DESTDIR)/usr/lib/udev/rules.d/70-morsel.rules
+	rm -f $(DESTDIR)/usr/lib/modules-load.d/morsel.conf $(DESTDIR)/usr/lib/sysusers.d/morsel.conf
+	@for part in $(USER_PARTS); do \
+		$(MAKE) --no-print-directory -C $$part OUT=$(BUILD) PREFIX=$(PREFIX) uninstall || exit; done
+ifeq ($(DESTDIR),)
+	-depmod
+endif
+
+# The sources that DKMS builds from.
+dkms-source:
+	mkdir -p $(DESTDIR)/usr/src/morsel-$(VERSION)
+	cp -r dkms.conf kmod include $(DESTDIR)/usr/src/morsel-$(VERSION)/
+	find $(DESTDIR)/usr/src/morsel-$(VERSION) \( -name '*.o' -o -name '*.ko' -o -name '.*.cmd' \) -delete
+
+dkms-install: dkms-source install-dist
+	dkms install morsel/$(VERSION)
+
+clean:
+	rm -rf $(BUILD)
+	@if [ -e kmod/morsel.ko ]; then $(MAKE) -C $(KDIR) M=$(CURDIR)/kmod clean; fi
+
+distclean: clean
+	rm -rf $${MORSEL_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/morsel}
