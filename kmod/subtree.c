@@ -844,6 +844,7 @@ static void reap_tables(struct work_struct *work)
  */
 int morsel_subtree_init(struct morsel *m, struct frame_pool *pool, struct morsel_user *user)
 {
+	init_rwsem(&m->sem);
 	m->pool = pool;
 	m->user = user;
 	/* Both now, so that freeing needs no memory. */
