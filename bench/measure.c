@@ -160,6 +160,8 @@ static const void *look(const struct object *object, uint64_t length, enum readi
 	uint64_t start, mapped, done, faults[3];
 	const void *memory;
 
+	/* The caller's memory is the parent's until it is written to: no fault of ours may count. */
+	*sight = (struct sight){ 0 };
 	warm_up();
 	faults[0] = faults_taken();
 	start = now_ns();
@@ -473,7 +475,7 @@ void morsel_pools_drain(void)
 
 	for (i = 0; i < count; i++) {
 		pool_resize(infos[i].id, HUGE_PAGE);
-		pool_resize(infos[i].id, infos[i].limit_bytes);
+		pool_resize(infos[i].id, infos[i].limit_bytes / HUGE_PAGE * HUGE_PAGE);
 	}
 }
 
