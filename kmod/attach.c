@@ -445,8 +445,11 @@ static vm_fault_t morsel_fault(struct vm_fault *vmf)
 	unsigned long slot = vmf->pgoff / SLOT_PAGES, seq;
 	int err;
 
-	/* Without attachment: memory was short at fork. */
-	if (!att || vmf->pgoff >= att->m->pages)
+	/*
+	 * Without attachment: memory was short at fork.  Without rights: only a
+	 * debugger comes here, and tables for it would serve the program too.
+	 */
+	if (!att || vmf->pgoff >= att->m->pages || !vma_is_accessible(vma))
 		return VM_FAULT_SIGBUS;
 
 	atomic64_inc(&att->m->faults);
@@ -512,12 +515,21 @@ static int morsel_vma_may_split(struct vm_area_struct *vma, unsigned long addr)
 	return 0;
 }
 
-/* On 6.1 mprotect tells the notifier when it stands in the tables already. */
+#define PKEY_FLAGS (VM_PKEY_BIT0 | VM_PKEY_BIT1 | VM_PKEY_BIT2 | VM_PKEY_BIT3)
+
 static int morsel_vma_mprotect(struct vm_area_struct *vma, unsigned long start, unsigned long end,
 			       unsigned long newflags)
 {
 	struct attachment *att = vma->vm_private_data;
 
+	/*
+	 * A protection key is a right in the leaf, one address space's own.  The
+	 * kernel's key for memory that is only executable is let through: such
+	 * memory can be read, as on a processor without keys.
+	 */
+	if (newflags & PKEY_FLAGS && newflags & (VM_READ | VM_WRITE))
+		return -EINVAL;
+	/* On 6.1 mprotect tells the notifier when it stands in the tables already. */
 	if (att)
 		detach_range(att, start, end);
 	return 0;
@@ -563,7 +575,8 @@ int morsel_mmap(struct file *file, struct vm_area_struct *vma)
 	vm_flags_set(vma, VM_MIXEDMAP | VM_DONTEXPAND | VM_DONTDUMP | VM_WIPEONFORK);
 	vma->vm_ops = &morsel_vm_ops;
 	vma->vm_private_data = att;
-	splice_all(att, vma);
+	if (vma_is_accessible(vma))
+		splice_all(att, vma);
 	return 0;
 }
 

@@ -186,13 +186,17 @@ static bool slot_huge(const struct morsel *m, unsigned long slot)
 	}
 }
 
+/* Get up to @count frames, fewer where the ceiling is near. */
 static unsigned int frames_get(struct morsel *m, unsigned int order, unsigned int count,
 			       struct page **frames)
 {
 	unsigned int got;
 
-	if (morsel_user_charge(m->user, (unsigned long)count << order))
-		return 0;
+	while (morsel_user_charge(m->user, (unsigned long)count << order)) {
+		if (count == 1)
+			return 0;
+		count /= 2;
+	}
 	got = m->pool->ops->get(m->pool, order, count, frames);
 	morsel_user_uncharge(m->user, (unsigned long)(count - got) << order);
 	return got;
@@ -207,8 +211,8 @@ static void frames_put(struct morsel *m, unsigned int order, struct list_head *f
 	morsel_user_uncharge(m->user, count << order);
 }
 
-/* Why the pool or the account gave nothing: ask the account again. */
-static int no_frames(struct morsel *m, unsigned int order)
+/* Why there was no frame or table: the ceiling or the pool?  Ask the account again. */
+static int why_none(struct morsel *m, unsigned int order)
 {
 	int err = morsel_user_charge(m->user, 1UL << order);
 
@@ -224,7 +228,7 @@ static int add_huge(struct morsel *m, unsigned long slot, struct page *frame)
 	pmd_t *pmds = make_pmds(m, VIEW_RW, gib);
 
 	if (!pmds)
-		return -ENOMEM;
+		return why_none(m, 0);
 	if (!pmd_add(&pmds[slot % GIB_SLOTS], pmd_leaf_entry(frame, VIEW_RW)))
 		return -EEXIST;
 	atomic_long_inc(&m->huge);
@@ -246,10 +250,10 @@ static int add_small(struct morsel *m, unsigned long first, unsigned long end, s
 
 	pmds = make_pmds(m, VIEW_RW, gib);
 	if (!pmds)
-		return -ENOMEM;
+		return why_none(m, 0);
 	pmd = make_ptes(m, &pmds[slot % GIB_SLOTS]);
 	if (pmd_none(pmd))
-		return -ENOMEM;
+		return why_none(m, 0);
 	if (pmd_is_leaf(pmd))
 		return -EEXIST;
 
@@ -295,7 +299,7 @@ static int fill_huge(struct morsel *m, unsigned long slot)
 	int err;
 
 	if (!frames_get(m, HUGE_ORDER, 1, &frame))
-		return no_frames(m, HUGE_ORDER);
+		return why_none(m, HUGE_ORDER);
 	down_read(&m->sem);
 	err = add_huge(m, slot, frame);
 	up_read(&m->sem);
@@ -318,7 +322,7 @@ static int fill_small(struct morsel *m, unsigned long first, unsigned long end, 
 	int used;
 
 	if (!got)
-		return no_frames(m, 0);
+		return why_none(m, 0);
 	down_read(&m->sem);
 	used = add_small(m, first, end, frames, got);
 	up_read(&m->sem);
@@ -435,7 +439,7 @@ static int mirror_slot(struct morsel *m, enum morsel_view view, pmd_t *twin, pmd
 	}
 	pmd = make_ptes(m, twin);
 	if (pmd_none(pmd))
-		return -ENOMEM;
+		return why_none(m, 0);
 	from = pmd_ptes(truth);
 	to = pmd_ptes(pmd);
 	for (i = 0; i < SLOT_PAGES; i++) {
@@ -453,11 +457,11 @@ static int mirror_slot(struct morsel *m, enum morsel_view view, pmd_t *twin, pmd
  * @view:	the twin's rights; nothing is to be done for VIEW_RW
  * @first:	first slot
  * @end:	slot after the last
- * Return: 0 or -ENOMEM.
+ * Return: 0, -ENOMEM or -EDQUOT.
  */
 int morsel_mirror(struct morsel *m, enum morsel_view view, unsigned long first, unsigned long end)
 {
-	unsigned long slot, gib, next;
+	unsigned long slot, gib, next, whole;
 	pmd_t *truth, *twin;
 	int err;
 
@@ -467,7 +471,8 @@ int morsel_mirror(struct morsel *m, enum morsel_view view, unsigned long first, 
 
 	for (slot = first; slot < end && !err; slot = next) {
 		gib = slot / GIB_SLOTS;
-		next = min(end, (gib + 1) * GIB_SLOTS);
+		whole = min((gib + 1) * GIB_SLOTS, DIV_ROUND_UP(m->pages, SLOT_PAGES));
+		next = min(end, whole);
 		if (test_bit(gib, m->fresh[view]) || !morsel_pmds(m, VIEW_RW, gib))
 			continue;
 
@@ -476,7 +481,7 @@ int morsel_mirror(struct morsel *m, enum morsel_view view, unsigned long first, 
 		 * A whole GiB is announced fresh first and filled then: what is
 		 * added meanwhile makes it stale again (mark_stale()).
 		 */
-		if (next - slot == GIB_SLOTS) {
+		if (slot == gib * GIB_SLOTS && next == whole) {
 			set_bit(gib, m->fresh[view]);
 			/* The bit before the leaves; pairs with the barrier in mark_stale(). */
 			smp_mb__after_atomic();
@@ -484,7 +489,7 @@ int morsel_mirror(struct morsel *m, enum morsel_view view, unsigned long first, 
 		truth = morsel_pmds(m, VIEW_RW, gib);
 		twin = make_pmds(m, view, gib);
 		if (!twin)
-			err = -ENOMEM;
+			err = why_none(m, 0);
 		for (; slot < next && !err; slot++)
 			err = mirror_slot(m, view, &twin[slot % GIB_SLOTS],
 					  READ_ONCE(truth[slot % GIB_SLOTS]));
