@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the suites share: loading the module, clearing up after each test,
+ * short names for the ioctls, and looking at faults and child processes.
+ *
+ * A test need not clear up: when it ends, its children are killed, its
+ * descriptors and mappings closed, all names unlinked.  What is in use after
+ * that has leaked, and fails the test.
+ */
+#ifndef TESTS_COMMON_H
+#define TESTS_COMMON_H
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "morsel_ioctl.h"
+
+#define KIB (1UL << 10)
+#define MIB (1UL << 20)
+#define GIB (1UL << 30)
+#define TIB (1UL << 40)
+#define PAGE (4 * KIB)
+#define HUGE (2 * MIB)
+
+#define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
+
+/* Users that exist for nothing else. */
+#define TESTER 1000
+#define OTHER 1001
+
+#define RW (PROT_READ | PROT_WRITE)
+
+/* A descriptor of /dev/morsel, open during each test. */
+extern int dev;
+
+/* An entry of a suite's table: the test by its own name. */
+#define TEST(function)                                                                             \
+	{                                                                                          \
+		#function, function, test_begin, test_end, (void *)#function                       \
+	}
+
+int suite_begin(void **state);
+int suite_end(void **state);
+int test_begin(void **state);
+int test_end(void **state);
+/* The last test of every suite. */
+void module_unloads(void **state);
+
+void load_module(void);
+/* 0 or -errno */
+int unload_module(void);
+
+/* In children and threads of children, where cmocka cannot go: say where, and exit. */
+#define need(condition)                                                                            \
+	do {                                                                                       \
+		if (!(condition))                                                                  \
+			need_failed(__FILE__, __LINE__, #condition);                               \
+	} while (0)
+_Noreturn void need_failed(const char *file, int line, const char *condition);
+
+/* The test cannot run here. */
+#define skip_because(...)                                                                          \
+	do {                                                                                       \
+		print_message("# " __VA_ARGS__);                                                   \
+		print_message("\n");                                                               \
+		skip();                                                                            \
+	} while (0)
+
+/* That a call fails, and how. */
+#define assert_errno(call, error)                                                                  \
+	do {                                                                                       \
+		errno = 0;                                                                         \
+		assert_int_equal(call, -1);                                                        \
+		assert_string_equal(strerrorname_np(errno), strerrorname_np(error));               \
+	} while (0)
+
+/* That a call succeeds: not -1. */
+#define assert_done(call)                                                                          \
+	do {                                                                                       \
+		if ((call) == -1)                                                                  \
+			fail_msg("%s: %s", #call, strerror(errno));                                \
+	} while (0)
+
+/* The ioctls, with -1 and errno. */
+int create_with(struct morsel_create *args);
+int open_with(uint64_t id, const char *name, uint32_t flags);
+int unlink_morsel(uint64_t id, const char *name);
+int punch(int fd, uint64_t offset, uint64_t length);
+int populate(int fd, uint64_t offset, uint64_t length);
+/* One step of a list; how many entries were filled, or -1. */
+int list_step(int fd, unsigned long call, uint64_t *cursor, void *entries, uint32_t entry_size,
+	      uint32_t count);
+
+/* The same, where failure is not part of the test. */
+int create(uint64_t length, uint32_t granule);
+int create_named(const char *name, uint64_t length, uint32_t mode);
+uint64_t id_of(int fd);
+struct morsel_info info_of(int fd);
+struct morsel_query query(void);
+struct morsel_pool_info pool_info(void);
+/* All morsels that the caller sees; to be freed. */
+struct morsel_info *list_all(unsigned int *count);
+unsigned int count_morsels(void);
+void *map(int fd, uint64_t length, int prot);
+void *map_at(void *address, int fd, uint64_t length, int prot, uint64_t offset);
+/* An aligned place where nothing is mapped. */
+void *free_place(size_t length);
+
+/*
+ * Touch a byte: 0, or the signal that came.  The value read is left in *@value
+ * if that is given.
+ */
+int probe_read(const volatile void *address, unsigned char *value);
+int probe_write(volatile void *address, unsigned char value);
+int probe_call(void (*function)(void));
+
+/*
+ * fork(); the child dies with its parent.  A child ends by _exit(0), or by
+ * need().
+ */
+pid_t spawn(void);
+void assert_child_done(pid_t pid);
+void assert_child_killed(pid_t pid, int signal);
+/* Its exit status, or 128 and the signal. */
+int wait_child(pid_t pid);
+/* The caller, a child, goes on as a user without any rights. */
+void become(uid_t uid);
+void pin_to_cpu(unsigned int cpu);
+/* Run a thread on each of @count places, round-robin over the processors; in children. */
+void run_threads(unsigned int count, void *(*function)(void *), void *args, size_t arg_size);
+
+/* Text that differs from page to page, and from seed to seed. */
+void fill_pattern(void *memory, size_t length, unsigned int seed);
+bool has_pattern(const void *memory, size_t length, unsigned int seed);
+bool is_zero(const void *memory, size_t length);
+
+/* A small file of /proc or /sys; the buffer is static. */
+const char *read_text(const char *path, ...);
+bool write_text(const char *path, const char *text);
+/* The line of /proc/PID/maps (0: own) for an address; "" for none. */
+const char *maps_line(pid_t pid, const void *address);
+/* A file on a file system that takes O_DIRECT, of @length; -1: there is none. */
+int scratch_file(size_t length);
+unsigned int kernel_version(void);
+#define KERNEL(major, minor) ((major) << 8 | (minor))
+
+/* A repeatable random number. */
+uint32_t random_next(uint64_t *state);
+double seconds_now(void);
+void sleep_ms(unsigned int ms);
+
+#endif /* TESTS_COMMON_H */

@@ -1,0 +1,850 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A mapping through the life of an address space.
+ */
+#define _GNU_SOURCE
+#include "common.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/ptrace.h>
+#include <sys/uio.h>
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
+/* More than one GiB, so that both kinds of splices are there. */
+#define LENGTH (GIB + 8 * MIB)
+
+static char *attach(int *fd)
+{
+	*fd = make(LENGTH, MORSEL_GRANULE_AUTO);
+	return map(*fd, LENGTH, PROT_READ | PROT_WRITE, 0);
+}
+
+static void detach(char *memory, int fd)
+{
+	assert_int_equal(munmap(memory, LENGTH), 0);
+	close(fd);
+}
+
+static int child_reads_and_writes(void *memory)
+{
+	char *at = memory;
+
+	if (at[0] != 1 || at[GIB] != 2)
+		return 1;
+	at[1] = 3;
+	at[GIB + 1] = 4;
+	return 0;
+}
+
+static void fork_inherits(void **state)
+{
+	int fd;
+	char *memory = attach(&fd);
+
+	memory[0] = 1;
+	memory[GIB] = 2;
+	assert_int_equal(in_child(child_reads_and_writes, memory), 0);
+	assert_int_equal(memory[1], 3);
+	assert_int_equal(memory[GIB + 1], 4);
+	detach(memory, fd);
+}
+
+static int grandchild(void *memory)
+{
+	return in_child(child_reads_and_writes, memory);
+}
+
+static void fork_twice(void **state)
+{
+	int fd;
+	char *memory = attach(&fd);
+
+	memory[0] = 1;
+	memory[GIB] = 2;
+	assert_int_equal(in_child(grandchild, memory), 0);
+	assert_int_equal(memory[1], 3);
+	detach(memory, fd);
+}
+
+static void fork_after_keeponfork(void **state)
+{
+	int fd;
+	char *memory = attach(&fd);
+
+	memory[0] = 1;
+	memory[GIB] = 2;
+	/* Takes a flag away that keeps fork from copying entries: it must not matter. */
+	madvise(memory, LENGTH, MADV_KEEPONFORK);
+	assert_int_equal(in_child(child_reads_and_writes, memory), 0);
+	assert_int_equal(memory[GIB + 1], 4);
+	detach(memory, fd);
+}
+
+static int exec_true(void *memory)
+{
+	((char *)memory)[0] = 5;
+	execl("/bin/busybox", "true", (char *)NULL);
+	return 1;
+}
+
+static void exec_drops_the_mapping(void **state)
+{
+	int fd;
+	char *memory = attach(&fd);
+
+	assert_int_equal(in_child(exec_true, memory), 0);
+	assert_int_equal(memory[0], 5);
+	assert_int_equal(stat_of(fd).attachments, 1);
+	detach(memory, fd);
+}
+
+static int touch_and_return(void *memory)
+{
+	((char *)memory)[GIB] = 6;
+	return 7;
+}
+
+static void exit_detaches(void **state)
+{
+	int fd;
+	char *memory = attach(&fd);
+
+	assert_int_equal(in_child(touch_and_return, memory), 7);
+	assert_int_equal(memory[GIB], 6);
+	assert_int_equal(stat_of(fd).attachments, 1);
+	detach(memory, fd);
+}
+
+static int kill_myself(void *memory)
+{
+	((char *)memory)[0] = 8;
+	kill(getpid(), SIGKILL);
+	return 0;
+}
+
+static void kill_9_detaches(void **state)
+{
+	int fd;
+	char *memory = attach(&fd);
+
+	assert_int_equal(in_child(kill_myself, memory), 256 + SIGKILL);
+	assert_int_equal(memory[0], 8);
+	assert_int_equal(stat_of(fd).attachments, 1);
+	detach(memory, fd);
+}
+
+static int own_and_die(void *unused)
+{
+	int fd = make(64 * MIB, MORSEL_GRANULE_4K);
+	char *memory = map(fd, 64 * MIB, PROT_READ | PROT_WRITE, 0);
+
+	for (size_t i = 0; i < 64 * MIB; i += 64 * KIB)
+		memory[i] = 1;
+	kill(getpid(), SIGKILL);
+	return 0;
+}
+
+static void kill_9_of_the_owner_frees(void **state)
+{
+	uint64_t before = pools_used();
+
+	assert_int_equal(in_child(own_and_die, NULL), 256 + SIGKILL);
+	assert_int_equal(pools_used(), before);
+}
+
+static void munmap_whole(void **state)
+{
+	int fd;
+	char *memory = attach(&fd);
+
+	memory[0] = 1;
+	assert_int_equal(munmap(memory, LENGTH), 0);
+	assert_int_equal(signal_of_read(memory), SIGSEGV);
+	assert_int_equal(stat_of(fd).attachments, 0);
+	close(fd);
+}
+
+static void munmap_part_at_2m(void **state)
+{
+	int fd;
+	char *memory = attach(&fd);
+
+	for (size_t i = 0; i < LENGTH; i += SLOT)
+		memory[i] = i / SLOT;
+	assert_int_equal(munmap(memory + 4 * MIB, 6 * MIB), 0);
+	for (size_t i = 0; i < LENGTH; i += SLOT) {
+		if (i >= 4 * MIB && i < 10 * MIB)
+			assert_int_equal(signal_of_read(memory + i), SIGSEGV);
+		else
+			assert_int_equal((unsigned char)memory[i], i / SLOT % 256);
+	}
+	detach(memory, fd);
+}
+
+static void munmap_part_elsewhere_is_refused(void **state)
+{
+	int fd;
+	char *memory = attach(&fd);
+
+	memory[0] = 1;
+	assert_int_equal(munmap(memory, PAGE), -1);
+	assert_int_equal(errno, EINVAL);
+	assert_int_equal(munmap(memory + SLOT, MIB), -1);
+	assert_int_equal(errno, EINVAL);
+	assert_int_equal(memory[0], 1);
+	detach(memory, fd);
+}
+
+static void a_neighbour_may_move_in(void **state)
+{
+	int fd;
+	char *memory = attach(&fd), *neighbour;
+
+	memory[0] = 1;
+	memory[512 * MIB] = 2;
+	assert_int_equal(munmap(memory + 256 * MIB, 128 * MIB), 0);
+	/* Ordinary memory in the same GiB: the morsel's tables must not get its pages. */
+	neighbour = mmap(memory + 256 * MIB, 128 * MIB, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	assert_ptr_equal(neighbour, memory + 256 * MIB);
+	neighbour[0] = 9;
+	assert_int_equal(memory[0], 1);
+	assert_int_equal(memory[512 * MIB], 2);
+	char *other = map(fd, LENGTH, PROT_READ, 0);
+
+	assert_int_equal(other[256 * MIB], 0);
+	munmap(other, LENGTH);
+	detach(memory, fd);
+}
+
+static void mremap_moves(void **state)
+{
+	int fd;
+	char *memory = attach(&fd), *target, *moved;
+
+	memory[0] = 1;
+	memory[GIB] = 2;
+	target = mmap(NULL, LENGTH + 2 * GIB, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	assert_ptr_not_equal(target, MAP_FAILED);
+	target = (char *)(((uintptr_t)target + GIB - 1) & ~(GIB - 1));
+	moved = mremap(memory, LENGTH, LENGTH, MREMAP_MAYMOVE | MREMAP_FIXED, target);
+	assert_ptr_equal(moved, target);
+	assert_int_equal(moved[0], 1);
+	assert_int_equal(moved[GIB], 2);
+	assert_int_equal(signal_of_read(memory), SIGSEGV);
+	detach(moved, fd);
+	munmap(target, LENGTH + GIB);
+}
+
+static void mremap_to_an_odd_place_is_refused(void **state)
+{
+	int fd;
+	char *memory = attach(&fd), *target;
+
+	memory[0] = 1;
+	target = mmap(NULL, LENGTH + 2 * GIB, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	target = (char *)(((uintptr_t)target + GIB - 1) & ~(GIB - 1)) + PAGE;
+	assert_ptr_equal(mremap(memory, LENGTH, LENGTH, MREMAP_MAYMOVE | MREMAP_FIXED, target), MAP_FAILED);
+	assert_int_equal(memory[0], 1);
+	detach(memory, fd);
+}
+
+static void mremap_does_not_grow(void **state)
+{
+	int fd;
+	char *memory = attach(&fd);
+
+	memory[0] = 1;
+	assert_ptr_equal(mremap(memory, LENGTH, LENGTH + SLOT, MREMAP_MAYMOVE), MAP_FAILED);
+	assert_int_equal(memory[0], 1);
+	detach(memory, fd);
+}
+
+static void mremap_shrinks_at_2m(void **state)
+{
+	int fd;
+	char *memory = attach(&fd);
+
+	memory[0] = 1;
+	memory[GIB] = 2;
+	assert_ptr_equal(mremap(memory, LENGTH, GIB / 2, 0), memory);
+	assert_int_equal(memory[0], 1);
+	assert_int_equal(signal_of_read(memory + GIB), SIGSEGV);
+	detach(memory, fd);
+}
+
+static void mprotect_holds_and_is_one_process_own(void **state)
+{
+	int fd;
+	char *memory = attach(&fd), *other = map(fd, LENGTH, PROT_READ | PROT_WRITE, 0);
+
+	memory[0] = 1;
+	memory[GIB] = 2;
+	other[0] = 1;
+	assert_int_equal(mprotect(memory, LENGTH, PROT_READ), 0);
+	assert_int_equal(signal_of_write(memory), SIGSEGV);
+	assert_int_equal(signal_of_write(memory + GIB), SIGSEGV);
+	/* Another mapping writes on, and its writing does not give the right back to the first. */
+	assert_int_equal(signal_of_write(other), 0);
+	assert_int_equal(signal_of_write(other + GIB), 0);
+	assert_int_equal(signal_of_write(memory), SIGSEGV);
+	assert_int_equal(memory[0], 1);
+	assert_int_equal(mprotect(memory, LENGTH, PROT_READ | PROT_WRITE), 0);
+	memory[0] = 3;
+	assert_int_equal(other[0], 3);
+	munmap(other, LENGTH);
+	detach(memory, fd);
+}
+
+static void mprotect_part_at_2m(void **state)
+{
+	int fd;
+	char *memory = attach(&fd);
+
+	for (size_t i = 0; i < 8 * MIB; i += SLOT)
+		memory[i] = 1;
+	assert_int_equal(mprotect(memory + SLOT, SLOT, PROT_READ), 0);
+	assert_int_equal(signal_of_write(memory), 0);
+	assert_int_equal(signal_of_write(memory + SLOT), SIGSEGV);
+	assert_int_equal(signal_of_write(memory + 2 * SLOT), 0);
+	assert_int_equal(mprotect(memory + PAGE, PAGE, PROT_READ), -1);
+	detach(memory, fd);
+}
+
+static void mprotect_none_hides(void **state)
+{
+	int fd;
+	char *memory = attach(&fd), *hidden;
+
+	memory[0] = 1;
+	assert_int_equal(mprotect(memory, LENGTH, PROT_NONE), 0);
+	assert_int_equal(signal_of_read(memory), SIGSEGV);
+	assert_int_equal(mprotect(memory, LENGTH, PROT_READ | PROT_WRITE), 0);
+	assert_int_equal(memory[0], 1);
+	hidden = map(fd, LENGTH, PROT_NONE, 0);
+	assert_int_equal(signal_of_read(hidden), SIGSEGV);
+	munmap(hidden, LENGTH);
+	detach(memory, fd);
+}
+
+static int execute(void *code)
+{
+	return ((int (*)(void))code)();
+}
+
+static void execution_only_where_asked_for(void **state)
+{
+	static const unsigned char code[] = { 0xb8, 42, 0, 0, 0, 0xc3 }; /* mov $42, %eax; ret */
+	int fd = make(GIB, MORSEL_GRANULE_AUTO);
+	char *memory = map(fd, GIB, PROT_READ | PROT_WRITE, 0);
+	char *executable = map(fd, GIB, PROT_READ | PROT_EXEC, 0);
+
+	memcpy(memory, code, sizeof(code));
+	assert_int_equal(in_child(execute, executable), 42);
+	assert_int_equal(in_child(execute, memory), 256 + SIGSEGV);
+	munmap(memory, GIB);
+	munmap(executable, GIB);
+	close(fd);
+}
+
+static void madvise_dontneed_keeps_shared_data(void **state)
+{
+	int fd;
+	char *memory = attach(&fd);
+
+	memory[0] = 1;
+	memory[GIB] = 2;
+	assert_int_equal(madvise(memory, LENGTH, MADV_DONTNEED), 0);
+	assert_int_equal(memory[0], 1);
+	assert_int_equal(memory[GIB], 2);
+	detach(memory, fd);
+}
+
+static void madvise_remove_punches(void **state)
+{
+	int fd;
+	char *memory = attach(&fd);
+
+	memory[0] = 1;
+	memory[SLOT] = 2;
+	assert_int_equal(madvise(memory, SLOT, MADV_REMOVE), 0);
+	assert_int_equal(stat_of(fd).frame_bytes, SLOT);
+	assert_int_equal(memory[0], 0);
+	assert_int_equal(memory[SLOT], 2);
+	detach(memory, fd);
+}
+
+static void madvise_of_every_value_loses_nothing(void **state)
+{
+	int fd;
+	char *memory = attach(&fd);
+
+	memory[0] = 1;
+	memory[GIB] = 2;
+	for (int advice = 0; advice < 30; advice++) {
+		/* REMOVE frees by intention; DONTFORK would be seen by later tests' forks only. */
+		if (advice == MADV_REMOVE || advice == MADV_POPULATE_WRITE || advice == MADV_POPULATE_WRITE - 1)
+			continue;
+		madvise(memory, LENGTH, advice);
+		assert_int_equal(memory[0], 1);
+		assert_int_equal(memory[GIB], 2);
+	}
+	assert_int_equal(madvise(memory, 4 * SLOT, MADV_POPULATE_WRITE), 0);
+	detach(memory, fd);
+}
+
+static void map_fixed_over_whole_and_part(void **state)
+{
+	int fd;
+	char *memory = attach(&fd);
+
+	memory[0] = 1;
+	memory[SLOT] = 2;
+	assert_ptr_equal(mmap(memory, SLOT, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0),
+			 memory);
+	assert_int_equal(memory[0], 0);
+	memory[0] = 9;
+	assert_int_equal(memory[SLOT], 2);
+	assert_ptr_equal(mmap(memory, LENGTH, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0), memory);
+	assert_int_equal(memory[SLOT], 0);
+	assert_int_equal(stat_of(fd).attachments, 0);
+	memory = mmap(memory, LENGTH, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0);
+	assert_ptr_not_equal(memory, MAP_FAILED);
+	assert_int_equal(memory[0], 1);
+	assert_int_equal(memory[SLOT], 2);
+	detach(memory, fd);
+}
+
+static void two_mappings_in_one_process(void **state)
+{
+	int fd;
+	char *memory = attach(&fd), *shifted = map(fd, 64 * MIB, PROT_READ | PROT_WRITE, 512 * MIB);
+
+	memory[512 * MIB] = 1;
+	assert_int_equal(shifted[0], 1);
+	shifted[63 * MIB] = 2;
+	assert_int_equal(memory[575 * MIB], 2);
+	munmap(shifted, 64 * MIB);
+	assert_int_equal(memory[512 * MIB], 1);
+	detach(memory, fd);
+}
+
+/* Threads that touch pages, one on each processor, while the test does something to the mapping. */
+struct touchers {
+	pthread_t threads[2];
+	char *memory;
+	size_t length;
+	atomic_bool stop;
+	atomic_ulong touched;
+};
+
+static void pin_to(int cpu)
+{
+	cpu_set_t cpus;
+
+	CPU_ZERO(&cpus);
+	CPU_SET(cpu, &cpus);
+	sched_setaffinity(0, sizeof(cpus), &cpus);
+}
+
+static void *touch(void *argument)
+{
+	struct touchers *all = argument;
+	uint32_t seed = (uintptr_t)pthread_self();
+	atomic_ulong *count = &all->touched;
+
+	pin_to(atomic_fetch_add(count, 1) % 2);
+	while (!all->stop) {
+		size_t at = next_random(&seed) * PAGE % all->length;
+		int number = seed & 256 ? signal_of_write(all->memory + at) : signal_of_read(all->memory + at);
+
+		/* Where the test has unmapped or protected, SIGSEGV is right. */
+		if (number && number != SIGSEGV)
+			return (void *)(uintptr_t)number;
+		atomic_fetch_add(count, 1);
+	}
+	return NULL;
+}
+
+static void touchers_start(struct touchers *all, char *memory, size_t length)
+{
+	memset(all, 0, sizeof(*all));
+	all->memory = memory;
+	all->length = length;
+	for (size_t i = 0; i < ARRAY_SIZE(all->threads); i++)
+		assert_int_equal(pthread_create(&all->threads[i], NULL, touch, all), 0);
+	while (all->touched < 100)
+		sched_yield();
+}
+
+static void touchers_stop(struct touchers *all)
+{
+	void *result;
+
+	all->stop = true;
+	for (size_t i = 0; i < ARRAY_SIZE(all->threads); i++) {
+		pthread_join(all->threads[i], &result);
+		assert_null(result);
+	}
+}
+
+/* After a race: every frame that the morsel counts is found in its extents, and nothing else. */
+static void check_frames(int fd)
+{
+	static struct morsel_extent extents[4096];
+	struct morsel_list list = {
+		.size = sizeof(list),
+		.entries = (uintptr_t)extents,
+		.entry_size = sizeof(extents[0]),
+	};
+	uint64_t frames = 0, next = 0;
+
+	do {
+		list.count = ARRAY_SIZE(extents);
+		assert_int_equal(ioctl(fd, MORSEL_IOC_EXTENTS, &list), 0);
+		for (unsigned int i = 0; i < list.count; i++) {
+			assert_int_equal(extents[i].offset, next);
+			next += extents[i].length;
+			if (extents[i].level == MORSEL_LEVEL_4K || extents[i].level == MORSEL_LEVEL_2M)
+				frames += extents[i].length;
+		}
+	} while (list.count);
+	assert_int_equal(next, stat_of(fd).length);
+	assert_int_equal(frames, stat_of(fd).frame_bytes);
+}
+
+#define ROUNDS 300
+
+static void threads_fault_at_once(void **state)
+{
+	int fd = make(64 * MIB, MORSEL_GRANULE_4K);
+	char *memory = map(fd, 64 * MIB, PROT_READ | PROT_WRITE, 0);
+	struct touchers touchers;
+
+	touchers_start(&touchers, memory, 64 * MIB);
+	for (size_t i = 0; i < 64 * MIB; i += PAGE)
+		memory[i] = 1;
+	touchers_stop(&touchers);
+	assert_int_equal(stat_of(fd).frame_bytes, 64 * MIB);
+	check_frames(fd);
+	assert_int_equal(munmap(memory, 64 * MIB), 0);
+	close(fd);
+}
+
+static void fault_against_munmap(void **state)
+{
+	struct touchers touchers;
+	int fd;
+	char *memory = attach(&fd);
+
+	touchers_start(&touchers, memory, LENGTH);
+	for (unsigned int i = 0; i < ROUNDS; i++) {
+		size_t at = i * 5 % 500 * SLOT;
+
+		assert_int_equal(munmap(memory + at, 4 * SLOT), 0);
+		assert_ptr_equal(mmap(memory + at, 4 * SLOT, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, at),
+				 memory + at);
+	}
+	touchers_stop(&touchers);
+	check_frames(fd);
+	detach(memory, fd);
+}
+
+static void fault_against_munmap_of_all(void **state)
+{
+	struct touchers touchers;
+	int fd;
+	char *memory = attach(&fd);
+
+	touchers_start(&touchers, memory, LENGTH);
+	for (unsigned int i = 0; i < ROUNDS; i++) {
+		assert_int_equal(munmap(memory, LENGTH), 0);
+		assert_ptr_equal(mmap(memory, LENGTH, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0), memory);
+	}
+	touchers_stop(&touchers);
+	check_frames(fd);
+	detach(memory, fd);
+}
+
+static void fault_against_mprotect(void **state)
+{
+	struct touchers touchers;
+	int fd;
+	char *memory = attach(&fd);
+
+	touchers_start(&touchers, memory, LENGTH);
+	for (unsigned int i = 0; i < ROUNDS; i++) {
+		size_t at = i * 3 % 500 * SLOT;
+
+		assert_int_equal(mprotect(memory + at, 2 * SLOT, PROT_READ), 0);
+		assert_int_equal(signal_of_write(memory + at), SIGSEGV);
+		assert_int_equal(mprotect(memory + at, 2 * SLOT, PROT_READ | PROT_WRITE), 0);
+		assert_int_equal(signal_of_write(memory + at), 0);
+	}
+	touchers_stop(&touchers);
+	detach(memory, fd);
+}
+
+static void fault_against_punch(void **state)
+{
+	struct touchers touchers;
+	int fd = make(64 * MIB, MORSEL_GRANULE_4K);
+	char *memory = map(fd, 64 * MIB, PROT_READ | PROT_WRITE, 0);
+	char *reader = map(fd, 64 * MIB, PROT_READ, 0);
+
+	touchers_start(&touchers, memory, 32 * MIB);
+	for (unsigned int i = 0; i < ROUNDS; i++) {
+		size_t at = i * 7 % 8000 * PAGE;
+
+		assert_int_equal(punch(fd, at, 64 * PAGE), 0);
+		/* Out of the threads' reach: what was written before the punch is gone for all. */
+		memory[32 * MIB + at] = 1;
+		assert_int_equal(reader[32 * MIB + at], 1);
+		assert_int_equal(punch(fd, 32 * MIB + at, PAGE), 0);
+		assert_int_equal(reader[32 * MIB + at], 0);
+		assert_int_equal(memory[32 * MIB + at], 0);
+	}
+	touchers_stop(&touchers);
+	check_frames(fd);
+	munmap(memory, 64 * MIB);
+	munmap(reader, 64 * MIB);
+	close(fd);
+}
+
+static void fault_against_fork(void **state)
+{
+	struct touchers touchers;
+	int fd;
+	char *memory = attach(&fd);
+
+	memory[0] = 1;
+	memory[GIB] = 2;
+	touchers_start(&touchers, memory + SLOT, GIB - SLOT);
+	for (unsigned int i = 0; i < ROUNDS / 10; i++)
+		assert_int_equal(in_child(child_reads_and_writes, memory), 0);
+	touchers_stop(&touchers);
+	detach(memory, fd);
+}
+
+static void fault_against_madvise(void **state)
+{
+	struct touchers touchers;
+	int fd;
+	char *memory = attach(&fd);
+
+	touchers_start(&touchers, memory, LENGTH);
+	for (unsigned int i = 0; i < ROUNDS; i++)
+		assert_int_equal(madvise(memory + i * SLOT, 8 * SLOT, MADV_DONTNEED), 0);
+	touchers_stop(&touchers);
+	check_frames(fd);
+	detach(memory, fd);
+}
+
+static int open_scratch(char **buffer, size_t size)
+{
+	int fd = open("/scratch/direct", O_RDWR | O_CREAT | O_TRUNC | O_DIRECT, 0600);
+
+	if (fd < 0) {
+		print_message("no file system for O_DIRECT at /scratch: %s\n", strerror(errno));
+		skip();
+	}
+	assert_int_equal(posix_memalign((void **)buffer, PAGE, size), 0);
+	for (size_t i = 0; i < size; i++)
+		(*buffer)[i] = i / 7;
+	assert_int_equal(pwrite(fd, *buffer, size, 0), size);
+	return fd;
+}
+
+static void direct_io_into_and_out_of(void **state)
+{
+	char *buffer, *memory;
+	int fd, file = open_scratch(&buffer, 8 * MIB);
+
+	for (int granule = 0; granule <= MORSEL_GRANULE_4K; granule += MORSEL_GRANULE_4K) {
+		fd = make(LENGTH, granule);
+		memory = map(fd, LENGTH, PROT_READ | PROT_WRITE, 0);
+		/* Into holes; then out of memory that was spliced meanwhile. */
+		assert_int_equal(pread(file, memory + GIB - MIB, 4 * MIB, 0), 4 * MIB);
+		assert_memory_equal(memory + GIB - MIB, buffer, 4 * MIB);
+		memory[GIB] ^= 1;
+		assert_int_equal(pwrite(file, memory + GIB, PAGE, 0), PAGE);
+		assert_int_equal(pread(file, memory, PAGE, 0), PAGE);
+		assert_memory_equal(memory, memory + GIB, PAGE);
+		assert_int_equal(pwrite(file, buffer, PAGE, 0), PAGE);
+		detach(memory, fd);
+	}
+	free(buffer);
+	close(file);
+}
+
+static void direct_read_into_read_only_is_refused(void **state)
+{
+	char *buffer, *memory, *reader;
+	int fd, file = open_scratch(&buffer, SLOT);
+
+	for (int granule = 0; granule <= MORSEL_GRANULE_4K; granule += MORSEL_GRANULE_4K) {
+		fd = make(LENGTH, granule);
+		memory = map(fd, LENGTH, PROT_READ | PROT_WRITE, 0);
+		memset(memory, 0x55, SLOT);
+		memset(memory + GIB, 0x55, SLOT);
+		reader = map(fd, LENGTH, PROT_READ, 0);
+		/* The CPU reads it first, so that the tables are there for get_user_pages_fast(). */
+		assert_int_equal(reader[0], 0x55);
+		assert_int_equal(reader[GIB], 0x55);
+		for (size_t at = 0; at <= GIB; at += GIB) {
+			assert_int_equal(pread(file, reader + at, SLOT, 0), -1);
+			assert_int_equal(errno, EFAULT);
+			for (size_t i = 0; i < SLOT; i++)
+				assert_int_equal(memory[at + i], 0x55);
+		}
+		munmap(reader, LENGTH);
+		detach(memory, fd);
+	}
+	free(buffer);
+	close(file);
+}
+
+static void ptrace_reads_and_writes(void **state)
+{
+	struct iovec local, remote;
+	char text[8] = "";
+	int fd, status;
+	char *memory = attach(&fd);
+	pid_t pid = fork();
+
+	if (!pid) {
+		ptrace(PTRACE_TRACEME, 0, 0, 0);
+		raise(SIGSTOP);
+		_exit(memory[GIB]);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSTOPPED(status));
+	memory[0] = 'm';
+	assert_int_equal(ptrace(PTRACE_PEEKDATA, pid, memory, 0) & 0xff, 'm');
+	assert_int_equal(ptrace(PTRACE_POKEDATA, pid, memory + GIB, 77), 0);
+	assert_int_equal(memory[GIB], 77);
+	local = (struct iovec){ text, sizeof(text) };
+	remote = (struct iovec){ memory, sizeof(text) };
+	assert_int_equal(process_vm_readv(pid, &local, 1, &remote, 1, 0), sizeof(text));
+	assert_int_equal(text[0], 'm');
+	text[1] = 'o';
+	assert_int_equal(process_vm_writev(pid, &local, 1, &remote, 1, 0), sizeof(text));
+	assert_int_equal(memory[1], 'o');
+	assert_int_equal(ptrace(PTRACE_CONT, pid, 0, 0), 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(WEXITSTATUS(status), 77);
+	detach(memory, fd);
+}
+
+static size_t read_all(const char *path, char *buffer, size_t size)
+{
+	int fd = open(path, O_RDONLY);
+	size_t done = 0;
+	ssize_t got;
+
+	assert_true(fd >= 0);
+	while (done < size - 1 && (got = read(fd, buffer + done, size - 1 - done)) > 0)
+		done += got;
+	buffer[done] = 0;
+	close(fd);
+	return done;
+}
+
+static void proc_pid_files(void **state)
+{
+	static const char *const files[] = { "maps", "smaps", "smaps_rollup", "numa_maps", "status", "statm" };
+	static char text[1 << 20];
+	struct morsel_create args = create_args(LENGTH, MORSEL_GRANULE_AUTO, "a-name");
+	int fd = make_with(&args), pagemap, refs;
+	char *memory, path[64];
+	uint64_t entry;
+
+	assert_true(fd >= 0);
+	memory = map(fd, LENGTH, PROT_READ | PROT_WRITE, 0);
+	memory[0] = 1;
+	memory[GIB] = 2;
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		snprintf(path, sizeof(path), "/proc/self/%s", files[i]);
+		assert_true(read_all(path, text, sizeof(text)) > 0);
+		if (i < 2)
+			assert_non_null(strstr(text, "[morsel:a-name]"));
+	}
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	read_all(path, text, sizeof(text));
+	assert_non_null(strstr(text, "morsel-name:	a-name"));
+	pagemap = open("/proc/self/pagemap", O_RDONLY);
+	assert_int_equal(pread(pagemap, &entry, sizeof(entry), (uintptr_t)memory / PAGE * sizeof(entry)), sizeof(entry));
+	assert_true(entry >> 63);
+	close(pagemap);
+	for (char what = '1'; what <= '4'; what++) {
+		refs = open("/proc/self/clear_refs", O_WRONLY);
+		assert_int_equal(write(refs, &what, 1), 1);
+		close(refs);
+		assert_int_equal(memory[0], 1);
+		memory[GIB]++;
+	}
+	assert_int_equal(memory[GIB], 6);
+	assert_int_equal(unlink_name("a-name"), 0);
+	detach(memory, fd);
+}
+
+static void a_rss_of_nothing_is_left(void **state)
+{
+	int fd;
+	char *memory = attach(&fd);
+
+	/* The kernel says "Bad rss" or "non-zero pgtables_bytes" at exit if accounting is off: see the kernel log's check. */
+	assert_int_equal(populate(fd, 0, 0), 0);
+	assert_int_equal(in_child(touch_and_return, memory), 7);
+	detach(memory, fd);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		TEST(fork_inherits),
+		TEST(fork_twice),
+		TEST(fork_after_keeponfork),
+		TEST(exec_drops_the_mapping),
+		TEST(exit_detaches),
+		TEST(kill_9_detaches),
+		TEST(kill_9_of_the_owner_frees),
+		TEST(munmap_whole),
+		TEST(munmap_part_at_2m),
+		TEST(munmap_part_elsewhere_is_refused),
+		TEST(a_neighbour_may_move_in),
+		TEST(mremap_moves),
+		TEST(mremap_to_an_odd_place_is_refused),
+		TEST(mremap_does_not_grow),
+		TEST(mremap_shrinks_at_2m),
+		TEST(mprotect_holds_and_is_one_process_own),
+		TEST(mprotect_part_at_2m),
+		TEST(mprotect_none_hides),
+		TEST(execution_only_where_asked_for),
+		TEST(madvise_dontneed_keeps_shared_data),
+		TEST(madvise_remove_punches),
+		TEST(madvise_of_every_value_loses_nothing),
+		TEST(map_fixed_over_whole_and_part),
+		TEST(two_mappings_in_one_process),
+		TEST(threads_fault_at_once),
+		TEST(fault_against_munmap),
+		TEST(fault_against_munmap_of_all),
+		TEST(fault_against_mprotect),
+		TEST(fault_against_punch),
+		TEST(fault_against_fork),
+		TEST(fault_against_madvise),
+		TEST(direct_io_into_and_out_of),
+		TEST(direct_read_into_read_only_is_refused),
+		TEST(ptrace_reads_and_writes),
+		TEST(proc_pid_files),
+		TEST(a_rss_of_nothing_is_left),
+	};
+
+	return run_suite("mm", tests, ARRAY_SIZE(tests));
+}
