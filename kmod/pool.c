@@ -61,9 +61,11 @@ int morsel_pools_init(void)
 	int node, err;
 
 	for_each_node_state(node, N_MEMORY) {
-		unsigned long limit = dram_mib ? dram_mib << (20 - PAGE_SHIFT)
-					       : NODE_DATA(node)->node_present_pages / 8 * 7;
+		unsigned long limit = NODE_DATA(node)->node_present_pages / 8 * 7;
 
+		if (dram_mib)
+			limit = dram_mib << (20 - PAGE_SHIFT);
+		limit = max(round_down(limit, SLOT_PAGES), (unsigned long)SLOT_PAGES);
 		err = pool_add(&morsel_dram_ops, node, limit, &pool);
 		if (err) {
 			morsel_pools_exit();
