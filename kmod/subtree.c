@@ -501,6 +501,19 @@ int morsel_mirror(struct morsel *m, enum morsel_view view, unsigned long first, 
 	return err;
 }
 
+/*
+ * Take a huge leaf out: madvise(MADV_COLD) takes one out for a moment and puts
+ * it back, under the table's own lock: it must not put back what is gone.
+ */
+static void remove_leaf(pmd_t *pmdp)
+{
+	spinlock_t *lock = compat_pmd_table_lock(pmdp);
+
+	spin_lock(lock);
+	WRITE_ONCE(*pmdp, __pmd(0));
+	spin_unlock(lock);
+}
+
 /* Take a slot's leaf out of the twins; its place in the truth is cleared already. */
 static void clear_twins(struct morsel *m, unsigned long slot, unsigned long first,
 			unsigned long end, bool leaf)
@@ -517,7 +530,7 @@ static void clear_twins(struct morsel *m, unsigned long slot, unsigned long firs
 		if (pmd_none(*pmdp))
 			continue;
 		if (leaf) {
-			WRITE_ONCE(*pmdp, __pmd(0));
+			remove_leaf(pmdp);
 			continue;
 		}
 		for (index = first; index < end; index++)
@@ -563,7 +576,7 @@ static void punch_slot(struct morsel *m, unsigned long slot, size_t start, size_
 			zero_part(page, start, end);
 			return;
 		}
-		WRITE_ONCE(*pmdp, __pmd(0));
+		remove_leaf(pmdp);
 		clear_twins(m, slot, 0, 0, true);
 		list_add(&page->lru, &freed->huge);
 		freed->nr_huge++;

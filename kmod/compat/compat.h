@@ -60,6 +60,22 @@ static inline void compat_table_dtor(struct page *page)
 }
 #endif
 
+/*
+ * The lock of a PMD table itself, which generic code takes to age entries.  On
+ * kernels built for so few processors that tables have none, that code takes
+ * the address space's, and there is nothing to share.
+ */
+static inline spinlock_t *compat_pmd_table_lock(pmd_t *pmdp)
+{
+#if defined(CONFIG_SPLIT_PMD_PTLOCKS) || USE_SPLIT_PMD_PTLOCKS
+	return pmd_lockptr(NULL, pmdp);
+#else
+	static DEFINE_SPINLOCK(none);
+
+	return &none;
+#endif
+}
+
 /* Flags of a VMA became read-only in 6.3. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
 static inline void vm_flags_set(struct vm_area_struct *vma, unsigned long flags)
