@@ -20,6 +20,8 @@
 
 #include "measure.h"
 
+uint64_t measure_settle_ms = 400;
+
 void die(const char *format, ...)
 {
 	int error = errno;
@@ -231,6 +233,12 @@ static void perform(const struct object *object, uint64_t length, enum reading r
 	if (!pid) {
 		const void *memory = look(object, length, reading, sight);
 
+		if (reading == READ_PAGES) {
+			uint64_t start = now_ns();
+
+			read_memory(memory, length, reading);
+			sight->again = now_ns() - start;
+		}
 		look_away(object, memory, length, sight);
 		send(result[1], sight, sizeof(*sight));
 		_exit(0);
@@ -248,12 +256,16 @@ static void perform(const struct object *object, uint64_t length, enum reading r
  * @reading:	what to read
  * @sight:	what the process saw
  *
- * Another process does the same with 2 MiB before: what ran in between, on the other side of a comparison, has emptied the caches, and what is of
- * interest in a mapping of microseconds is not the filling of these.
+ * Others do the same with 2 MiB before, for measure_settle_ms: what ran until then, on the other side of a comparison, has left the caches in a state that
+ * would be told as the cost of a mapping of microseconds.  (An emulator's translation cache adapts its size in windows of 100 ms.)
  */
 void measure_once(const struct object *object, uint64_t length, enum reading reading, struct sight *sight)
 {
-	perform(object, HUGE_PAGE, reading, sight);
+	uint64_t until = now_ns() + measure_settle_ms * 1000000;
+
+	do {
+		perform(object, HUGE_PAGE, READ_NOTHING, sight);
+	} while (now_ns() < until);
 	perform(object, length, reading, sight);
 }
 

@@ -50,6 +50,7 @@ enum reading {
  * struct sight - what one process saw of one mapping
  * @map:	ns in mmap
  * @read:	ns to read as asked for
+ * @again:	ns to read a second time; with READ_PAGES only
  * @unmap:	ns in munmap
  * @map_faults:	page faults while mapping
  * @read_faults: page faults while reading
@@ -59,6 +60,7 @@ enum reading {
 struct sight {
 	uint64_t map;
 	uint64_t read;
+	uint64_t again;
 	uint64_t unmap;
 	uint64_t map_faults;
 	uint64_t read_faults;
@@ -81,6 +83,9 @@ struct crowd {
 	uint64_t faults;
 	uint64_t elapsed;
 };
+
+/* How long measure_once() lets caches settle; 0 where time is not what is measured. */
+extern uint64_t measure_settle_ms;
 
 _Noreturn void die(const char *format, ...) __attribute__((format(printf, 1, 2)));
 uint64_t now_ns(void);
