@@ -80,7 +80,6 @@ int unload_module(void)
 
 int suite_begin(void **state)
 {
-	(void)state;
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	suite_pid = getpid();
 	load_module();
@@ -89,7 +88,6 @@ int suite_begin(void **state)
 
 int suite_end(void **state)
 {
-	(void)state;
 	unload_module();
 	return 0;
 }
@@ -274,7 +272,6 @@ int test_end(void **state)
 	double took = seconds_now() - test_started;
 	const char *left;
 
-	(void)state;
 	/* A child that lost its way, or a test that unloaded the module. */
 	if (getpid() != suite_pid)
 		_exit(1);
@@ -295,7 +292,6 @@ void module_unloads(void **state)
 {
 	int err, waited;
 
-	(void)state;
 	if (query().nr_morsels || leftovers())
 		fail_msg("%s", leftovers());
 	close(dev);
@@ -319,7 +315,7 @@ int open_with(uint64_t id, const char *name, uint32_t flags)
 {
 	struct morsel_open args = {.size = sizeof(args), .id = id, .flags = flags};
 
-	strncpy(args.name, name, sizeof(args.name));
+	memcpy(args.name, name, strnlen(name, sizeof(args.name)));
 	return ioctl(dev, MORSEL_IOC_OPEN, &args) ? -1 : args.fd;
 }
 
@@ -327,7 +323,7 @@ int unlink_morsel(uint64_t id, const char *name)
 {
 	struct morsel_unlink args = {.size = sizeof(args), .id = id};
 
-	strncpy(args.name, name, sizeof(args.name));
+	memcpy(args.name, name, strnlen(name, sizeof(args.name)));
 	return ioctl(dev, MORSEL_IOC_UNLINK, &args);
 }
 
@@ -399,7 +395,7 @@ int create_named(const char *name, uint64_t length, uint32_t mode)
 		.node = MORSEL_ANY,
 	};
 
-	strncpy(args.name, name, sizeof(args.name));
+	memcpy(args.name, name, strnlen(name, sizeof(args.name)));
 	return create_or_fail(&args);
 }
 

@@ -2,13 +2,8 @@
 /*
  * A mapping through the life of an address space.
  */
-#define _GNU_SOURCE
 #include "common.h"
 
-#include <pthread.h>
-#include <sched.h>
-#include <signal.h>
-#include <stdatomic.h>
 #include <sys/ptrace.h>
 #include <sys/uio.h>
 
@@ -16,13 +11,29 @@
 #define MADV_POPULATE_WRITE 23
 #endif
 
+/* What a child returns, or 256 and the signal that killed it. */
+static int in_child(int (*function)(void *), void *arg)
+{
+	int status;
+	pid_t pid = spawn();
+
+	if (!pid) {
+		signal(SIGSEGV, SIG_DFL);
+		signal(SIGBUS, SIG_DFL);
+		_exit(function(arg));
+	}
+	if (waitpid(pid, &status, 0) != pid)
+		return -1;
+	return WIFSIGNALED(status) ? 256 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
 /* More than one GiB, so that both kinds of splices are there. */
 #define LENGTH (GIB + 8 * MIB)
 
 static char *attach(int *fd)
 {
-	*fd = make(LENGTH, MORSEL_GRANULE_AUTO);
-	return map(*fd, LENGTH, PROT_READ | PROT_WRITE, 0);
+	*fd = create(LENGTH, MORSEL_GRANULE_AUTO);
+	return map_at(NULL, *fd, LENGTH, PROT_READ | PROT_WRITE, 0);
 }
 
 static void detach(char *memory, int fd)
@@ -100,7 +111,7 @@ static void exec_drops_the_mapping(void **state)
 
 	assert_int_equal(in_child(exec_true, memory), 0);
 	assert_int_equal(memory[0], 5);
-	assert_int_equal(stat_of(fd).attachments, 1);
+	assert_int_equal(info_of(fd).attachments, 1);
 	detach(memory, fd);
 }
 
@@ -117,7 +128,7 @@ static void exit_detaches(void **state)
 
 	assert_int_equal(in_child(touch_and_return, memory), 7);
 	assert_int_equal(memory[GIB], 6);
-	assert_int_equal(stat_of(fd).attachments, 1);
+	assert_int_equal(info_of(fd).attachments, 1);
 	detach(memory, fd);
 }
 
@@ -135,14 +146,14 @@ static void kill_9_detaches(void **state)
 
 	assert_int_equal(in_child(kill_myself, memory), 256 + SIGKILL);
 	assert_int_equal(memory[0], 8);
-	assert_int_equal(stat_of(fd).attachments, 1);
+	assert_int_equal(info_of(fd).attachments, 1);
 	detach(memory, fd);
 }
 
 static int own_and_die(void *unused)
 {
-	int fd = make(64 * MIB, MORSEL_GRANULE_4K);
-	char *memory = map(fd, 64 * MIB, PROT_READ | PROT_WRITE, 0);
+	int fd = create(64 * MIB, MORSEL_GRANULE_4K);
+	char *memory = map_at(NULL, fd, 64 * MIB, PROT_READ | PROT_WRITE, 0);
 
 	for (size_t i = 0; i < 64 * MIB; i += 64 * KIB)
 		memory[i] = 1;
@@ -152,10 +163,10 @@ static int own_and_die(void *unused)
 
 static void kill_9_of_the_owner_frees(void **state)
 {
-	uint64_t before = pools_used();
+	uint64_t before = pool_info().used_bytes;
 
 	assert_int_equal(in_child(own_and_die, NULL), 256 + SIGKILL);
-	assert_int_equal(pools_used(), before);
+	assert_int_equal(pool_info().used_bytes, before);
 }
 
 static void munmap_whole(void **state)
@@ -165,8 +176,8 @@ static void munmap_whole(void **state)
 
 	memory[0] = 1;
 	assert_int_equal(munmap(memory, LENGTH), 0);
-	assert_int_equal(signal_of_read(memory), SIGSEGV);
-	assert_int_equal(stat_of(fd).attachments, 0);
+	assert_int_equal(probe_read(memory, NULL), SIGSEGV);
+	assert_int_equal(info_of(fd).attachments, 0);
 	close(fd);
 }
 
@@ -175,14 +186,14 @@ static void munmap_part_at_2m(void **state)
 	int fd;
 	char *memory = attach(&fd);
 
-	for (size_t i = 0; i < LENGTH; i += SLOT)
-		memory[i] = i / SLOT;
+	for (size_t i = 0; i < LENGTH; i += HUGE)
+		memory[i] = i / HUGE;
 	assert_int_equal(munmap(memory + 4 * MIB, 6 * MIB), 0);
-	for (size_t i = 0; i < LENGTH; i += SLOT) {
+	for (size_t i = 0; i < LENGTH; i += HUGE) {
 		if (i >= 4 * MIB && i < 10 * MIB)
-			assert_int_equal(signal_of_read(memory + i), SIGSEGV);
+			assert_int_equal(probe_read(memory + i, NULL), SIGSEGV);
 		else
-			assert_int_equal((unsigned char)memory[i], i / SLOT % 256);
+			assert_int_equal((unsigned char)memory[i], i / HUGE % 256);
 	}
 	detach(memory, fd);
 }
@@ -195,7 +206,7 @@ static void munmap_part_elsewhere_is_refused(void **state)
 	memory[0] = 1;
 	assert_int_equal(munmap(memory, PAGE), -1);
 	assert_int_equal(errno, EINVAL);
-	assert_int_equal(munmap(memory + SLOT, MIB), -1);
+	assert_int_equal(munmap(memory + HUGE, MIB), -1);
 	assert_int_equal(errno, EINVAL);
 	assert_int_equal(memory[0], 1);
 	detach(memory, fd);
@@ -216,7 +227,7 @@ static void a_neighbour_may_move_in(void **state)
 	neighbour[0] = 9;
 	assert_int_equal(memory[0], 1);
 	assert_int_equal(memory[512 * MIB], 2);
-	char *other = map(fd, LENGTH, PROT_READ, 0);
+	char *other = map_at(NULL, fd, LENGTH, PROT_READ, 0);
 
 	assert_int_equal(other[256 * MIB], 0);
 	munmap(other, LENGTH);
@@ -237,7 +248,7 @@ static void mremap_moves(void **state)
 	assert_ptr_equal(moved, target);
 	assert_int_equal(moved[0], 1);
 	assert_int_equal(moved[GIB], 2);
-	assert_int_equal(signal_of_read(memory), SIGSEGV);
+	assert_int_equal(probe_read(memory, NULL), SIGSEGV);
 	detach(moved, fd);
 	munmap(target, LENGTH + GIB);
 }
@@ -261,7 +272,7 @@ static void mremap_does_not_grow(void **state)
 	char *memory = attach(&fd);
 
 	memory[0] = 1;
-	assert_ptr_equal(mremap(memory, LENGTH, LENGTH + SLOT, MREMAP_MAYMOVE), MAP_FAILED);
+	assert_ptr_equal(mremap(memory, LENGTH, LENGTH + HUGE, MREMAP_MAYMOVE), MAP_FAILED);
 	assert_int_equal(memory[0], 1);
 	detach(memory, fd);
 }
@@ -275,25 +286,25 @@ static void mremap_shrinks_at_2m(void **state)
 	memory[GIB] = 2;
 	assert_ptr_equal(mremap(memory, LENGTH, GIB / 2, 0), memory);
 	assert_int_equal(memory[0], 1);
-	assert_int_equal(signal_of_read(memory + GIB), SIGSEGV);
+	assert_int_equal(probe_read(memory + GIB, NULL), SIGSEGV);
 	detach(memory, fd);
 }
 
 static void mprotect_holds_and_is_one_process_own(void **state)
 {
 	int fd;
-	char *memory = attach(&fd), *other = map(fd, LENGTH, PROT_READ | PROT_WRITE, 0);
+	char *memory = attach(&fd), *other = map_at(NULL, fd, LENGTH, PROT_READ | PROT_WRITE, 0);
 
 	memory[0] = 1;
 	memory[GIB] = 2;
 	other[0] = 1;
 	assert_int_equal(mprotect(memory, LENGTH, PROT_READ), 0);
-	assert_int_equal(signal_of_write(memory), SIGSEGV);
-	assert_int_equal(signal_of_write(memory + GIB), SIGSEGV);
+	assert_int_equal(probe_write(memory, 1), SIGSEGV);
+	assert_int_equal(probe_write(memory + GIB, 1), SIGSEGV);
 	/* Another mapping writes on, and its writing does not give the right back to the first. */
-	assert_int_equal(signal_of_write(other), 0);
-	assert_int_equal(signal_of_write(other + GIB), 0);
-	assert_int_equal(signal_of_write(memory), SIGSEGV);
+	assert_int_equal(probe_write(other, 1), 0);
+	assert_int_equal(probe_write(other + GIB, 1), 0);
+	assert_int_equal(probe_write(memory, 1), SIGSEGV);
 	assert_int_equal(memory[0], 1);
 	assert_int_equal(mprotect(memory, LENGTH, PROT_READ | PROT_WRITE), 0);
 	memory[0] = 3;
@@ -307,12 +318,12 @@ static void mprotect_part_at_2m(void **state)
 	int fd;
 	char *memory = attach(&fd);
 
-	for (size_t i = 0; i < 8 * MIB; i += SLOT)
+	for (size_t i = 0; i < 8 * MIB; i += HUGE)
 		memory[i] = 1;
-	assert_int_equal(mprotect(memory + SLOT, SLOT, PROT_READ), 0);
-	assert_int_equal(signal_of_write(memory), 0);
-	assert_int_equal(signal_of_write(memory + SLOT), SIGSEGV);
-	assert_int_equal(signal_of_write(memory + 2 * SLOT), 0);
+	assert_int_equal(mprotect(memory + HUGE, HUGE, PROT_READ), 0);
+	assert_int_equal(probe_write(memory, 1), 0);
+	assert_int_equal(probe_write(memory + HUGE, 1), SIGSEGV);
+	assert_int_equal(probe_write(memory + 2 * HUGE, 1), 0);
 	assert_int_equal(mprotect(memory + PAGE, PAGE, PROT_READ), -1);
 	detach(memory, fd);
 }
@@ -324,11 +335,11 @@ static void mprotect_none_hides(void **state)
 
 	memory[0] = 1;
 	assert_int_equal(mprotect(memory, LENGTH, PROT_NONE), 0);
-	assert_int_equal(signal_of_read(memory), SIGSEGV);
+	assert_int_equal(probe_read(memory, NULL), SIGSEGV);
 	assert_int_equal(mprotect(memory, LENGTH, PROT_READ | PROT_WRITE), 0);
 	assert_int_equal(memory[0], 1);
-	hidden = map(fd, LENGTH, PROT_NONE, 0);
-	assert_int_equal(signal_of_read(hidden), SIGSEGV);
+	hidden = map_at(NULL, fd, LENGTH, PROT_NONE, 0);
+	assert_int_equal(probe_read(hidden, NULL), SIGSEGV);
 	munmap(hidden, LENGTH);
 	detach(memory, fd);
 }
@@ -341,9 +352,9 @@ static int execute(void *code)
 static void execution_only_where_asked_for(void **state)
 {
 	static const unsigned char code[] = { 0xb8, 42, 0, 0, 0, 0xc3 }; /* mov $42, %eax; ret */
-	int fd = make(GIB, MORSEL_GRANULE_AUTO);
-	char *memory = map(fd, GIB, PROT_READ | PROT_WRITE, 0);
-	char *executable = map(fd, GIB, PROT_READ | PROT_EXEC, 0);
+	int fd = create(GIB, MORSEL_GRANULE_AUTO);
+	char *memory = map_at(NULL, fd, GIB, PROT_READ | PROT_WRITE, 0);
+	char *executable = map_at(NULL, fd, GIB, PROT_READ | PROT_EXEC, 0);
 
 	memcpy(memory, code, sizeof(code));
 	assert_int_equal(in_child(execute, executable), 42);
@@ -372,11 +383,11 @@ static void madvise_remove_punches(void **state)
 	char *memory = attach(&fd);
 
 	memory[0] = 1;
-	memory[SLOT] = 2;
-	assert_int_equal(madvise(memory, SLOT, MADV_REMOVE), 0);
-	assert_int_equal(stat_of(fd).frame_bytes, SLOT);
+	memory[HUGE] = 2;
+	assert_int_equal(madvise(memory, HUGE, MADV_REMOVE), 0);
+	assert_int_equal(info_of(fd).frame_bytes, HUGE);
 	assert_int_equal(memory[0], 0);
-	assert_int_equal(memory[SLOT], 2);
+	assert_int_equal(memory[HUGE], 2);
 	detach(memory, fd);
 }
 
@@ -395,7 +406,7 @@ static void madvise_of_every_value_loses_nothing(void **state)
 		assert_int_equal(memory[0], 1);
 		assert_int_equal(memory[GIB], 2);
 	}
-	assert_int_equal(madvise(memory, 4 * SLOT, MADV_POPULATE_WRITE), 0);
+	assert_int_equal(madvise(memory, 4 * HUGE, MADV_POPULATE_WRITE), 0);
 	detach(memory, fd);
 }
 
@@ -405,26 +416,26 @@ static void map_fixed_over_whole_and_part(void **state)
 	char *memory = attach(&fd);
 
 	memory[0] = 1;
-	memory[SLOT] = 2;
-	assert_ptr_equal(mmap(memory, SLOT, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0),
+	memory[HUGE] = 2;
+	assert_ptr_equal(mmap(memory, HUGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0),
 			 memory);
 	assert_int_equal(memory[0], 0);
 	memory[0] = 9;
-	assert_int_equal(memory[SLOT], 2);
+	assert_int_equal(memory[HUGE], 2);
 	assert_ptr_equal(mmap(memory, LENGTH, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0), memory);
-	assert_int_equal(memory[SLOT], 0);
-	assert_int_equal(stat_of(fd).attachments, 0);
+	assert_int_equal(memory[HUGE], 0);
+	assert_int_equal(info_of(fd).attachments, 0);
 	memory = mmap(memory, LENGTH, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0);
 	assert_ptr_not_equal(memory, MAP_FAILED);
 	assert_int_equal(memory[0], 1);
-	assert_int_equal(memory[SLOT], 2);
+	assert_int_equal(memory[HUGE], 2);
 	detach(memory, fd);
 }
 
 static void two_mappings_in_one_process(void **state)
 {
 	int fd;
-	char *memory = attach(&fd), *shifted = map(fd, 64 * MIB, PROT_READ | PROT_WRITE, 512 * MIB);
+	char *memory = attach(&fd), *shifted = map_at(NULL, fd, 64 * MIB, PROT_READ | PROT_WRITE, 512 * MIB);
 
 	memory[512 * MIB] = 1;
 	assert_int_equal(shifted[0], 1);
@@ -444,25 +455,16 @@ struct touchers {
 	atomic_ulong touched;
 };
 
-static void pin_to(int cpu)
-{
-	cpu_set_t cpus;
-
-	CPU_ZERO(&cpus);
-	CPU_SET(cpu, &cpus);
-	sched_setaffinity(0, sizeof(cpus), &cpus);
-}
-
 static void *touch(void *argument)
 {
 	struct touchers *all = argument;
-	uint32_t seed = (uintptr_t)pthread_self();
+	uint64_t seed = (uintptr_t)pthread_self();
 	atomic_ulong *count = &all->touched;
 
-	pin_to(atomic_fetch_add(count, 1) % 2);
+	pin_to_cpu(atomic_fetch_add(count, 1) % 2);
 	while (!all->stop) {
-		size_t at = next_random(&seed) * PAGE % all->length;
-		int number = seed & 256 ? signal_of_write(all->memory + at) : signal_of_read(all->memory + at);
+		size_t at = random_next(&seed) * PAGE % all->length;
+		int number = seed & 256 ? probe_write(all->memory + at, 1) : probe_read(all->memory + at, NULL);
 
 		/* Where the test has unmapped or protected, SIGSEGV is right. */
 		if (number && number != SIGSEGV)
@@ -515,23 +517,23 @@ static void check_frames(int fd)
 				frames += extents[i].length;
 		}
 	} while (list.count);
-	assert_int_equal(next, stat_of(fd).length);
-	assert_int_equal(frames, stat_of(fd).frame_bytes);
+	assert_int_equal(next, info_of(fd).length);
+	assert_int_equal(frames, info_of(fd).frame_bytes);
 }
 
 #define ROUNDS 300
 
 static void threads_fault_at_once(void **state)
 {
-	int fd = make(64 * MIB, MORSEL_GRANULE_4K);
-	char *memory = map(fd, 64 * MIB, PROT_READ | PROT_WRITE, 0);
+	int fd = create(64 * MIB, MORSEL_GRANULE_4K);
+	char *memory = map_at(NULL, fd, 64 * MIB, PROT_READ | PROT_WRITE, 0);
 	struct touchers touchers;
 
 	touchers_start(&touchers, memory, 64 * MIB);
 	for (size_t i = 0; i < 64 * MIB; i += PAGE)
 		memory[i] = 1;
 	touchers_stop(&touchers);
-	assert_int_equal(stat_of(fd).frame_bytes, 64 * MIB);
+	assert_int_equal(info_of(fd).frame_bytes, 64 * MIB);
 	check_frames(fd);
 	assert_int_equal(munmap(memory, 64 * MIB), 0);
 	close(fd);
@@ -545,10 +547,10 @@ static void fault_against_munmap(void **state)
 
 	touchers_start(&touchers, memory, LENGTH);
 	for (unsigned int i = 0; i < ROUNDS; i++) {
-		size_t at = i * 5 % 500 * SLOT;
+		size_t at = i * 5 % 500 * HUGE;
 
-		assert_int_equal(munmap(memory + at, 4 * SLOT), 0);
-		assert_ptr_equal(mmap(memory + at, 4 * SLOT, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, at),
+		assert_int_equal(munmap(memory + at, 4 * HUGE), 0);
+		assert_ptr_equal(mmap(memory + at, 4 * HUGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, at),
 				 memory + at);
 	}
 	touchers_stop(&touchers);
@@ -580,12 +582,12 @@ static void fault_against_mprotect(void **state)
 
 	touchers_start(&touchers, memory, LENGTH);
 	for (unsigned int i = 0; i < ROUNDS; i++) {
-		size_t at = i * 3 % 500 * SLOT;
+		size_t at = i * 3 % 500 * HUGE;
 
-		assert_int_equal(mprotect(memory + at, 2 * SLOT, PROT_READ), 0);
-		assert_int_equal(signal_of_write(memory + at), SIGSEGV);
-		assert_int_equal(mprotect(memory + at, 2 * SLOT, PROT_READ | PROT_WRITE), 0);
-		assert_int_equal(signal_of_write(memory + at), 0);
+		assert_int_equal(mprotect(memory + at, 2 * HUGE, PROT_READ), 0);
+		assert_int_equal(probe_write(memory + at, 1), SIGSEGV);
+		assert_int_equal(mprotect(memory + at, 2 * HUGE, PROT_READ | PROT_WRITE), 0);
+		assert_int_equal(probe_write(memory + at, 1), 0);
 	}
 	touchers_stop(&touchers);
 	detach(memory, fd);
@@ -594,9 +596,9 @@ static void fault_against_mprotect(void **state)
 static void fault_against_punch(void **state)
 {
 	struct touchers touchers;
-	int fd = make(64 * MIB, MORSEL_GRANULE_4K);
-	char *memory = map(fd, 64 * MIB, PROT_READ | PROT_WRITE, 0);
-	char *reader = map(fd, 64 * MIB, PROT_READ, 0);
+	int fd = create(64 * MIB, MORSEL_GRANULE_4K);
+	char *memory = map_at(NULL, fd, 64 * MIB, PROT_READ | PROT_WRITE, 0);
+	char *reader = map_at(NULL, fd, 64 * MIB, PROT_READ, 0);
 
 	touchers_start(&touchers, memory, 32 * MIB);
 	for (unsigned int i = 0; i < ROUNDS; i++) {
@@ -625,7 +627,7 @@ static void fault_against_fork(void **state)
 
 	memory[0] = 1;
 	memory[GIB] = 2;
-	touchers_start(&touchers, memory + SLOT, GIB - SLOT);
+	touchers_start(&touchers, memory + HUGE, GIB - HUGE);
 	for (unsigned int i = 0; i < ROUNDS / 10; i++)
 		assert_int_equal(in_child(child_reads_and_writes, memory), 0);
 	touchers_stop(&touchers);
@@ -640,7 +642,7 @@ static void fault_against_madvise(void **state)
 
 	touchers_start(&touchers, memory, LENGTH);
 	for (unsigned int i = 0; i < ROUNDS; i++)
-		assert_int_equal(madvise(memory + i * SLOT, 8 * SLOT, MADV_DONTNEED), 0);
+		assert_int_equal(madvise(memory + i * HUGE, 8 * HUGE, MADV_DONTNEED), 0);
 	touchers_stop(&touchers);
 	check_frames(fd);
 	detach(memory, fd);
@@ -667,8 +669,8 @@ static void direct_io_into_and_out_of(void **state)
 	int fd, file = open_scratch(&buffer, 8 * MIB);
 
 	for (int granule = 0; granule <= MORSEL_GRANULE_4K; granule += MORSEL_GRANULE_4K) {
-		fd = make(LENGTH, granule);
-		memory = map(fd, LENGTH, PROT_READ | PROT_WRITE, 0);
+		fd = create(LENGTH, granule);
+		memory = map_at(NULL, fd, LENGTH, PROT_READ | PROT_WRITE, 0);
 		/* Into holes; then out of memory that was spliced meanwhile. */
 		assert_int_equal(pread(file, memory + GIB - MIB, 4 * MIB, 0), 4 * MIB);
 		assert_memory_equal(memory + GIB - MIB, buffer, 4 * MIB);
@@ -686,21 +688,21 @@ static void direct_io_into_and_out_of(void **state)
 static void direct_read_into_read_only_is_refused(void **state)
 {
 	char *buffer, *memory, *reader;
-	int fd, file = open_scratch(&buffer, SLOT);
+	int fd, file = open_scratch(&buffer, HUGE);
 
 	for (int granule = 0; granule <= MORSEL_GRANULE_4K; granule += MORSEL_GRANULE_4K) {
-		fd = make(LENGTH, granule);
-		memory = map(fd, LENGTH, PROT_READ | PROT_WRITE, 0);
-		memset(memory, 0x55, SLOT);
-		memset(memory + GIB, 0x55, SLOT);
-		reader = map(fd, LENGTH, PROT_READ, 0);
+		fd = create(LENGTH, granule);
+		memory = map_at(NULL, fd, LENGTH, PROT_READ | PROT_WRITE, 0);
+		memset(memory, 0x55, HUGE);
+		memset(memory + GIB, 0x55, HUGE);
+		reader = map_at(NULL, fd, LENGTH, PROT_READ, 0);
 		/* The CPU reads it first, so that the tables are there for get_user_pages_fast(). */
 		assert_int_equal(reader[0], 0x55);
 		assert_int_equal(reader[GIB], 0x55);
 		for (size_t at = 0; at <= GIB; at += GIB) {
-			assert_int_equal(pread(file, reader + at, SLOT, 0), -1);
+			assert_int_equal(pread(file, reader + at, HUGE, 0), -1);
 			assert_int_equal(errno, EFAULT);
-			for (size_t i = 0; i < SLOT; i++)
+			for (size_t i = 0; i < HUGE; i++)
 				assert_int_equal(memory[at + i], 0x55);
 		}
 		munmap(reader, LENGTH);
@@ -760,13 +762,12 @@ static void proc_pid_files(void **state)
 {
 	static const char *const files[] = { "maps", "smaps", "smaps_rollup", "numa_maps", "status", "statm" };
 	static char text[1 << 20];
-	struct morsel_create args = create_args(LENGTH, MORSEL_GRANULE_AUTO, "a-name");
-	int fd = make_with(&args), pagemap, refs;
+	int fd = create_named("a-name", LENGTH, 0600), pagemap, refs;
 	char *memory, path[64];
 	uint64_t entry;
 
 	assert_true(fd >= 0);
-	memory = map(fd, LENGTH, PROT_READ | PROT_WRITE, 0);
+	memory = map_at(NULL, fd, LENGTH, PROT_READ | PROT_WRITE, 0);
 	memory[0] = 1;
 	memory[GIB] = 2;
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
@@ -790,7 +791,7 @@ static void proc_pid_files(void **state)
 		memory[GIB]++;
 	}
 	assert_int_equal(memory[GIB], 6);
-	assert_int_equal(unlink_name("a-name"), 0);
+	assert_done(unlink_morsel(0, "a-name"));
 	detach(memory, fd);
 }
 
@@ -807,7 +808,7 @@ static void a_rss_of_nothing_is_left(void **state)
 
 int main(void)
 {
-	static const struct CMUnitTest tests[] = {
+	const struct CMUnitTest tests[] = {
 		TEST(fork_inherits),
 		TEST(fork_twice),
 		TEST(fork_after_keeponfork),
@@ -844,7 +845,8 @@ int main(void)
 		TEST(ptrace_reads_and_writes),
 		TEST(proc_pid_files),
 		TEST(a_rss_of_nothing_is_left),
+		TEST(module_unloads),
 	};
 
-	return run_suite("mm", tests, ARRAY_SIZE(tests));
+	return cmocka_run_group_tests(tests, suite_begin, suite_end);
 }
