@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * morsel-bench: what morsels cost beside what else there is, in one guest and in turns, so that both sides meet the same conditions.
+ * morsel-bench: what morsels cost beside what else there is, in one guest and in turns, so that
+ * both sides meet the same conditions.
  *
- * Each result is a line of JSON on stdout; lines with '#' are for people.  With -i the guest's clock counts instructions (qemu -icount shift=0), so that
- * "ns" are instructions.
+ * Each result is a line of JSON on stdout; lines with '#' are for people.  With -i the guest's
+ * clock counts instructions (qemu -icount shift=0), so that "ns" are instructions.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -30,19 +31,24 @@ static unsigned int runs_of(unsigned int runs)
 	return runs < RUNS_MAX ? runs : RUNS_MAX;
 }
 
-static void report(const char *name, const char *unit, double morsel, double peer, const char *peer_name, unsigned int runs)
+static void report(const char *name, const char *unit, double morsel, double peer,
+		   const char *peer_name, unsigned int runs)
 {
-	printf("{\"name\": \"%s%s\", \"unit\": \"%s\", \"morsel\": %.2f, \"peer\": %.2f, \"peer_name\": \"%s\", \"ratio\": %.2f, \"runs\": %u}\n", name,
-	       instructions ? "_instructions" : "", instructions ? "instructions" : unit, morsel, peer, peer_name, morsel > 0 ? peer / morsel : 0, runs);
+	printf("{\"name\": \"%s%s\", \"unit\": \"%s\", ", name, instructions ? "_instructions" : "",
+	       instructions ? "instructions" : unit);
+	printf("\"morsel\": %.2f, \"peer\": %.2f, \"peer_name\": \"%s\", \"ratio\": %.2f, \"runs\": %u}\n",
+	       morsel, peer, peer_name, morsel > 0 ? peer / morsel : 0, runs);
 	fflush(stdout);
 }
 
 /* ns are told in µs; instructions as they are. */
-static void report_time(const char *name, uint64_t *morsel, uint64_t *peer, const char *peer_name, unsigned int runs)
+static void report_time(const char *name, uint64_t *morsel, uint64_t *peer, const char *peer_name,
+			unsigned int runs)
 {
 	double unit = instructions ? 1 : 1000;
 
-	report(name, "us", (double)median(morsel, runs) / unit, (double)median(peer, runs) / unit, peer_name, runs);
+	report(name, "us", (double)median(morsel, runs) / unit, (double)median(peer, runs) / unit,
+	       peer_name, runs);
 }
 
 static void say(const char *what)
@@ -76,7 +82,8 @@ static void large_make(struct large_side *sides, enum side side)
 			exit(1);
 		populate(object);
 	}
-	printf("# 6.82 GiB of %s populated in %.1f s\n", object->what, (double)(now_ns() - start) / 1e9);
+	printf("# 6.82 GiB of %s populated in %.1f s\n", object->what,
+	       (double)(now_ns() - start) / 1e9);
 }
 
 /* Run -1 is there to warm everything up. */
@@ -103,19 +110,25 @@ static void large_crowd(struct large_side *side)
 
 	lazy.flags &= ~MAP_POPULATE;
 	measure_many(&lazy, GIB, READ_PAGES, CROWD, &side->crowd);
-	printf("# %u processes with 1 GiB of %s each: page tables of their own %.1f KiB, shared tables %.1f KiB, PageTables of /proc/meminfo grew by %.1f KiB, "
-	       "%" PRIu64 " faults, all done after %.1f ms\n",
-	       CROWD, side->object.what, (double)side->crowd.table_bytes / KIB, (double)side->crowd.shared_bytes / KIB, (double)side->crowd.system_bytes / KIB,
-	       side->crowd.faults, (double)side->crowd.elapsed / 1e6);
+	printf("# %u processes with 1 GiB of %s each: page tables of their own %.0f KiB, shared %.0f KiB\n",
+	       CROWD, side->object.what, (double)side->crowd.table_bytes / KIB,
+	       (double)side->crowd.shared_bytes / KIB);
+	printf("#   PageTables of /proc/meminfo grew by %.0f KiB; %" PRIu64 " faults; all done after %.1f ms\n",
+	       (double)side->crowd.system_bytes / KIB, side->crowd.faults,
+	       (double)side->crowd.elapsed / 1e6);
 	fflush(stdout);
 }
 
 static double crowd_cost(const struct crowd *crowd)
 {
-	return instructions ? (double)crowd->elapsed : (double)(crowd->table_bytes + crowd->shared_bytes) / KIB;
+	return instructions ? (double)crowd->elapsed
+			    : (double)(crowd->table_bytes + crowd->shared_bytes) / KIB;
 }
 
-/* map_6.82g, unmap_6.82g, map_read_1g, pagetable_64x1g.  Leaves the morsel, where that and the next peer fit. */
+/*
+ * map_6.82g, unmap_6.82g, map_read_1g, pagetable_64x1g.  Leaves the morsel, where that and the next
+ * peer fit.
+ */
 static void bench_large(struct object *keep)
 {
 	static struct large_side sides[SIDES];
@@ -147,12 +160,17 @@ static void bench_large(struct object *keep)
 
 	report_time("map_6.82g", sides[MORSEL].map, sides[PEER].map, "memfd + MAP_POPULATE", runs);
 	report_time("unmap_6.82g", sides[MORSEL].unmap, sides[PEER].unmap, "memfd", runs);
-	printf("# faults to map and read 1 GiB: morsel %" PRIu64 " + %" PRIu64 ", memfd %" PRIu64 " + %" PRIu64 "\n", sides[MORSEL].first_gib.map_faults,
-	       sides[MORSEL].first_gib.read_faults, sides[PEER].first_gib.map_faults, sides[PEER].first_gib.read_faults);
-	printf("# reading it again, all mapped: morsel %.1f us, memfd %.1f us\n", (double)sides[MORSEL].first_gib.again / 1000,
+	printf("# faults to map and read 1 GiB: morsel %" PRIu64 " + %" PRIu64 ", memfd %" PRIu64
+	       " + %" PRIu64 "\n",
+	       sides[MORSEL].first_gib.map_faults, sides[MORSEL].first_gib.read_faults,
+	       sides[PEER].first_gib.map_faults, sides[PEER].first_gib.read_faults);
+	printf("# reading it again, all mapped: morsel %.1f us, memfd %.1f us\n",
+	       (double)sides[MORSEL].first_gib.again / 1000,
 	       (double)sides[PEER].first_gib.again / 1000);
-	report_time("map_read_1g", sides[MORSEL].map_read, sides[PEER].map_read, "memfd, mapped lazily", runs);
-	report("pagetable_64x1g", "KiB", crowd_cost(&sides[MORSEL].crowd), crowd_cost(&sides[PEER].crowd), "memfd", 1);
+	report_time("map_read_1g", sides[MORSEL].map_read, sides[PEER].map_read,
+		    "memfd, mapped lazily", runs);
+	report("pagetable_64x1g", "KiB", crowd_cost(&sides[MORSEL].crowd),
+	       crowd_cost(&sides[PEER].crowd), "memfd", 1);
 
 	object_close(&sides[PEER].object);
 	*keep = sides[MORSEL].object;
@@ -188,7 +206,8 @@ static void bench_hugetlb(struct object *morsel)
 			}
 		}
 	}
-	report_time("map_6.82g_hugetlb", map[MORSEL], map[PEER], "hugetlbfs 2 MiB + MAP_POPULATE", runs);
+	report_time("map_6.82g_hugetlb", map[MORSEL], map[PEER], "hugetlbfs 2 MiB + MAP_POPULATE",
+		    runs);
 	report_time("unmap_6.82g_hugetlb", unmap[MORSEL], unmap[PEER], "hugetlbfs 2 MiB", runs);
 	object_close(&objects[PEER]);
 	hugetlb_reserve(0);
@@ -205,8 +224,8 @@ static void sprinkle(const struct object *object)
 }
 
 /*
- * map_4t_over_1g: morsel is the mapping of a 4-TiB morsel, peer 4096 times that of a 1-GiB morsel.  A ratio of 1 or more says that a GiB costs no more in a large
- * morsel than in a small one.
+ * map_4t_over_1g: morsel is the mapping of a 4-TiB morsel, peer 4096 times that of a 1-GiB morsel.
+ * A ratio of 1 or more says that a GiB costs no more in a large morsel than in a small one.
  */
 static void bench_sparse(void)
 {
@@ -229,9 +248,11 @@ static void bench_sparse(void)
 				map[side][run] = sight.map;
 		}
 	}
-	extra = ((double)median(map[MORSEL], runs) - (double)median(map[PEER], runs)) / (4 * TIB / GIB - 1);
-	printf("# sparse 1 GiB maps in %.1f us, sparse 4 TiB in %.1f us: %.1f ns for each GiB more\n", (double)median(map[PEER], runs) / 1000,
-	       (double)median(map[MORSEL], runs) / 1000, extra);
+	extra = ((double)median(map[MORSEL], runs) - (double)median(map[PEER], runs)) /
+		(4 * TIB / GIB - 1);
+	printf("# sparse 1 GiB maps in %.1f us, sparse 4 TiB in %.1f us: %.1f ns for each GiB more\n",
+	       (double)median(map[PEER], runs) / 1000, (double)median(map[MORSEL], runs) / 1000,
+	       extra);
 	for (i = 0; i < runs; i++)
 		map[PEER][i] *= 4 * TIB / GIB;
 	report_time("map_4t_over_1g", map[MORSEL], map[PEER], "4096 x a 1-GiB morsel", runs);
@@ -283,15 +304,16 @@ static uint64_t touch_fresh(enum side side)
 		*(volatile char *)(memory + offset) = 1;
 	taken = now_ns() - start;
 	if (faults_taken() - faults < TOUCH_BYTES / PAGE)
-		printf("# note: %" PRIu64 " faults for %llu pages of %s\n", faults_taken() - faults, TOUCH_BYTES / PAGE, object.what);
+		printf("# note: %" PRIu64 " faults for %llu pages of %s\n", faults_taken() - faults,
+		       TOUCH_BYTES / PAGE, object.what);
 	munmap(memory, TOUCH_BYTES);
 	object_close(&object);
 	return taken;
 }
 
 /*
- * populate_1g: both sides take their memory from the kernel.  _4k is the same in 4 KiB frames; _recycled has the morsel take what an earlier morsel left in
- * the pool, which must be cleared.
+ * populate_1g: both sides take their memory from the kernel.  _4k is the same in 4 KiB frames;
+ * _recycled has the morsel take what an earlier morsel left in the pool, which must be cleared.
  */
 static void bench_populate(void)
 {
@@ -333,10 +355,14 @@ static void report_touch(const char *name, uint64_t *morsel, uint64_t *peer, uns
 {
 	double pages = TOUCH_BYTES / PAGE;
 
-	report(name, "ns", (double)median(morsel, runs) / pages, (double)median(peer, runs) / pages, "memfd", runs);
+	report(name, "ns", (double)median(morsel, runs) / pages, (double)median(peer, runs) / pages,
+	       "memfd", runs);
 }
 
-/* touch_4k: per page; with the pool drained before, and _recycled with what earlier morsels left in it. */
+/*
+ * touch_4k: per page; with the pool drained before, and _recycled with what earlier morsels left in
+ * it.
+ */
 static void bench_touch(void)
 {
 	uint64_t fresh[RUNS_MAX], recycled[RUNS_MAX], peer[RUNS_MAX], taken;
@@ -371,9 +397,10 @@ static bool wanted(const char *part, char **parts, int count)
 
 static void usage(void)
 {
-	fprintf(stderr, "usage: morsel-bench [-i] [-n FACTOR] [large|hugetlb|sparse|touch|populate]...\n"
-			"  -i  the clock counts instructions\n"
-			"  -n  so many times the usual number of runs\n");
+	fprintf(stderr,
+		"usage: morsel-bench [-i] [-n FACTOR] [large|hugetlb|sparse|touch|populate]...\n"
+		"  -i  the clock counts instructions\n"
+		"  -n  so many times the usual number of runs\n");
 	exit(2);
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Measuring mappings.  Everything that is timed runs in a process of its own, forked for the purpose, which maps an object that others populated,
- * and tells what it saw through a pipe.
+ * Measuring mappings.  Everything that is timed runs in a process of its own, forked for the
+ * purpose, which maps an object that others populated, and tells what it saw through a pipe.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -138,10 +138,14 @@ uint64_t read_memory(const void *memory, uint64_t length, enum reading reading)
 	return sum;
 }
 
-/* The first call of anything in a fresh process pays for cold code and a private copy of the stack: take that before the clock starts. */
+/*
+ * The first call of anything in a fresh process pays for cold code and a private copy of the stack:
+ * take that before the clock starts.
+ */
 static void warm_up(void)
 {
-	void *memory = mmap(NULL, HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	void *memory =
+		mmap(NULL, HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
 	if (memory == MAP_FAILED)
 		die("mmap");
@@ -156,18 +160,22 @@ static uint64_t span_of(const struct object *object, uint64_t length)
 	return length == object->length ? object->span : length;
 }
 
-static const void *look(const struct object *object, uint64_t length, enum reading reading, struct sight *sight)
+static const void *look(const struct object *object, uint64_t length, enum reading reading,
+			struct sight *sight)
 {
 	uint64_t tables = own_table_bytes();
 	uint64_t start, mapped, done, faults[3];
 	const void *memory;
 
-	/* The caller's memory is the parent's until it is written to: no fault of ours may count. */
+	/*
+	 * The caller's memory is the parent's until it is written to: no fault of ours may count.
+	 */
 	*sight = (struct sight){ 0 };
 	warm_up();
 	faults[0] = faults_taken();
 	start = now_ns();
-	memory = mmap(NULL, span_of(object, length), object->prot, MAP_SHARED | object->flags, object->fd, 0);
+	memory = mmap(NULL, span_of(object, length), object->prot, MAP_SHARED | object->flags,
+		      object->fd, 0);
 	mapped = now_ns();
 	if (memory == MAP_FAILED)
 		die("cannot map %s", object->what);
@@ -185,7 +193,8 @@ static const void *look(const struct object *object, uint64_t length, enum readi
 	return memory;
 }
 
-static void look_away(const struct object *object, const void *memory, uint64_t length, struct sight *sight)
+static void look_away(const struct object *object, const void *memory, uint64_t length,
+		      struct sight *sight)
 {
 	uint64_t start = now_ns();
 
@@ -219,7 +228,8 @@ static void reap(unsigned int count)
 }
 
 /* Have a new process do all that is timed: map, read, unmap. */
-static void perform(const struct object *object, uint64_t length, enum reading reading, struct sight *sight)
+static void perform(const struct object *object, uint64_t length, enum reading reading,
+		    struct sight *sight)
 {
 	int result[2];
 	pid_t pid;
@@ -256,10 +266,12 @@ static void perform(const struct object *object, uint64_t length, enum reading r
  * @reading:	what to read
  * @sight:	what the process saw
  *
- * Others do the same with 2 MiB before, for measure_settle_ms: what ran until then, on the other side of a comparison, has left the caches in a state that
- * would be told as the cost of a mapping of microseconds.  (An emulator's translation cache adapts its size in windows of 100 ms.)
+ * Others do the same with 2 MiB before, for measure_settle_ms: what ran until then, on the other
+ * side of a comparison, has left the caches in a state that would be told as the cost of a mapping
+ * of microseconds.  (An emulator's software TLB adapts its size in windows of 100 ms.)
  */
-void measure_once(const struct object *object, uint64_t length, enum reading reading, struct sight *sight)
+void measure_once(const struct object *object, uint64_t length, enum reading reading,
+		  struct sight *sight)
 {
 	uint64_t until = now_ns() + measure_settle_ms * 1000000;
 
@@ -269,8 +281,12 @@ void measure_once(const struct object *object, uint64_t length, enum reading rea
 	perform(object, length, reading, sight);
 }
 
-/* One of many: say that it is there, wait until all are, map and read, tell, and stay until the last has told. */
-static void stand_in_crowd(const struct object *object, uint64_t length, enum reading reading, int result, int start, int stop)
+/*
+ * One of many: say that it is there, wait until all are, map and read, tell, and stay until the
+ * last has told.
+ */
+static void stand_in_crowd(const struct object *object, uint64_t length, enum reading reading,
+			   int result, int start, int stop)
 {
 	struct sight sight;
 	char byte = 0;
@@ -286,14 +302,15 @@ static void stand_in_crowd(const struct object *object, uint64_t length, enum re
 }
 
 /**
- * measure_many() - have many processes map and read an object, and count page tables while they all do
+ * measure_many() - have processes map and read an object at once, and count page tables
  * @object:	the object
  * @length:	how much of it, from its start
  * @reading:	what each reads
  * @count:	how many processes
  * @crowd:	what they take
  */
-void measure_many(const struct object *object, uint64_t length, enum reading reading, unsigned int count, struct crowd *crowd)
+void measure_many(const struct object *object, uint64_t length, enum reading reading,
+		  unsigned int count, struct crowd *crowd)
 {
 	int result[2], start[2], stop[2];
 	struct morsel_info info;
@@ -363,7 +380,8 @@ static void morsel_fill(struct object *object, uint64_t length)
 	if (ioctl(device(), MORSEL_IOC_QUERY, &query))
 		die("cannot query the module");
 	object->length = length;
-	object->span = round_up_to(length, length < query.splice_unit ? query.attach_unit : query.splice_unit);
+	object->span = round_up_to(length, length < query.splice_unit ? query.attach_unit
+								      : query.splice_unit);
 	object->flags = 0;
 	memory = mmap(NULL, object->span, object->prot, MAP_SHARED, object->fd, 0);
 	if (memory == MAP_FAILED) {
@@ -395,7 +413,9 @@ void morsel_make(struct object *object, uint64_t length, uint32_t granule)
 
 	if (ioctl(device(), MORSEL_IOC_CREATE, &create))
 		die("cannot create a morsel of %" PRIu64 " bytes", length);
-	*object = (struct object){ .what = "morsel", .fd = create.fd, .prot = PROT_READ | PROT_WRITE, .morsel = true };
+	*object = (struct object){
+		.what = "morsel", .fd = create.fd, .prot = PROT_READ | PROT_WRITE, .morsel = true
+	};
 	morsel_fill(object, length);
 }
 
@@ -406,13 +426,16 @@ void morsel_make(struct object *object, uint64_t length, uint32_t granule)
  */
 void morsel_by_name(struct object *object, const char *name)
 {
-	struct morsel_open arg = { .size = sizeof(arg), .flags = MORSEL_OPEN_READ_ONLY | MORSEL_OPEN_CLOEXEC };
+	struct morsel_open arg = { .size = sizeof(arg),
+				   .flags = MORSEL_OPEN_READ_ONLY | MORSEL_OPEN_CLOEXEC };
 	struct morsel_info info;
 
 	snprintf(arg.name, sizeof(arg.name), "%s", name);
 	if (ioctl(device(), MORSEL_IOC_OPEN, &arg))
 		die("cannot open the morsel '%s'", name);
-	*object = (struct object){ .what = "morsel", .fd = arg.fd, .prot = PROT_READ, .morsel = true };
+	*object = (struct object){
+		.what = "morsel", .fd = arg.fd, .prot = PROT_READ, .morsel = true
+	};
 	morsel_stat(object, &info);
 	morsel_fill(object, info.length);
 }
@@ -488,7 +511,7 @@ void morsel_pools_make_room(uint64_t bytes)
 }
 
 /**
- * morsel_pools_drain() - give what the pools keep idle back to the kernel, so that all kinds of memory start alike
+ * morsel_pools_drain() - give what the pools keep idle back, so that all kinds of memory start alike
  */
 void morsel_pools_drain(void)
 {
@@ -501,7 +524,8 @@ void morsel_pools_drain(void)
 	}
 }
 
-static bool memory_file(struct object *object, const char *what, unsigned int flags, uint64_t length)
+static bool memory_file(struct object *object, const char *what, unsigned int flags,
+			uint64_t length)
 {
 	*object = (struct object){
 		.what = what,

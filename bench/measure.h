@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Measuring mappings: the same steps and the same clock for every kind of memory.  The benchmark and the demo share this.
+ * Measuring mappings: the same steps and the same clock for every kind of memory.  The benchmark
+ * and the demo share this.
  */
 #ifndef MEASURE_H
 #define MEASURE_H
@@ -41,7 +42,7 @@ struct object {
 /* What a process reads of its mapping. */
 enum reading {
 	READ_NOTHING,
-	READ_TABLES, /* one word in every 2 MiB: makes every table that reading all of it would make */
+	READ_TABLES, /* one word in every 2 MiB: makes all tables that reading everything makes */
 	READ_PAGES, /* one word in every 4 KiB */
 	READ_WORDS, /* every word */
 };
@@ -94,8 +95,10 @@ uint64_t meminfo_bytes(const char *key);
 uint64_t faults_taken(void);
 uint64_t round_up_to(uint64_t value, uint64_t unit);
 
-void measure_once(const struct object *object, uint64_t length, enum reading reading, struct sight *sight);
-void measure_many(const struct object *object, uint64_t length, enum reading reading, unsigned int count, struct crowd *crowd);
+void measure_once(const struct object *object, uint64_t length, enum reading reading,
+		  struct sight *sight);
+void measure_many(const struct object *object, uint64_t length, enum reading reading,
+		  unsigned int count, struct crowd *crowd);
 uint64_t read_memory(const void *memory, uint64_t length, enum reading reading);
 
 void morsel_make(struct object *object, uint64_t length, uint32_t granule);

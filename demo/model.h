@@ -7,7 +7,9 @@
 
 #include <stdint.h>
 
-/* Where the header's metadata has the sum of a tensor's 64-bit words, in hexadecimal: "sum64.NAME". */
+/*
+ * Where the header's metadata has the sum of a tensor's 64-bit words, in hexadecimal: "sum64.NAME".
+ */
 #define MODEL_SUM_KEY "sum64."
 
 /* Four weights: BF16 numbers of either sign from 1/128 to 1/32, pseudo-random. */

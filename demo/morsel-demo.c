@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * morsel-demo FILE: import a model, have processes map it and use it, and do the same with what else there is: the file itself, a memfd, hugetlbfs.  Each kind of
- * memory has its own phase, so that no more than the file and one copy of it need room.
+ * morsel-demo FILE: import a model, have processes map it and use it, and do the same with what
+ * else there is: the file itself, a memfd, hugetlbfs.  Each kind of memory has its own phase, so
+ * that no more than the file and one copy of it need room.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -120,7 +121,8 @@ static void assess(struct cost *cost, struct object object)
 	measure_many(&object, object.length, READ_TABLES, CROWD, &crowd);
 	cost->tables_crowd = crowd.table_bytes + crowd.shared_bytes;
 	cost->there = true;
-	printf("   Mapped in %.1f us; %" PRIu64 " page faults while all of it was read.\n", (double)median(cost->map, RUNS) / 1000, cost->faults);
+	printf("   Mapped in %.1f us; %" PRIu64 " page faults while all of it was read.\n",
+	       (double)median(cost->map, RUNS) / 1000, cost->faults);
 }
 
 static void import(const char *path)
@@ -176,13 +178,15 @@ static void do_morsel(const char *path)
 {
 	struct object object;
 
-	step("Making a morsel of it, with the name '" NAME "'.  The pages get into memory, and into page tables that all processes will share.");
+	step("Making a morsel of it, with the name '" NAME
+	     "'.  The pages get into memory, and into page tables that all processes will share.");
 	import(path);
 
 	step("Processes map the morsel, one after the other, and sum up tensors that they find by the header.");
 	use_by_turns();
 
-	step("Measuring the morsel: a process maps it, reads every word, unmaps it; then %u processes at once.", CROWD);
+	step("Measuring the morsel: a process maps it, reads every word, unmaps it; then %u processes at once.",
+	     CROWD);
 	morsel_by_name(&object, NAME);
 	assess(&costs[MORSEL], object);
 	object_close(&object);
@@ -262,44 +266,81 @@ static const char *ratio_text(uint64_t peer, uint64_t morsel, char *text, size_t
 	return text;
 }
 
+/* The table's columns. */
+enum column { MAP, READ, MAP_READ, UNMAP, FAULTS, TABLES_ONE, TABLES_CROWD, COLUMNS };
+
+static const char *const column_names[] = {
+	[MAP] = "map",
+	[READ] = "first read",
+	[MAP_READ] = "map + read",
+	[UNMAP] = "unmap",
+	[FAULTS] = "page faults",
+	[TABLES_ONE] = "tables, 1",
+	[TABLES_CROWD] = "tables, 64",
+};
+
+static void fill_row(struct cost *cost, uint64_t *row)
+{
+	row[MAP] = median(cost->map, RUNS);
+	row[READ] = median(cost->read, RUNS);
+	row[MAP_READ] = row[MAP] + row[READ];
+	row[UNMAP] = median(cost->unmap, RUNS);
+	row[FAULTS] = cost->faults;
+	row[TABLES_ONE] = cost->tables_one;
+	row[TABLES_CROWD] = cost->tables_crowd;
+}
+
+static void print_row(const char *what, const uint64_t *row)
+{
+	char text[32];
+	int i;
+
+	printf("%-24s", what);
+	for (i = 0; i < COLUMNS; i++) {
+		if (i == FAULTS)
+			snprintf(text, sizeof(text), "%" PRIu64, row[i]);
+		else if (i == TABLES_ONE || i == TABLES_CROWD)
+			size_text(row[i], text, sizeof(text));
+		else
+			time_text(row[i], text, sizeof(text));
+		printf(" %11s", text);
+	}
+	printf("\n");
+}
+
+static void print_ratios(const uint64_t *row, const uint64_t *morsel)
+{
+	char text[32];
+	int i;
+
+	printf("%-24s", "  times the morsel's");
+	for (i = 0; i < COLUMNS; i++)
+		printf(" %11s", ratio_text(row[i], morsel[i], text, sizeof(text)));
+	printf("\n");
+}
+
 static void print_table(uint64_t length)
 {
-	static const char *const columns[] = { "map", "first read", "unmap", "page faults", "tables, 1", "tables, 64" };
-	uint64_t values[KINDS][6];
-	char text[32];
+	uint64_t rows[KINDS][COLUMNS];
 	int kind, i;
 
-	printf("\n%.2f GiB of model, one process (medians of %u), and page-table memory with 1 and with %u processes\n\n", (double)length / GIB, RUNS, CROWD);
-	printf("%-28s", "");
-	for (i = 0; i < 6; i++)
-		printf(" %12s", columns[i]);
+	printf("\n%.2f GiB of model: what one process sees (medians of %u),\n"
+	       "and the page tables of 1 process and of %u that map it\n\n",
+	       (double)length / GIB, RUNS, CROWD);
+	printf("%-24s", "");
+	for (i = 0; i < COLUMNS; i++)
+		printf(" %11s", column_names[i]);
 	printf("\n");
 	for (kind = 0; kind < KINDS; kind++) {
-		struct cost *cost = &costs[kind];
-
-		if (!cost->there)
+		if (!costs[kind].there)
 			continue;
-		values[kind][0] = median(cost->map, RUNS);
-		values[kind][1] = median(cost->read, RUNS);
-		values[kind][2] = median(cost->unmap, RUNS);
-		values[kind][3] = cost->faults;
-		values[kind][4] = cost->tables_one;
-		values[kind][5] = cost->tables_crowd;
-		printf("%-28s", cost->what);
-		for (i = 0; i < 3; i++)
-			printf(" %12s", time_text(values[kind][i], text, sizeof(text)));
-		printf(" %12" PRIu64, values[kind][3]);
-		for (i = 4; i < 6; i++)
-			printf(" %12s", size_text(values[kind][i], text, sizeof(text)));
-		printf("\n");
-		if (kind == MORSEL)
-			continue;
-		printf("%-28s", "   times the morsel's");
-		for (i = 0; i < 6; i++)
-			printf(" %12s", ratio_text(values[kind][i], values[MORSEL][i], text, sizeof(text)));
-		printf("\n");
+		fill_row(&costs[kind], rows[kind]);
+		print_row(costs[kind].what, rows[kind]);
+		if (kind != MORSEL)
+			print_ratios(rows[kind], rows[MORSEL]);
 	}
-	printf("\nReading costs the same everywhere once the tables are there: what the morsel saves is making them, in each process, again and again.\n");
+	printf("\nReading takes the same time everywhere once the page tables are there.  The others\n"
+	       "make them again in each process; the morsel's are made once, and shared.\n");
 }
 
 int main(int argc, char **argv)
@@ -335,6 +376,7 @@ int main(int argc, char **argv)
 	for (kind = 0; kind < KINDS; kind++)
 		if (costs[kind].there && costs[kind].sum != costs[MORSEL].sum)
 			wrong = true;
-	printf(wrong ? "The words of the copies do NOT sum up to the same.\n" : "All of them hold the same: the sums over every word agree.\n");
+	printf(wrong ? "The words of the copies do NOT sum up to the same.\n"
+		     : "All of them hold the same: the sums over every word agree.\n");
 	return wrong ? 1 : 0;
 }

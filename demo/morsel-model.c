@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * morsel-model FILE [BYTES]: write a language model in the safetensors format: the tensors of a transformer with 3.66 billion BF16 weights, 6.82 GiB;
- * with fewer layers where that would be more than BYTES.  The weights are pseudo-random; the header says what each tensor's words sum up to.
+ * morsel-model FILE [BYTES]: write a language model in the safetensors format: the tensors of a
+ * transformer with 3.66 billion BF16 weights, 6.82 GiB; with fewer layers where that would be more
+ * than BYTES.  The weights are pseudo-random; the header says what each tensor's words sum up to.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -99,15 +100,20 @@ static size_t make_header(char *header)
 
 	length += (size_t)sprintf(header + length, "{\"__metadata__\":{\"format\":\"pt\"");
 	for (i = 0; i < count; i++)
-		length += (size_t)sprintf(header + length, ",\"" MODEL_SUM_KEY "%s\":\"%016" PRIx64 "\"", tensors[i].name, tensors[i].sum);
+		length += (size_t)sprintf(header + length,
+					  ",\"" MODEL_SUM_KEY "%s\":\"%016" PRIx64 "\"",
+					  tensors[i].name, tensors[i].sum);
 	length += (size_t)sprintf(header + length, "}");
 	for (i = 0; i < count; i++) {
 		const struct tensor *tensor = &tensors[i];
 
-		length += (size_t)sprintf(header + length, ",\"%s\":{\"dtype\":\"BF16\",\"shape\":[", tensor->name);
+		length += (size_t)sprintf(header + length,
+					  ",\"%s\":{\"dtype\":\"BF16\",\"shape\":[", tensor->name);
 		if (tensor->rows)
 			length += (size_t)sprintf(header + length, "%u,", tensor->rows);
-		length += (size_t)sprintf(header + length, "%u],\"data_offsets\":[%" PRIu64 ",%" PRIu64 "]}", tensor->columns, offset, offset + tensor->bytes);
+		length += (size_t)sprintf(header + length,
+					  "%u],\"data_offsets\":[%" PRIu64 ",%" PRIu64 "]}",
+					  tensor->columns, offset, offset + tensor->bytes);
 		offset += tensor->bytes;
 	}
 	length += (size_t)sprintf(header + length, "}");
@@ -145,7 +151,8 @@ static bool put_tensor(int fd, unsigned int index, off_t offset)
 			buffer[i] = model_word(index, word + i);
 			sum += buffer[i];
 		}
-		if (!put(fd, buffer, chunk * sizeof(uint64_t), offset + (off_t)(word * sizeof(uint64_t))))
+		if (!put(fd, buffer, chunk * sizeof(uint64_t),
+			 offset + (off_t)(word * sizeof(uint64_t))))
 			return false;
 		word += chunk;
 	}
@@ -168,7 +175,10 @@ int main(int argc, char **argv)
 	room = argc > 2 ? strtoull(argv[2], NULL, 0) : UINT64_MAX;
 	while (lay_out(layers) + HEADER_MAX > room) {
 		if (!layers--) {
-			fprintf(stderr, "morsel-model: not even the embeddings fit into %" PRIu64 " bytes\n", room);
+			fprintf(stderr,
+				"morsel-model: not even the embeddings fit into %" PRIu64
+				" bytes\n",
+				room);
 			return 1;
 		}
 	}
@@ -184,7 +194,8 @@ int main(int argc, char **argv)
 		offset += (off_t)tensors[i].bytes;
 	}
 	make_header(header);
-	if (!put(fd, &length, sizeof(length), 0) || !put(fd, header, length, sizeof(length)) || close(fd))
+	if (!put(fd, &length, sizeof(length), 0) || !put(fd, header, length, sizeof(length)) ||
+	    close(fd))
 		goto failed;
 	printf("%u tensors in %u layers, %.2f GiB\n", count, layers, (double)offset / (1 << 30));
 	return 0;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * morsel-sum [-m NAME | FILE] [TENSOR]...: map a safetensors file, or the morsel that it was imported to, and sum up some of its tensors, as a program that uses
- * a model would read it: the header first, then only what it needs.  Fails if a sum is not what the header says.
+ * morsel-sum [-m NAME | FILE] [TENSOR]...: map a safetensors file, or the morsel that it was
+ * imported to, and sum up some of its tensors, as a program that uses a model would read it: the
+ * header first, then only what it needs.  Fails if a sum is not what the header says.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -40,7 +41,8 @@ static void parse(struct model *model, const unsigned char *file, uint64_t lengt
 	memcpy(&header_length, file, sizeof(header_length)); /* little-endian, as we are */
 	if (header_length > length - sizeof(header_length) || header_length > 100 * MIB)
 		wrong("the header is longer than may be");
-	model->header = json_tokener_parse_ex(tokener, (const char *)file + sizeof(header_length), (int)header_length);
+	model->header = json_tokener_parse_ex(tokener, (const char *)file + sizeof(header_length),
+					      (int)header_length);
 	if (!json_object_is_type(model->header, json_type_object))
 		wrong("the header is no JSON object");
 	json_tokener_free(tokener);
@@ -71,7 +73,8 @@ static uint64_t expected_sum(const struct model *model, const char *name)
 /* Returns whether the sum is right. */
 static bool sum_tensor(const struct model *model, const char *name)
 {
-	struct json_object *tensor = get(model->header, name), *offsets = get(tensor, "data_offsets");
+	struct json_object *tensor = get(model->header, name),
+			   *offsets = get(tensor, "data_offsets");
 	uint64_t begin, end, start, sum;
 	bool right;
 
@@ -79,7 +82,8 @@ static bool sum_tensor(const struct model *model, const char *name)
 		fprintf(stderr, "morsel-sum: there is no tensor '%s'\n", name);
 		return false;
 	}
-	if (!json_object_is_type(offsets, json_type_array) || json_object_array_length(offsets) != 2)
+	if (!json_object_is_type(offsets, json_type_array) ||
+	    json_object_array_length(offsets) != 2)
 		wrong("a tensor without data_offsets");
 	begin = json_object_get_uint64(json_object_array_get_idx(offsets, 0));
 	end = json_object_get_uint64(json_object_array_get_idx(offsets, 1));
@@ -89,15 +93,18 @@ static bool sum_tensor(const struct model *model, const char *name)
 	start = now_ns();
 	sum = read_memory(model->data + begin, end - begin, READ_WORDS);
 	right = sum == expected_sum(model, name);
-	printf("    %-45s %-4s %-14s %7.2f MiB  sum %016" PRIx64 " %-5s %7.2f ms\n", name, json_object_get_string(get(tensor, "dtype")),
-	       json_object_to_json_string_ext(get(tensor, "shape"), JSON_C_TO_STRING_PLAIN), (double)(end - begin) / MIB, sum, right ? "right" : "WRONG",
+	printf("    %-45s %-4s %-14s %7.2f MiB  sum %016" PRIx64 " %-5s %7.2f ms\n", name,
+	       json_object_get_string(get(tensor, "dtype")),
+	       json_object_to_json_string_ext(get(tensor, "shape"), JSON_C_TO_STRING_PLAIN),
+	       (double)(end - begin) / MIB, sum, right ? "right" : "WRONG",
 	       (double)(now_ns() - start) / 1e6);
 	return right;
 }
 
 int main(int argc, char **argv)
 {
-	static const char *const usual[] = { "model.norm.weight", "model.layers.0.self_attn.k_proj.weight" };
+	static const char *const usual[] = { "model.norm.weight",
+					     "model.layers.0.self_attn.k_proj.weight" };
 	struct object object = { .what = "file", .fd = -1, .prot = PROT_READ };
 	unsigned int wrongs = 0, i;
 	struct model model;
@@ -130,7 +137,8 @@ int main(int argc, char **argv)
 	if (memory == MAP_FAILED)
 		die("cannot map");
 	parse(&model, memory, object.length);
-	printf("  process %d mapped %.2f GiB in %.0f us; the header names %d tensors\n", (int)getpid(), (double)object.length / GIB, (double)(end - start) / 1000,
+	printf("  process %d mapped %.2f GiB in %.0f us; the header names %d tensors\n",
+	       (int)getpid(), (double)object.length / GIB, (double)(end - start) / 1000,
 	       json_object_object_length(model.header) - 1);
 
 	if (optind < argc) {
