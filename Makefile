@@ -8,7 +8,7 @@ KDIR ?= /lib/modules/$(shell uname -r)/build
 PREFIX ?= /usr/local
 KERNELS := $(if $(KERNEL),$(KERNEL),6.1 6.12 7.2)
 VERSION := $(shell sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' dkms.conf)
-USER_PARTS := lib tools/morselctl
+USER_PARTS := $(wildcard lib tools/morselctl)
 
 .PHONY: all module user guest-programs help deps check check-native check-static bench demo \
 	shell install uninstall dkms-source dkms-install clean distclean
