@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: LGPL-2.1 */
+/*
+ * libmorsel: explicit virtual-memory objects, from C and C++.
+ *
+ * Thin over the ioctls of /dev/morsel (morsel_ioctl.h).  A morsel is a plain
+ * file descriptor: read(2), write(2), fstat(2), sendmsg(2) and close(2) work on
+ * it.  There is no global state but the log hook; everything may be called from
+ * any thread.
+ *
+ * All functions that can fail return a negative errno, as morsel_ioctl.h lists
+ * them per call.  Lengths and offsets are in bytes.
+ */
+#ifndef MORSEL_H
+#define MORSEL_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "morsel_ioctl.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/**
+ * morsel_device() - open /dev/morsel
+ *
+ * Also checks that the module speaks this library's ABI.
+ *
+ * Return: a descriptor (close-on-exec), to be closed with close(2); -ENOENT or
+ * -ENODEV: the module is not loaded; -EACCES: the caller may not use it (group
+ * morsel); -EPROTONOSUPPORT: module and library are too far apart.
+ */
+int morsel_device(void);
+
+/**
+ * morsel_query() - what the module is
+ * @device:	from morsel_device()
+ * @query:	is filled
+ * Return: 0 or a negative errno.
+ */
+int morsel_query(int device, struct morsel_query *query);
+
+/**
+ * struct morsel_params - how to make a morsel
+ * @length:	bytes
+ * @name:	NULL or "" for none
+ * @granule:	MORSEL_GRANULE_*; 0 chooses
+ * @mode:	permission bits; 0 means 0600
+ * @pool:	a pool's id; 0 means the nearest that has room
+ * @node:	preferred NUMA node plus 1; 0 means the caller's
+ * @flags:	MORSEL_CREATE_POPULATE or 0
+ *
+ * All zero but @length is a good choice.
+ */
+struct morsel_params {
+	uint64_t length;
+	const char *name;
+	uint32_t granule;
+	uint32_t mode;
+	uint32_t pool;
+	uint32_t node;
+	uint32_t flags;
+};
+
+/**
+ * morsel_create() - make a morsel
+ * @device:	from morsel_device()
+ * @params:	how
+ * Return: its descriptor (close-on-exec), or a negative errno.
+ */
+int morsel_create(int device, const struct morsel_params *params);
+
+/**
+ * morsel_open() - open a morsel by name
+ * @device:	from morsel_device()
+ * @name:	its name
+ * @flags:	MORSEL_OPEN_READ_ONLY or 0
+ * Return: a descriptor (close-on-exec), or a negative errno.
+ */
+int morsel_open(int device, const char *name, uint32_t flags);
+
+/**
+ * morsel_open_id() - open a morsel by id
+ * @device:	from morsel_device()
+ * @id:		its id
+ * @flags:	MORSEL_OPEN_READ_ONLY or 0
+ * Return: a descriptor (close-on-exec), or a negative errno.
+ */
+int morsel_open_id(int device, uint64_t id, uint32_t flags);
+
+/**
+ * morsel_unlink() - take a morsel's name away
+ * @device:	from morsel_device()
+ * @name:	its name
+ *
+ * It goes when its last descriptor and mapping go.
+ *
+ * Return: 0 or a negative errno.
+ */
+int morsel_unlink(int device, const char *name);
+
+/**
+ * morsel_list() - call a function for each morsel that the caller may see
+ * @device:	from morsel_device()
+ * @visit:	called by ascending id; a value other than 0 ends the list
+ * @context:	passed on
+ * Return: 0, what @visit returned, or a negative errno.
+ */
+int morsel_list(int device, int (*visit)(const struct morsel_info *info, void *context),
+		void *context);
+
+/**
+ * morsel_stat() - describe a morsel
+ * @fd:		its descriptor
+ * @info:	is filled
+ * Return: 0 or a negative errno.
+ */
+int morsel_stat(int fd, struct morsel_info *info);
+
+/**
+ * morsel_populate() - allocate what a range lacks, in bulk
+ * @fd:		its descriptor, open for writing
+ * @offset:	multiple of 4096
+ * @length:	multiple of 4096, or 0 for all that follows
+ * Return: 0 or a negative errno; -EINTR: call again to go on.
+ */
+int morsel_populate(int fd, uint64_t offset, uint64_t length);
+
+/**
+ * morsel_punch() - free a range; it reads as zero afterwards
+ * @fd:		its descriptor, open for writing
+ * @offset:	multiple of 4096
+ * @length:	multiple of 4096, or 0 for all that follows
+ * Return: 0 or a negative errno.
+ */
+int morsel_punch(int fd, uint64_t offset, uint64_t length);
+
+/**
+ * morsel_extents() - call a function for each extent of a morsel
+ * @fd:		its descriptor
+ * @visit:	called by ascending offset; a value other than 0 ends the walk
+ * @context:	passed on
+ * Return: 0, what @visit returned, or a negative errno.
+ */
+int morsel_extents(int fd, int (*visit)(const struct morsel_extent *extent, void *context),
+		   void *context);
+
+/**
+ * morsel_map() - attach a morsel
+ * @fd:		its descriptor
+ * @offset:	multiple of 2 MiB
+ * @length:	bytes, or 0 for all that follows
+ * @prot:	PROT_* of mmap(2)
+ * @flags:	0 or MAP_POPULATE
+ * @address:	where it is
+ *
+ * Takes addresses for @length rounded up: to whole GiBs from one GiB on, so
+ * that each is one entry of the page table, else to 2 MiB.  Access beyond the
+ * morsel's end gets SIGBUS.
+ *
+ * Return: 0 or a negative errno, as mmap(2).
+ */
+int morsel_map(int fd, uint64_t offset, size_t length, int prot, int flags, void **address);
+
+/**
+ * morsel_unmap() - detach what morsel_map() attached
+ * @address:	from morsel_map()
+ * @length:	as given to morsel_map(); where that was 0, the morsel's length
+ *		less the offset
+ * Return: 0 or a negative errno.
+ */
+int morsel_unmap(void *address, size_t length);
+
+/**
+ * morsel_span() - the addresses that morsel_map() takes for a length
+ * @length:	bytes
+ * Return: bytes.
+ */
+size_t morsel_span(size_t length);
+
+/**
+ * morsel_pools() - call a function for each pool
+ * @device:	from morsel_device()
+ * @visit:	called by ascending id; a value other than 0 ends the list
+ * @context:	passed on
+ * Return: 0, what @visit returned, or a negative errno.
+ */
+int morsel_pools(int device, int (*visit)(const struct morsel_pool_info *info, void *context),
+		 void *context);
+
+/**
+ * morsel_pool_stat() - describe a pool
+ * @device:	from morsel_device()
+ * @id:		the pool
+ * @info:	is filled
+ * Return: 0 or a negative errno.
+ */
+int morsel_pool_stat(int device, uint32_t id, struct morsel_pool_info *info);
+
+/**
+ * morsel_pool_add() - make a pool (CAP_SYS_ADMIN)
+ * @device:	from morsel_device()
+ * @kind:	MORSEL_POOL_*
+ * @node:	NUMA node
+ * @limit:	bytes it may hold, a multiple of 2 MiB
+ * @id:		if not NULL, is set to its id
+ * Return: 0 or a negative errno.
+ */
+int morsel_pool_add(int device, uint32_t kind, uint32_t node, uint64_t limit, uint32_t *id);
+
+/**
+ * morsel_pool_resize() - change a pool's limit (CAP_SYS_ADMIN)
+ * @device:	from morsel_device()
+ * @id:		the pool
+ * @limit:	bytes it may hold, a multiple of 2 MiB
+ * Return: 0 or a negative errno.
+ */
+int morsel_pool_resize(int device, uint32_t id, uint64_t limit);
+
+/**
+ * morsel_pool_remove() - remove a pool that is not in use (CAP_SYS_ADMIN)
+ * @device:	from morsel_device()
+ * @id:		the pool
+ * Return: 0 or a negative errno.
+ */
+int morsel_pool_remove(int device, uint32_t id);
+
+/**
+ * morsel_limit_get() - a user's ceiling
+ * @device:	from morsel_device()
+ * @uid:	the user
+ * @limit:	is filled
+ * Return: 0 or a negative errno.
+ */
+int morsel_limit_get(int device, uid_t uid, struct morsel_limit *limit);
+
+/**
+ * morsel_limit_set() - give a user a ceiling of their own (CAP_SYS_ADMIN)
+ * @device:	from morsel_device()
+ * @uid:	the user
+ * @bytes:	the ceiling, MORSEL_UNLIMITED for none
+ * @flags:	0, or MORSEL_LIMIT_DEFAULT to take an own ceiling back
+ * Return: 0 or a negative errno.
+ */
+int morsel_limit_set(int device, uid_t uid, uint64_t bytes, uint32_t flags);
+
+/**
+ * morsel_set_log() - be told why a call failed, in words
+ * @log:	called with a line of text without its end, or NULL (the default)
+ * @context:	passed on
+ *
+ * Set it before other threads use the library.
+ */
+void morsel_set_log(void (*log)(const char *line, void *context), void *context);
+
+/**
+ * morsel_version() - the library's release
+ * Return: a string like "0.1.0".
+ */
+const char *morsel_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* MORSEL_H */

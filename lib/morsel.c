@@ -1,0 +1,362 @@
+// SPDX-License-Identifier: LGPL-2.1
+/*
+ * libmorsel: the ioctls of /dev/morsel as functions.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "morsel.h"
+
+#define API __attribute__((visibility("default")))
+
+#define ATTACH_UNIT ((size_t)2 << 20)
+#define SPLICE_UNIT ((size_t)1 << 30)
+
+/* Entries fetched at a time: few calls, little stack. */
+#define BATCH 64
+
+static void (*log_hook)(const char *line, void *context);
+static void *log_context;
+
+__attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
+{
+	char line[256];
+	va_list arguments;
+
+	if (!log_hook)
+		return;
+	va_start(arguments, format);
+	vsnprintf(line, sizeof(line), format, arguments);
+	va_end(arguments);
+	log_hook(line, log_context);
+}
+
+static int call(int fd, unsigned long number, void *argument, const char *what)
+{
+	int err;
+
+	if (ioctl(fd, number, argument) >= 0)
+		return 0;
+	err = errno;
+	say("%s: %s", what, strerror(err));
+	return -err;
+}
+
+static int copy_name(char *to, const char *name)
+{
+	if (!name)
+		return 0;
+	if (strlen(name) >= MORSEL_NAME_MAX) {
+		say("name too long: at most %d bytes", MORSEL_NAME_MAX - 1);
+		return -EINVAL;
+	}
+	strcpy(to, name);
+	return 0;
+}
+
+API int morsel_device(void)
+{
+	struct morsel_query query;
+	int fd, err;
+
+	fd = open(MORSEL_DEVICE, O_RDWR | O_CLOEXEC);
+	if (fd < 0) {
+		err = -errno;
+		say("%s: %s%s", MORSEL_DEVICE, strerror(errno),
+		    err == -ENOENT   ? "; load the module: modprobe morsel" :
+		    err == -EACCES ? "; it is for members of the group morsel" :
+				       "");
+		return err;
+	}
+	err = morsel_query(fd, &query);
+	if (!err && (query.abi < MORSEL_ABI_OLDEST || query.abi_oldest > MORSEL_ABI_VERSION)) {
+		say("the module (%s) speaks ABI %u to %u, this library %u to %u: update the older",
+		    query.version, query.abi_oldest, query.abi, MORSEL_ABI_OLDEST,
+		    MORSEL_ABI_VERSION);
+		err = -EPROTONOSUPPORT;
+	}
+	if (err) {
+		close(fd);
+		return err;
+	}
+	return fd;
+}
+
+API int morsel_query(int device, struct morsel_query *query)
+{
+	memset(query, 0, sizeof(*query));
+	query->size = sizeof(*query);
+	return call(device, MORSEL_IOC_QUERY, query, "query");
+}
+
+API int morsel_create(int device, const struct morsel_params *params)
+{
+	struct morsel_create args = {
+		.size = sizeof(args),
+		.flags = params->flags | MORSEL_CREATE_CLOEXEC,
+		.length = params->length,
+		.pool = params->pool ? params->pool : MORSEL_ANY,
+		.node = params->node ? params->node - 1 : MORSEL_ANY,
+		.granule = params->granule,
+		.mode = params->mode ? params->mode : 0600,
+	};
+	int err;
+
+	err = copy_name(args.name, params->name);
+	if (!err)
+		err = call(device, MORSEL_IOC_CREATE, &args, "create");
+	return err ? err : args.fd;
+}
+
+static int open_by(int device, uint64_t id, const char *name, uint32_t flags)
+{
+	struct morsel_open args = {
+		.size = sizeof(args),
+		.flags = flags | MORSEL_OPEN_CLOEXEC,
+		.id = id,
+	};
+	int err;
+
+	err = copy_name(args.name, name);
+	if (!err)
+		err = call(device, MORSEL_IOC_OPEN, &args, "open");
+	return err ? err : args.fd;
+}
+
+API int morsel_open(int device, const char *name, uint32_t flags)
+{
+	return open_by(device, 0, name, flags);
+}
+
+API int morsel_open_id(int device, uint64_t id, uint32_t flags)
+{
+	return open_by(device, id, NULL, flags);
+}
+
+API int morsel_unlink(int device, const char *name)
+{
+	struct morsel_unlink args = { .size = sizeof(args) };
+	int err;
+
+	err = copy_name(args.name, name);
+	return err ? err : call(device, MORSEL_IOC_UNLINK, &args, "unlink");
+}
+
+/* Fetch an array in steps, and call a function for each entry. */
+static int walk(int fd, unsigned long number, void *entries, size_t entry_size, const char *what,
+		int (*visit)(const void *entry, void *context), void *context)
+{
+	struct morsel_list list = {
+		.size = sizeof(list),
+		.entries = (uintptr_t)entries,
+		.entry_size = entry_size,
+	};
+	int err;
+
+	do {
+		list.count = BATCH;
+		err = call(fd, number, &list, what);
+		for (uint32_t i = 0; i < list.count && !err; i++)
+			err = visit((char *)entries + i * entry_size, context);
+	} while (!err && list.count);
+	return err;
+}
+
+/* The public visitors take their own type: a function of it is called through one of these. */
+struct info_visitor {
+	int (*visit)(const struct morsel_info *info, void *context);
+	void *context;
+};
+
+static int visit_info(const void *entry, void *context)
+{
+	struct info_visitor *visitor = context;
+
+	return visitor->visit(entry, visitor->context);
+}
+
+API int morsel_list(int device, int (*visit)(const struct morsel_info *info, void *context),
+		    void *context)
+{
+	struct info_visitor visitor = { visit, context };
+	struct morsel_info infos[BATCH];
+
+	return walk(device, MORSEL_IOC_LIST, infos, sizeof(infos[0]), "list", visit_info, &visitor);
+}
+
+struct extent_visitor {
+	int (*visit)(const struct morsel_extent *extent, void *context);
+	void *context;
+};
+
+static int visit_extent(const void *entry, void *context)
+{
+	struct extent_visitor *visitor = context;
+
+	return visitor->visit(entry, visitor->context);
+}
+
+API int morsel_extents(int fd, int (*visit)(const struct morsel_extent *extent, void *context),
+		       void *context)
+{
+	struct extent_visitor visitor = { visit, context };
+	struct morsel_extent extents[BATCH];
+
+	return walk(fd, MORSEL_IOC_EXTENTS, extents, sizeof(extents[0]), "extents", visit_extent,
+		    &visitor);
+}
+
+struct pool_visitor {
+	int (*visit)(const struct morsel_pool_info *info, void *context);
+	void *context;
+};
+
+static int visit_pool(const void *entry, void *context)
+{
+	struct pool_visitor *visitor = context;
+
+	return visitor->visit(entry, visitor->context);
+}
+
+API int morsel_pools(int device, int (*visit)(const struct morsel_pool_info *info, void *context),
+		     void *context)
+{
+	struct pool_visitor visitor = { visit, context };
+	struct morsel_pool_info infos[BATCH];
+
+	return walk(device, MORSEL_IOC_POOL_LIST, infos, sizeof(infos[0]), "pool list", visit_pool,
+		    &visitor);
+}
+
+API int morsel_stat(int fd, struct morsel_info *info)
+{
+	memset(info, 0, sizeof(*info));
+	info->size = sizeof(*info);
+	return call(fd, MORSEL_IOC_STAT, info, "stat");
+}
+
+API int morsel_populate(int fd, uint64_t offset, uint64_t length)
+{
+	struct morsel_range args = { .size = sizeof(args), .offset = offset, .length = length };
+
+	return call(fd, MORSEL_IOC_POPULATE, &args, "populate");
+}
+
+API int morsel_punch(int fd, uint64_t offset, uint64_t length)
+{
+	struct morsel_range args = { .size = sizeof(args), .offset = offset, .length = length };
+
+	return call(fd, MORSEL_IOC_PUNCH, &args, "punch");
+}
+
+API size_t morsel_span(size_t length)
+{
+	size_t unit = length >= SPLICE_UNIT ? SPLICE_UNIT : ATTACH_UNIT;
+
+	return (length + unit - 1) & ~(unit - 1);
+}
+
+API int morsel_map(int fd, uint64_t offset, size_t length, int prot, int flags, void **address)
+{
+	struct stat st;
+	void *found;
+	int err;
+
+	if (!length) {
+		if (fstat(fd, &st))
+			return -errno;
+		if ((uint64_t)st.st_size <= offset)
+			return -EINVAL;
+		length = st.st_size - offset;
+	}
+	found = mmap(NULL, morsel_span(length), prot, MAP_SHARED | flags, fd, offset);
+	if (found == MAP_FAILED) {
+		err = errno;
+		say("map: %s%s", strerror(err),
+		    err == EINVAL ? "; offsets are multiples of 2 MiB" : "");
+		return -err;
+	}
+	*address = found;
+	return 0;
+}
+
+API int morsel_unmap(void *address, size_t length)
+{
+	return munmap(address, morsel_span(length)) ? -errno : 0;
+}
+
+API int morsel_pool_stat(int device, uint32_t id, struct morsel_pool_info *info)
+{
+	memset(info, 0, sizeof(*info));
+	info->size = sizeof(*info);
+	info->id = id;
+	return call(device, MORSEL_IOC_POOL_STAT, info, "pool stat");
+}
+
+API int morsel_pool_add(int device, uint32_t kind, uint32_t node, uint64_t limit, uint32_t *id)
+{
+	struct morsel_pool args = {
+		.size = sizeof(args),
+		.kind = kind,
+		.node = node,
+		.limit_bytes = limit,
+	};
+	int err = call(device, MORSEL_IOC_POOL_ADD, &args, "pool add");
+
+	if (!err && id)
+		*id = args.id;
+	return err;
+}
+
+API int morsel_pool_resize(int device, uint32_t id, uint64_t limit)
+{
+	struct morsel_pool args = { .size = sizeof(args), .id = id, .limit_bytes = limit };
+
+	return call(device, MORSEL_IOC_POOL_RESIZE, &args, "pool resize");
+}
+
+API int morsel_pool_remove(int device, uint32_t id)
+{
+	struct morsel_pool args = { .size = sizeof(args), .id = id };
+
+	return call(device, MORSEL_IOC_POOL_REMOVE, &args, "pool remove");
+}
+
+API int morsel_limit_get(int device, uid_t uid, struct morsel_limit *limit)
+{
+	memset(limit, 0, sizeof(*limit));
+	limit->size = sizeof(*limit);
+	limit->uid = uid;
+	return call(device, MORSEL_IOC_LIMIT_GET, limit, "limit");
+}
+
+API int morsel_limit_set(int device, uid_t uid, uint64_t bytes, uint32_t flags)
+{
+	struct morsel_limit args = {
+		.size = sizeof(args),
+		.flags = flags,
+		.uid = uid,
+		.bytes = bytes,
+	};
+
+	return call(device, MORSEL_IOC_LIMIT_SET, &args, "limit");
+}
+
+API void morsel_set_log(void (*log)(const char *line, void *context), void *context)
+{
+	log_hook = log;
+	log_context = context;
+}
+
+API const char *morsel_version(void)
+{
+	return "0.1.0";
+}
