@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Frames that somebody else holds while their morsel lets go of them.
+ */
+#include "common.h"
+
+#include <linux/io_uring.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+
+#define LENGTH (8 * MIB)
+/* What a pipe takes by default: 16 buffers. */
+#define PINNED (8 * PAGE)
+
+/* Have a pipe hold the frames behind some memory. */
+static void pin_by_pipe(int pipes[2], char *memory, size_t length)
+{
+	struct iovec vector = {memory, length};
+
+	assert_done(pipe(pipes));
+	assert_int_equal(vmsplice(pipes[1], &vector, 1, 0), length);
+}
+
+static void assert_pipe_has_pattern(int pipes[2], size_t length, unsigned int seed)
+{
+	static char buffer[1 << 16];
+	size_t total = 0;
+	ssize_t got;
+
+	while (total < length && (got = read(pipes[0], buffer + total, length - total)) > 0)
+		total += got;
+	assert_int_equal(total, length);
+	assert_true(has_pattern(buffer, length, seed));
+}
+
+/* POOL_STAT notices frames whose pin has gone. */
+static void assert_pins_go(void)
+{
+	int waited;
+
+	for (waited = 0; waited < 5000 && pool_info().pinned_bytes; waited += 10)
+		sleep_ms(10);
+	assert_int_equal(pool_info().pinned_bytes, 0);
+}
+
+/* Take every free frame there is, and write something else to it. */
+static int overwrite_free_frames(uint32_t granule)
+{
+	uint64_t length = pool_info().free_bytes + 8 * MIB;
+	int fd = create(length & ~(HUGE - 1), granule);
+	char *memory = map(fd, length & ~(HUGE - 1), RW);
+
+	memset(memory, 0xee, length & ~(HUGE - 1));
+	munmap(memory, length & ~(HUGE - 1));
+	return fd;
+}
+
+static void punched_frames_wait_for_their_pin(void **state)
+{
+	int fd = create(LENGTH, MORSEL_GRANULE_4K), pipes[2];
+	char *memory = map(fd, LENGTH, RW);
+
+	fill_pattern(memory + PAGE, PINNED, 1);
+	pin_by_pipe(pipes, memory + PAGE, PINNED);
+	assert_done(punch(fd, 0, 0));
+	assert_int_equal(info_of(fd).frame_bytes, 0);
+	assert_int_equal(pool_info().pinned_bytes, PINNED);
+	/* The morsel gets fresh frames; the pipe's stay as they were. */
+	assert_true(is_zero(memory, 2 * PINNED));
+	fill_pattern(memory + PAGE, PINNED, 2);
+	overwrite_free_frames(MORSEL_GRANULE_4K);
+	assert_int_equal(pool_info().pinned_bytes, PINNED);
+	assert_pipe_has_pattern(pipes, PINNED, 1);
+	assert_true(has_pattern(memory + PAGE, PINNED, 2));
+	assert_pins_go();
+}
+
+static void frames_of_a_destroyed_morsel_wait_for_their_pin(void **state)
+{
+	int fd = create(LENGTH, MORSEL_GRANULE_4K), pipes[2];
+	char *memory = map(fd, LENGTH, RW);
+	uint64_t used;
+
+	fill_pattern(memory, PINNED, 3);
+	pin_by_pipe(pipes, memory, PINNED);
+	munmap(memory, LENGTH);
+	close(fd);
+	assert_int_equal(count_morsels(), 0);
+	assert_int_equal(pool_info().pinned_bytes, PINNED);
+	used = pool_info().used_bytes;
+	assert_int_equal(used, 0);
+	close(overwrite_free_frames(MORSEL_GRANULE_4K));
+	assert_pipe_has_pattern(pipes, PINNED, 3);
+	assert_pins_go();
+}
+
+static void a_huge_frame_waits_for_its_pin(void **state)
+{
+	int fd = create(LENGTH, MORSEL_GRANULE_2M), pipes[2];
+	char *memory = map(fd, LENGTH, RW);
+
+	fill_pattern(memory + HUGE + PAGE, PINNED, 4);
+	pin_by_pipe(pipes, memory + HUGE + PAGE, PINNED);
+	memory[0] = 1;
+	assert_done(punch(fd, 0, 0));
+	/* All of it, though a few pages of it are pinned. */
+	assert_int_equal(pool_info().pinned_bytes, HUGE);
+	overwrite_free_frames(MORSEL_GRANULE_2M);
+	assert_pipe_has_pattern(pipes, PINNED, 4);
+	assert_pins_go();
+}
+
+static void a_pin_that_goes_with_its_process_frees(void **state)
+{
+	int fd = create(LENGTH, MORSEL_GRANULE_4K), ready[2];
+	char *memory = map(fd, LENGTH, RW), byte;
+	pid_t pid;
+
+	fill_pattern(memory, PINNED, 5);
+	assert_done(pipe(ready));
+	pid = spawn();
+	if (!pid) {
+		struct iovec vector = {memory, PINNED};
+		int pipes[2];
+
+		need(!pipe(pipes));
+		need(vmsplice(pipes[1], &vector, 1, 0) == (ssize_t)PINNED);
+		need(write(ready[1], "", 1) == 1);
+		for (;;)
+			pause();
+	}
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	assert_done(punch(fd, 0, 0));
+	assert_int_equal(pool_info().pinned_bytes, PINNED);
+	kill(pid, SIGKILL);
+	assert_child_killed(pid, SIGKILL);
+	assert_pins_go();
+}
+
+static void a_pool_with_pinned_frames_is_not_removed(void **state)
+{
+	struct morsel_pool_info info = pool_info();
+	struct morsel_pool pool = {.size = sizeof(pool), .id = info.id};
+	int fd = create(LENGTH, MORSEL_GRANULE_4K), pipes[2];
+	char *memory = map(fd, LENGTH, RW);
+
+	fill_pattern(memory, PINNED, 6);
+	pin_by_pipe(pipes, memory, PINNED);
+	munmap(memory, LENGTH);
+	close(fd);
+	assert_errno(ioctl(dev, MORSEL_IOC_POOL_REMOVE, &pool), EBUSY);
+	assert_pipe_has_pattern(pipes, PINNED, 6);
+	assert_pins_go();
+	assert_done(ioctl(dev, MORSEL_IOC_POOL_REMOVE, &pool));
+	pool = (struct morsel_pool){
+		.size = sizeof(pool),
+		.kind = info.kind,
+		.node = info.node,
+		.limit_bytes = info.limit_bytes,
+	};
+	assert_done(ioctl(dev, MORSEL_IOC_POOL_ADD, &pool));
+}
+
+/* The kernel gets such frames back when the pin goes; nothing of ours is in the way. */
+static void the_module_goes_while_frames_are_pinned(void **state)
+{
+	static const uint32_t granules[] = {MORSEL_GRANULE_4K, MORSEL_GRANULE_2M};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(granules); i++) {
+		int fd = create(LENGTH, granules[i]), pipes[2];
+		char *memory = map(fd, LENGTH, RW);
+
+		fill_pattern(memory, PINNED, 7);
+		pin_by_pipe(pipes, memory, PINNED);
+		munmap(memory, LENGTH);
+		close(fd);
+		assert_true(pool_info().pinned_bytes > 0);
+		close(dev);
+		assert_int_equal(unload_module(), 0);
+		assert_pipe_has_pattern(pipes, PINNED, 7);
+		close(pipes[0]);
+		close(pipes[1]);
+		load_module();
+		dev = open(MORSEL_DEVICE, O_RDWR | O_CLOEXEC);
+		assert_true(dev >= 0);
+	}
+}
+
+static void pinned_frames_count_against_the_pool(void **state)
+{
+	struct morsel_pool pool = {
+		.size = sizeof(pool), .id = pool_info().id, .limit_bytes = 8 * MIB};
+	int fd = create(LENGTH, MORSEL_GRANULE_2M), pipes[2];
+	char *memory = map(fd, LENGTH, RW);
+
+	assert_done(ioctl(dev, MORSEL_IOC_POOL_RESIZE, &pool));
+	memory[0] = 1;
+	pin_by_pipe(pipes, memory, PAGE);
+	assert_done(punch(fd, 0, 0));
+	/* 8 MiB less 2 MiB pinned and the tables: two more huge frames fit. */
+	assert_int_equal(probe_write(memory, 1), 0);
+	assert_int_equal(probe_write(memory + HUGE, 1), 0);
+	assert_int_equal(probe_write(memory + 2 * HUGE, 1), SIGBUS);
+	close(pipes[0]);
+	close(pipes[1]);
+	assert_int_equal(pool_info().pinned_bytes, 0);
+	assert_int_equal(probe_write(memory + 2 * HUGE, 1), 0);
+}
+
+static int uring_setup(void)
+{
+	struct io_uring_params params = {};
+
+	return syscall(SYS_io_uring_setup, 4, &params);
+}
+
+/* As RDMA does: long-term pins. */
+static void registered_buffers_keep_their_frames(void **state)
+{
+	int fd = create(LENGTH, MORSEL_GRANULE_4K), ring = uring_setup();
+	char *memory = map(fd, LENGTH, RW);
+	struct iovec vector = {memory, PINNED};
+
+	if (ring < 0)
+		skip_because("io_uring_setup: %s", strerror(errno));
+	fill_pattern(memory, PINNED, 8);
+	if (syscall(SYS_io_uring_register, ring, IORING_REGISTER_BUFFERS, &vector, 1)) {
+		/* Before 6.5 the kernel lets no mapped file be registered but its own kinds. */
+		if (errno == EOPNOTSUPP && kernel_version() < KERNEL(6, 5))
+			skip_because("this kernel registers no buffers in mapped files");
+		fail_msg("IORING_REGISTER_BUFFERS: %s", strerror(errno));
+	}
+	assert_done(punch(fd, 0, 0));
+	assert_int_equal(pool_info().pinned_bytes, PINNED);
+	assert_true(is_zero(memory, PINNED));
+	overwrite_free_frames(MORSEL_GRANULE_4K);
+	assert_int_equal(pool_info().pinned_bytes, PINNED);
+	close(ring);
+	assert_pins_go();
+}
+
+#define ROUNDS 40
+
+struct racer {
+	int file;
+	char *memory;
+	unsigned int role;
+	int fd;
+};
+
+static void *race(void *arg)
+{
+	struct racer *racer = arg;
+	unsigned int i;
+
+	for (i = 0; i < ROUNDS; i++) {
+		if (racer->role) {
+			need(!punch(racer->fd, 0, 0));
+		} else {
+			/* In full, or not at all where the page went away under it. */
+			ssize_t got = pread(racer->file, racer->memory, MIB, 0);
+
+			need(got >= 0 || errno == EFAULT);
+		}
+	}
+	return NULL;
+}
+
+static void punch_against_direct_io(void **state)
+{
+	int fd = create(LENGTH, MORSEL_GRANULE_4K), file = scratch_file(LENGTH);
+	char *memory = map(fd, LENGTH, RW);
+	pid_t pid;
+
+	if (file < 0)
+		skip_because("no file system that takes O_DIRECT: set MORSEL_SCRATCH");
+	memset(memory, 0x77, MIB);
+	assert_int_equal(pwrite(file, memory, MIB, 0), MIB);
+	pid = spawn();
+	if (!pid) {
+		struct racer racers[2] = {{file, memory, 0, fd}, {file, memory, 1, fd}};
+		size_t at;
+
+		run_threads(2, race, racers, sizeof(racers[0]));
+		for (at = 0; at < MIB; at++)
+			need(!memory[at] || memory[at] == 0x77);
+		_exit(0);
+	}
+	assert_child_done(pid);
+	assert_done(punch(fd, 0, 0));
+	assert_pins_go();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(punched_frames_wait_for_their_pin),
+		TEST(frames_of_a_destroyed_morsel_wait_for_their_pin),
+		TEST(a_huge_frame_waits_for_its_pin),
+		TEST(a_pin_that_goes_with_its_process_frees),
+		TEST(a_pool_with_pinned_frames_is_not_removed),
+		TEST(the_module_goes_while_frames_are_pinned),
+		TEST(pinned_frames_count_against_the_pool),
+		TEST(registered_buffers_keep_their_frames),
+		TEST(punch_against_direct_io),
+		TEST(module_unloads),
+	};
+
+	return cmocka_run_group_tests(tests, suite_begin, suite_end);
+}

@@ -1,0 +1,543 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Pools and ceilings: what there is, what may be taken, and giving back.
+ */
+#include "common.h"
+
+static int pool_call(unsigned long call, struct morsel_pool *pool)
+{
+	pool->size = sizeof(*pool);
+	return ioctl(dev, call, pool);
+}
+
+static int resize(uint64_t bytes)
+{
+	struct morsel_pool pool = {.id = pool_info().id, .limit_bytes = bytes};
+
+	return pool_call(MORSEL_IOC_POOL_RESIZE, &pool);
+}
+
+static int limit_set(uid_t uid, uint64_t bytes, uint32_t flags)
+{
+	struct morsel_limit limit = {
+		.size = sizeof(limit), .flags = flags, .uid = uid, .bytes = bytes};
+
+	return ioctl(dev, MORSEL_IOC_LIMIT_SET, &limit);
+}
+
+static struct morsel_limit limit_of(uid_t uid)
+{
+	struct morsel_limit limit = {.size = sizeof(limit), .uid = uid};
+
+	assert_done(ioctl(dev, MORSEL_IOC_LIMIT_GET, &limit));
+	return limit;
+}
+
+/* Have the kernel ask all shrinkers for what they can spare. */
+static void drop_caches(void)
+{
+	if (!write_text("/proc/sys/vm/drop_caches", "2\n"))
+		skip_because("cannot write /proc/sys/vm/drop_caches");
+}
+
+static struct morsel_create populated(uint64_t length, uint32_t granule)
+{
+	return (struct morsel_create){
+		.size = sizeof(struct morsel_create),
+		.flags = MORSEL_CREATE_POPULATE,
+		.length = length,
+		.granule = granule,
+		.mode = 0600,
+		.pool = MORSEL_ANY,
+		.node = MORSEL_ANY,
+	};
+}
+
+static void pools_are_listed(void **state)
+{
+	struct morsel_pool_info info[16], again;
+	uint64_t cursor = 0;
+	int count, i;
+
+	count = list_step(dev, MORSEL_IOC_POOL_LIST, &cursor, info, sizeof(info[0]), 16);
+	assert_true(count >= 1);
+	assert_int_equal(count, query().nr_pools);
+	for (i = 0; i < count; i++) {
+		assert_int_equal(info[i].kind, MORSEL_POOL_DRAM);
+		assert_int_equal(info[i].flags, 0);
+		assert_true(info[i].limit_bytes > 0);
+		assert_int_equal(info[i].limit_bytes % HUGE, 0);
+		assert_true(!strncmp(info[i].name, "dram", 4));
+		again = (struct morsel_pool_info){.size = sizeof(again), .id = info[i].id};
+		assert_done(ioctl(dev, MORSEL_IOC_POOL_STAT, &again));
+		assert_string_equal(again.name, info[i].name);
+		assert_int_equal(again.limit_bytes, info[i].limit_bytes);
+	}
+	again = (struct morsel_pool_info){.size = sizeof(again), .id = 9999};
+	assert_errno(ioctl(dev, MORSEL_IOC_POOL_STAT, &again), ENOENT);
+}
+
+static void the_sums_are_right(void **state)
+{
+	int small = create(16 * MIB, MORSEL_GRANULE_4K), huge = create(16 * MIB, MORSEL_GRANULE_2M);
+	struct morsel_pool_info info;
+	uint64_t tables;
+
+	assert_done(populate(small, 0, 5 * MIB));
+	assert_done(populate(huge, 0, 6 * MIB));
+	info = pool_info();
+	tables = info_of(small).table_bytes + info_of(huge).table_bytes;
+	assert_int_equal(info_of(small).frame_bytes, 5 * MIB);
+	assert_int_equal(info_of(huge).frame_bytes, 6 * MIB);
+	assert_int_equal(info.used_bytes, 11 * MIB + tables);
+	assert_int_equal(info.held_bytes, info.used_bytes + info.free_bytes + info.pinned_bytes);
+	assert_int_equal(info.morsels, 2);
+	assert_true(info.free_huge_bytes <= info.free_bytes);
+	assert_true(info.borrows >= 6);
+	assert_done(punch(huge, 0, 0));
+	assert_int_equal(pool_info().used_bytes, 5 * MIB + tables);
+	assert_true(pool_info().free_huge_bytes >= 6 * MIB);
+	close(huge);
+	close(small);
+	assert_int_equal(pool_info().used_bytes, 0);
+	assert_int_equal(pool_info().morsels, 0);
+}
+
+static void adding_checks_what_is_asked(void **state)
+{
+	struct morsel_pool pool = {.kind = MORSEL_POOL_DRAM, .limit_bytes = 64 * MIB};
+
+	assert_errno(pool_call(MORSEL_IOC_POOL_ADD, &pool), EEXIST);
+	pool.node = 9999;
+	assert_errno(pool_call(MORSEL_IOC_POOL_ADD, &pool), ENODEV);
+	pool.node = 0;
+	pool.kind = 77;
+	assert_errno(pool_call(MORSEL_IOC_POOL_ADD, &pool), EOPNOTSUPP);
+	pool.kind = MORSEL_POOL_DRAM;
+	pool.limit_bytes = HUGE + PAGE;
+	assert_errno(pool_call(MORSEL_IOC_POOL_ADD, &pool), EINVAL);
+	assert_errno(resize(HUGE - PAGE), EINVAL);
+	pool = (struct morsel_pool){.id = 9999, .limit_bytes = HUGE};
+	assert_errno(pool_call(MORSEL_IOC_POOL_RESIZE, &pool), ENOENT);
+	pool = (struct morsel_pool){.id = 9999};
+	assert_errno(pool_call(MORSEL_IOC_POOL_REMOVE, &pool), ENOENT);
+}
+
+static void pools_are_the_admin_s(void **state)
+{
+	pid_t pid = spawn();
+
+	if (!pid) {
+		struct morsel_pool pool = {.kind = MORSEL_POOL_DRAM, .limit_bytes = 64 * MIB};
+		uint32_t id = pool_info().id;
+
+		become(TESTER);
+		need(pool_call(MORSEL_IOC_POOL_ADD, &pool) == -1 && errno == EPERM);
+		pool = (struct morsel_pool){.id = id, .limit_bytes = 64 * MIB};
+		need(pool_call(MORSEL_IOC_POOL_RESIZE, &pool) == -1 && errno == EPERM);
+		pool = (struct morsel_pool){.id = id};
+		need(pool_call(MORSEL_IOC_POOL_REMOVE, &pool) == -1 && errno == EPERM);
+		/* Looking is free. */
+		need(pool_info().id == id);
+		_exit(0);
+	}
+	assert_child_done(pid);
+}
+
+static void a_pool_in_use_is_not_removed(void **state)
+{
+	struct morsel_pool_info info = pool_info();
+	struct morsel_pool pool = {.id = info.id};
+	int fd = create(HUGE, MORSEL_GRANULE_AUTO);
+
+	assert_errno(pool_call(MORSEL_IOC_POOL_REMOVE, &pool), EBUSY);
+	assert_done(populate(fd, 0, 0));
+	assert_errno(pool_call(MORSEL_IOC_POOL_REMOVE, &pool), EBUSY);
+	assert_int_equal(pool_info().id, info.id);
+}
+
+static void a_pool_is_removed_and_added(void **state)
+{
+	struct morsel_pool_info info = pool_info();
+	struct morsel_pool pool = {.id = info.id};
+	unsigned int pools = query().nr_pools;
+	struct morsel_create args;
+
+	assert_done(pool_call(MORSEL_IOC_POOL_REMOVE, &pool));
+	assert_int_equal(query().nr_pools, pools - 1);
+	args = populated(HUGE, MORSEL_GRANULE_AUTO);
+	args.pool = info.id;
+	assert_errno(create_with(&args), ENOENT);
+	if (pools == 1) {
+		args.pool = MORSEL_ANY;
+		assert_errno(create_with(&args), ENOENT);
+	}
+	pool = (struct morsel_pool){
+		.kind = info.kind, .node = info.node, .limit_bytes = info.limit_bytes};
+	assert_done(pool_call(MORSEL_IOC_POOL_ADD, &pool));
+	assert_int_not_equal(pool.id, 0);
+	args.pool = pool.id;
+	assert_done(create_with(&args));
+	assert_int_equal(info_of(args.fd).pool, pool.id);
+}
+
+static void what_does_not_fit_leaves_nothing(void **state)
+{
+	static const uint32_t granules[] = {MORSEL_GRANULE_4K, MORSEL_GRANULE_2M,
+					    MORSEL_GRANULE_AUTO};
+	unsigned int i;
+
+	assert_done(resize(32 * MIB));
+	for (i = 0; i < ARRAY_SIZE(granules); i++) {
+		struct morsel_create args = populated(64 * MIB, granules[i]);
+
+		strcpy(args.name, "too-big");
+		assert_errno(create_with(&args), ENOMEM);
+		assert_int_equal(count_morsels(), 0);
+		assert_int_equal(pool_info().used_bytes, 0);
+		assert_true(pool_info().held_bytes <= 32 * MIB);
+		/* A part fits. */
+		args.length = 16 * MIB;
+		assert_done(create_with(&args));
+		assert_done(unlink_morsel(0, "too-big"));
+		close(args.fd);
+	}
+}
+
+static void populating_beyond_the_pool_fails(void **state)
+{
+	int fd = create(64 * MIB, MORSEL_GRANULE_4K);
+
+	assert_done(resize(32 * MIB));
+	assert_errno(populate(fd, 0, 0), ENOMEM);
+	/* What was populated by then stays, up to the limit. */
+	assert_true(info_of(fd).frame_bytes >= 30 * MIB);
+	assert_true(pool_info().used_bytes <= 32 * MIB);
+	assert_int_equal(fallocate(fd, 0, 0, 64 * MIB), -1);
+	assert_int_equal(errno, ENOMEM);
+	assert_done(punch(fd, 0, 0));
+	assert_done(populate(fd, 32 * MIB, 16 * MIB));
+}
+
+static void a_full_pool_gives_sigbus(void **state)
+{
+	int fd = create(64 * MIB, MORSEL_GRANULE_4K), other;
+	char *memory = map(fd, 64 * MIB, RW), byte = 1;
+	size_t at;
+
+	assert_done(resize(16 * MIB));
+	for (at = 0; at < 64 * MIB; at += PAGE)
+		if (probe_write(memory + at, 1))
+			break;
+	assert_true(at > 14 * MIB && at <= 16 * MIB);
+	assert_int_equal(probe_write(memory + at, 1), SIGBUS);
+	assert_int_equal(probe_read(memory + 60 * MIB, NULL), SIGBUS);
+	assert_int_equal(pwrite(fd, &byte, 1, at), -1);
+	assert_int_equal(errno, ENOMEM);
+	/* What is there stays usable. */
+	assert_int_equal(memory[at - PAGE], 1);
+	assert_done(punch(fd, 0, MIB));
+	assert_int_equal(probe_write(memory + at, 1), 0);
+	/* 2 MiB frames do not come from less. */
+	other = create(HUGE, MORSEL_GRANULE_2M);
+	assert_int_equal(probe_write(map(other, HUGE, RW), 1), SIGBUS);
+}
+
+static void what_one_size_left_serves_the_other(void **state)
+{
+	int i;
+
+	assert_done(resize(32 * MIB));
+	for (i = 0; i < 6; i++) {
+		struct morsel_create args = populated(
+			28 * MIB, i % 2 ? MORSEL_GRANULE_4K : MORSEL_GRANULE_2M);
+
+		assert_done(create_with(&args));
+		assert_int_equal(info_of(args.fd).frame_bytes, 28 * MIB);
+		close(args.fd);
+	}
+}
+
+static void shrinking_below_use_stops_growth(void **state)
+{
+	int fd = create(64 * MIB, MORSEL_GRANULE_4K);
+	char *memory = map(fd, 64 * MIB, RW);
+
+	assert_done(populate(fd, 0, 24 * MIB));
+	fill_pattern(memory, MIB, 1);
+	assert_done(resize(16 * MIB));
+	assert_int_equal(pool_info().limit_bytes, 16 * MIB);
+	assert_true(has_pattern(memory, MIB, 1));
+	assert_int_equal(probe_write(memory + 30 * MIB, 1), SIGBUS);
+	assert_done(punch(fd, 4 * MIB, 16 * MIB));
+	assert_int_equal(probe_write(memory + 30 * MIB, 1), 0);
+	assert_true(pool_info().held_bytes <= 16 * MIB);
+	assert_done(resize(64 * MIB));
+	assert_done(populate(fd, 0, 48 * MIB));
+}
+
+static void ceilings_are_set_and_told(void **state)
+{
+	struct morsel_limit limit = limit_of(TESTER);
+
+	assert_int_equal(limit.flags, MORSEL_LIMIT_DEFAULT);
+	assert_int_equal(limit.used, 0);
+	assert_done(limit_set(TESTER, 8 * MIB, 0));
+	limit = limit_of(TESTER);
+	assert_int_equal(limit.flags, 0);
+	assert_int_equal(limit.bytes, 8 * MIB);
+	assert_done(limit_set(TESTER, MORSEL_UNLIMITED, 0));
+	limit = limit_of(TESTER);
+	assert_int_equal(limit.flags, 0);
+	assert_true(limit.bytes == MORSEL_UNLIMITED);
+	assert_done(limit_set(TESTER, 0, MORSEL_LIMIT_DEFAULT));
+	assert_int_equal(limit_of(TESTER).flags, MORSEL_LIMIT_DEFAULT);
+	limit = limit_of(0);
+	assert_true(limit.bytes == MORSEL_UNLIMITED);
+}
+
+static void ceilings_are_the_admin_s(void **state)
+{
+	pid_t pid = spawn();
+
+	if (!pid) {
+		struct morsel_limit limit = {.size = sizeof(limit), .uid = TESTER};
+
+		become(TESTER);
+		need(limit_set(TESTER, GIB, 0) == -1 && errno == EPERM);
+		need(limit_set(TESTER, 0, MORSEL_LIMIT_DEFAULT) == -1 && errno == EPERM);
+		need(!ioctl(dev, MORSEL_IOC_LIMIT_GET, &limit));
+		limit = (struct morsel_limit){.size = sizeof(limit), .uid = OTHER};
+		need(ioctl(dev, MORSEL_IOC_LIMIT_GET, &limit) == -1 && errno == EPERM);
+		_exit(0);
+	}
+	assert_child_done(pid);
+}
+
+static void a_ceiling_holds_in_every_way(void **state)
+{
+	pid_t pid;
+
+	assert_done(limit_set(TESTER, 8 * MIB, 0));
+	pid = spawn();
+	if (!pid) {
+		struct morsel_create args = populated(16 * MIB, MORSEL_GRANULE_4K);
+		char *memory, byte = 1;
+		size_t at;
+		int fd;
+
+		become(TESTER);
+		need(create_with(&args) == -1 && errno == EDQUOT);
+		args.granule = MORSEL_GRANULE_2M;
+		need(create_with(&args) == -1 && errno == EDQUOT);
+		need(!count_morsels());
+
+		fd = create(64 * MIB, MORSEL_GRANULE_4K);
+		need(populate(fd, 0, 0) == -1 && errno == EDQUOT);
+		need(info_of(fd).frame_bytes <= 8 * MIB && info_of(fd).frame_bytes > 7 * MIB);
+		need(!punch(fd, 0, 0));
+
+		memory = map(fd, 64 * MIB, RW);
+		for (at = 0; at < 64 * MIB; at += PAGE)
+			if (probe_write(memory + at, 1))
+				break;
+		need(at > 7 * MIB && at <= 8 * MIB);
+		need(probe_write(memory + at, 1) == SIGBUS);
+		need(pwrite(fd, &byte, 1, 60 * MIB) == -1 && errno == EDQUOT);
+		need(fallocate(fd, 0, 60 * MIB, PAGE) == -1 && errno == EDQUOT);
+		/* Others are not concerned. */
+		_exit(0);
+	}
+	assert_child_done(pid);
+	pid = spawn();
+	if (!pid) {
+		become(OTHER);
+		need(!populate(create(16 * MIB, MORSEL_GRANULE_4K), 0, 0));
+		_exit(0);
+	}
+	assert_child_done(pid);
+	assert_int_equal(limit_of(TESTER).used, 0);
+}
+
+static void who_made_it_pays(void **state)
+{
+	pid_t pid = spawn();
+	int fd;
+
+	if (!pid) {
+		become(TESTER);
+		close(create_named("paid", 16 * MIB, 0666));
+		_exit(0);
+	}
+	assert_child_done(pid);
+	assert_done(limit_set(TESTER, 4 * MIB, 0));
+	/* Root touches, and the owner's ceiling holds. */
+	fd = open_with(0, "paid", 0);
+	assert_errno(populate(fd, 0, 0), EDQUOT);
+	assert_true(limit_of(TESTER).used > 0);
+	assert_true(limit_of(TESTER).used <= 4 * MIB);
+	assert_int_equal(limit_of(0).used, 0);
+	assert_done(punch(fd, 0, 0));
+	assert_true(limit_of(TESTER).used <= 64 * KIB);
+}
+
+static void a_ceiling_below_use_stops_growth_only(void **state)
+{
+	pid_t pid = spawn();
+	char *memory;
+	int fd;
+
+	if (!pid) {
+		become(TESTER);
+		fd = create_named("below", 16 * MIB, 0666);
+		need(!populate(fd, 0, 8 * MIB));
+		_exit(0);
+	}
+	assert_child_done(pid);
+	assert_done(limit_set(TESTER, 2 * MIB, 0));
+	fd = open_with(0, "below", 0);
+	memory = map(fd, 16 * MIB, RW);
+	memory[7 * MIB] = 1;
+	assert_int_equal(probe_write(memory + 8 * MIB, 1), SIGBUS);
+	assert_int_equal(info_of(fd).frame_bytes, 8 * MIB);
+	assert_done(punch(fd, 0, 8 * MIB));
+	assert_int_equal(probe_write(memory + 8 * MIB, 1), 0);
+}
+
+/* A ceiling of nothing: what makes no use of frames works. */
+static void root_may_have_a_ceiling_too(void **state)
+{
+	struct morsel_create args = populated(16 * MIB, MORSEL_GRANULE_4K);
+
+	assert_done(limit_set(0, 4 * MIB, 0));
+	assert_errno(create_with(&args), EDQUOT);
+	assert_int_equal(count_morsels(), 0);
+	assert_done(limit_set(0, 0, 0));
+	args.length = PAGE;
+	assert_errno(create_with(&args), EDQUOT);
+	args.flags = 0;
+	assert_done(create_with(&args));
+	assert_int_equal(probe_write(map(args.fd, HUGE, RW), 1), SIGBUS);
+	assert_done(limit_set(0, 0, MORSEL_LIMIT_DEFAULT));
+	assert_done(populate(args.fd, 0, 0));
+}
+
+static void the_shrinker_takes_idle_frames_back(void **state)
+{
+	int small = create(16 * MIB, MORSEL_GRANULE_4K), huge = create(16 * MIB, MORSEL_GRANULE_2M);
+	int kept = create(4 * MIB, MORSEL_GRANULE_4K), i;
+	struct morsel_pool_info before, after;
+	char *memory = map(kept, 4 * MIB, RW);
+
+	assert_done(populate(small, 0, 0));
+	assert_done(populate(huge, 0, 0));
+	fill_pattern(memory, 4 * MIB, 1);
+	close(small);
+	close(huge);
+	before = pool_info();
+	assert_true(before.free_bytes >= 28 * MIB);
+	for (i = 0; i < 5; i++)
+		drop_caches();
+	after = pool_info();
+	assert_true(after.free_bytes <= 4 * MIB);
+	assert_true(after.held_bytes < before.held_bytes);
+	assert_true(after.returns > before.returns);
+	/* What is in use stays. */
+	assert_true(has_pattern(memory, 4 * MIB, 1));
+	assert_int_equal(info_of(kept).frame_bytes, 4 * MIB);
+}
+
+static void an_empty_pool_holds_nothing(void **state)
+{
+	int fd = create(32 * MIB, MORSEL_GRANULE_AUTO), i;
+
+	assert_done(populate(fd, 0, 0));
+	close(fd);
+	assert_int_equal(pool_info().used_bytes, 0);
+	for (i = 0; i < 20 && pool_info().held_bytes; i++)
+		drop_caches();
+	assert_int_equal(pool_info().held_bytes, 0);
+	assert_int_equal(pool_info().borrows, pool_info().returns);
+}
+
+#define IDLE "/sys/module/morsel/parameters/dram_idle_seconds"
+
+static void idle_frames_go_back_by_themselves(void **state)
+{
+	int fd = create(32 * MIB, MORSEL_GRANULE_AUTO), waited;
+
+	if (access(IDLE, W_OK))
+		skip_because("there is no %s", IDLE);
+	assert_true(write_text(IDLE, "1\n"));
+	assert_done(populate(fd, 0, 0));
+	close(fd);
+	assert_true(pool_info().free_bytes >= 32 * MIB);
+	for (waited = 0; waited < 10000 && pool_info().held_bytes; waited += 100)
+		sleep_ms(100);
+	write_text(IDLE, "5\n");
+	assert_int_equal(pool_info().held_bytes, 0);
+}
+
+/* Real pressure: more than the machine has, taken and given back. */
+static void memory_pressure_gets_idle_frames(void **state)
+{
+	long pages = sysconf(_SC_AVPHYS_PAGES);
+	struct morsel_pool_info before;
+	size_t length;
+	pid_t pid;
+	int fd;
+
+	if (pages * PAGE > 8 * GIB)
+		skip_because("too much memory to fill it");
+	fd = create(256 * MIB, MORSEL_GRANULE_2M);
+	assert_done(populate(fd, 0, 0));
+	close(fd);
+	before = pool_info();
+	assert_true(before.free_huge_bytes >= 256 * MIB);
+	/* A little more than is free without the pool's. */
+	length = (size_t)sysconf(_SC_AVPHYS_PAGES) * PAGE + 96 * MIB;
+	pid = spawn();
+	if (!pid) {
+		char *memory = mmap(NULL, length, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		size_t at;
+
+		need(write_text("/proc/self/oom_score_adj", "1000"));
+		need(memory != MAP_FAILED);
+		madvise(memory, length, MADV_HUGEPAGE);
+		for (at = 0; at < length; at += PAGE)
+			memory[at] = 1;
+		_exit(0);
+	}
+	assert_child_done(pid);
+	assert_true(pool_info().free_bytes < before.free_bytes);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(pools_are_listed),
+		TEST(the_sums_are_right),
+		TEST(adding_checks_what_is_asked),
+		TEST(pools_are_the_admin_s),
+		TEST(a_pool_in_use_is_not_removed),
+		TEST(a_pool_is_removed_and_added),
+		TEST(what_does_not_fit_leaves_nothing),
+		TEST(populating_beyond_the_pool_fails),
+		TEST(a_full_pool_gives_sigbus),
+		TEST(what_one_size_left_serves_the_other),
+		TEST(shrinking_below_use_stops_growth),
+		TEST(ceilings_are_set_and_told),
+		TEST(ceilings_are_the_admin_s),
+		TEST(a_ceiling_holds_in_every_way),
+		TEST(who_made_it_pays),
+		TEST(a_ceiling_below_use_stops_growth_only),
+		TEST(root_may_have_a_ceiling_too),
+		TEST(the_shrinker_takes_idle_frames_back),
+		TEST(an_empty_pool_holds_nothing),
+		TEST(idle_frames_go_back_by_themselves),
+		TEST(memory_pressure_gets_idle_frames),
+		TEST(module_unloads),
+	};
+
+	return cmocka_run_group_tests(tests, suite_begin, suite_end);
+}
