@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Several processes that do anything to anything for a minute, and are killed
+ * at it.  After that, nothing may be left.
+ *
+ * MORSEL_CHURN_SECONDS and MORSEL_CHURN_SEED set how long, and which way.
+ */
+#include "common.h"
+
+#include <time.h>
+
+#define WORKERS 6
+#define NAMES 12
+#define MAPPINGS 6
+
+/* Every page that is written says of which morsel and page it is: 0 is right as well. */
+static uint64_t mark(uint64_t id, uint64_t page)
+{
+	return id << 32 | (page + 1);
+}
+
+struct mapping {
+	char *memory;
+	size_t length;
+	size_t offset;
+	uint64_t id;
+	int fd;
+	bool writable;
+};
+
+struct worker {
+	uint64_t seed;
+	struct mapping mappings[MAPPINGS];
+	unsigned int depth;
+};
+
+static void drop(struct mapping *mapping)
+{
+	if (mapping->length)
+		need(!munmap(mapping->memory, mapping->length));
+	if (mapping->fd)
+		close(mapping->fd);
+	*mapping = (struct mapping){};
+}
+
+static void obtain(struct worker *worker, struct mapping *mapping)
+{
+	static const uint64_t lengths[] = {HUGE, 4 * HUGE, 3 * HUGE + PAGE, GIB, 2 * GIB + HUGE};
+	static const uint32_t granules[] = {MORSEL_GRANULE_4K, MORSEL_GRANULE_AUTO};
+	struct morsel_create args = {
+		.size = sizeof(args),
+		.mode = 0600,
+		.pool = MORSEL_ANY,
+		.node = MORSEL_ANY,
+		.length = lengths[random_next(&worker->seed) % ARRAY_SIZE(lengths)],
+		.granule = granules[random_next(&worker->seed) % 2],
+		.flags = MORSEL_CREATE_CLOEXEC,
+	};
+
+	if (random_next(&worker->seed) % 4)
+		snprintf(args.name, sizeof(args.name), "churn-%u",
+			 random_next(&worker->seed) % NAMES);
+	mapping->fd = create_with(&args);
+	if (mapping->fd < 0) {
+		need(errno == EEXIST || errno == ENOMEM);
+		mapping->fd = open_with(0, args.name,
+					random_next(&worker->seed) % 4 ? 0 : MORSEL_OPEN_READ_ONLY);
+	}
+	if (mapping->fd < 0) {
+		need(errno == ENOENT || errno == EINVAL);
+		mapping->fd = 0;
+		return;
+	}
+	mapping->id = id_of(mapping->fd);
+}
+
+static void attach(struct worker *worker, struct mapping *mapping)
+{
+	uint64_t length = (info_of(mapping->fd).length + HUGE - 1) & ~(HUGE - 1);
+	bool writable = (fcntl(mapping->fd, F_GETFL) & O_ACCMODE) == O_RDWR &&
+			random_next(&worker->seed) % 3;
+	int flags = MAP_SHARED | (length <= 4 * HUGE && !(random_next(&worker->seed) % 8)
+					  ? MAP_POPULATE : 0);
+
+	if (random_next(&worker->seed) % 2) {
+		mapping->offset = random_next(&worker->seed) % (length / HUGE) * HUGE;
+		length = (random_next(&worker->seed) % ((length - mapping->offset) / HUGE) + 1) *
+			 HUGE;
+	}
+	mapping->memory = mmap(NULL, length, writable ? RW : PROT_READ, flags, mapping->fd,
+			       mapping->offset);
+	need(mapping->memory != MAP_FAILED);
+	mapping->length = length;
+	mapping->writable = writable;
+}
+
+static void touch(struct worker *worker, struct mapping *mapping)
+{
+	unsigned int i;
+
+	for (i = 0; i < 16; i++) {
+		/* Often the same few places, so that processes meet. */
+		size_t page = random_next(&worker->seed) % (mapping->length / PAGE);
+		volatile char *at;
+		uint64_t want;
+
+		if (i % 2)
+			page = page / 128 * 128;
+		at = mapping->memory + page * PAGE;
+		want = mark(mapping->id, mapping->offset / PAGE + page);
+		if (probe_read(at, NULL))
+			continue;
+		/* It may be punched in between: then SIGBUS only if the pool is full. */
+		need(*(volatile uint64_t *)at == 0 || *(volatile uint64_t *)at == want);
+		if (mapping->writable && !probe_write(at, (unsigned char)want))
+			*(volatile uint64_t *)at = want;
+	}
+}
+
+static void change(struct worker *worker, struct mapping *mapping)
+{
+	size_t slots = mapping->length / HUGE, at = random_next(&worker->seed) % slots * HUGE;
+	char *moved;
+
+	switch (random_next(&worker->seed) % 6) {
+	case 0: /* a hole in the mapping, filled again */
+		need(!munmap(mapping->memory + at, HUGE));
+		map_at(mapping->memory + at, mapping->fd, HUGE, mapping->writable ? RW : PROT_READ,
+		       mapping->offset + at);
+		break;
+	case 1:
+		if (!mapping->writable)
+			break;
+		need(!mprotect(mapping->memory + at, HUGE, PROT_READ));
+		need(probe_write(mapping->memory + at + 64, 1));
+		need(!mprotect(mapping->memory + at, HUGE, RW));
+		break;
+	case 2:
+		need(!madvise(mapping->memory, mapping->length, MADV_DONTNEED));
+		break;
+	case 3:
+		if (!at)
+			break;
+		need(!munmap(mapping->memory + at, mapping->length - at));
+		mapping->length = at;
+		break;
+	case 4: /* one that has been in pieces is in pieces still, and does not move as one */
+		moved = mremap(mapping->memory, mapping->length, mapping->length, MREMAP_MAYMOVE);
+		need(moved != MAP_FAILED || errno == EFAULT);
+		if (moved != MAP_FAILED)
+			mapping->memory = moved;
+		break;
+	default:
+		madvise(mapping->memory, mapping->length, MADV_KEEPONFORK);
+		break;
+	}
+}
+
+static void free_some(struct worker *worker, struct mapping *mapping)
+{
+	struct morsel_info info = info_of(mapping->fd);
+	uint64_t pages = (info.length + PAGE - 1) / PAGE, first, count;
+
+	first = random_next(&worker->seed) % pages;
+	count = random_next(&worker->seed) % (pages - first) + 1;
+	if ((fcntl(mapping->fd, F_GETFL) & O_ACCMODE) == O_RDWR) {
+		need(!punch(mapping->fd, first * PAGE, count * PAGE));
+		if (random_next(&worker->seed) % 4 == 0 &&
+		    populate(mapping->fd, first * PAGE, (count % 64 + 1) * PAGE))
+			need(errno == ENOMEM || errno == EINTR || errno == ERANGE);
+	}
+}
+
+static void step(struct worker *worker);
+
+/* The child goes on with what it inherited for a while, and ends in one way or another. */
+static void fork_one(struct worker *worker)
+{
+	pid_t pid;
+	int status;
+
+	if (worker->depth >= 2)
+		return;
+	pid = spawn();
+	if (!pid) {
+		unsigned int i, steps = random_next(&worker->seed) % 30;
+
+		worker->depth++;
+		for (i = 0; i < steps; i++)
+			step(worker);
+		switch (random_next(&worker->seed) % 3) {
+		case 0:
+			kill(getpid(), SIGKILL);
+			break;
+		case 1:
+			execl("/bin/true", "true", NULL);
+			break;
+		}
+		_exit(0);
+	}
+	if (random_next(&worker->seed) % 3 == 0) {
+		usleep(random_next(&worker->seed) % 5000);
+		kill(pid, SIGKILL);
+	}
+	worker->seed++;
+	need(waitpid(pid, &status, 0) == pid);
+	need(!WIFEXITED(status) || !WEXITSTATUS(status));
+	need(!WIFSIGNALED(status) || WTERMSIG(status) == SIGKILL);
+}
+
+static void step(struct worker *worker)
+{
+	struct mapping *mapping = &worker->mappings[random_next(&worker->seed) % MAPPINGS];
+	unsigned int what = random_next(&worker->seed) % 32;
+	char name[32];
+
+	if (what == 0) {
+		fork_one(worker);
+	} else if (what == 1) {
+		snprintf(name, sizeof(name), "churn-%u", random_next(&worker->seed) % NAMES);
+		need(!unlink_morsel(0, name) || errno == ENOENT);
+	} else if (what == 2) {
+		count_morsels();
+		pool_info();
+	} else if (what == 3) {
+		drop(mapping);
+	} else if (what == 4) {
+		write_text("/proc/sys/vm/drop_caches", "2");
+	} else if (!mapping->fd) {
+		obtain(worker, mapping);
+	} else if (!mapping->length) {
+		attach(worker, mapping);
+	} else if (what == 5 || what == 6) {
+		free_some(worker, mapping);
+	} else if (what < 10) {
+		change(worker, mapping);
+	} else {
+		touch(worker, mapping);
+	}
+}
+
+static void work(uint64_t seed)
+{
+	struct worker worker = {.seed = seed};
+	unsigned int i;
+
+	for (i = 0; i < 4; i++)
+		random_next(&worker.seed);
+	for (;;)
+		step(&worker);
+}
+
+static void anything_at_once_leaves_nothing(void **state)
+{
+	const char *text = getenv("MORSEL_CHURN_SECONDS"), *number = getenv("MORSEL_CHURN_SEED");
+	double end = seconds_now() + (text ? atof(text) : 60);
+	uint64_t seed = number ? strtoull(number, NULL, 0) : (uint64_t)time(NULL) * 2654435761U;
+	struct morsel_pool pool = {
+		.size = sizeof(pool), .id = pool_info().id, .limit_bytes = 256 * MIB};
+	unsigned int i, kills = 0;
+	pid_t pids[WORKERS];
+	uint64_t random = seed;
+
+	print_message("# MORSEL_CHURN_SEED=%llu\n", (unsigned long long)seed);
+	/* Small enough that it is full now and then. */
+	assert_done(ioctl(dev, MORSEL_IOC_POOL_RESIZE, &pool));
+	memset(pids, 0, sizeof(pids));
+	while (seconds_now() < end) {
+		for (i = 0; i < WORKERS; i++) {
+			int status;
+
+			if (!pids[i]) {
+				uint64_t own = random_next(&random);
+
+				pids[i] = spawn();
+				if (!pids[i])
+					work(own);
+			}
+			if (random_next(&random) % 40 == 0) {
+				kill(pids[i], SIGKILL);
+				assert_child_killed(pids[i], SIGKILL);
+				pids[i] = 0;
+				kills++;
+			} else if (waitpid(pids[i], &status, WNOHANG) == pids[i]) {
+				fail_msg("a worker ended by itself, with %#x", status);
+			}
+		}
+		sleep_ms(50);
+	}
+	for (i = 0; i < WORKERS; i++)
+		if (pids[i]) {
+			kill(pids[i], SIGKILL);
+			waitpid(pids[i], NULL, 0);
+		}
+	print_message("# %u workers were killed, %llu frames borrowed\n", kills + WORKERS,
+		      pool_info().borrows);
+	assert_true(pool_info().borrows > 0);
+	/* Their children are killed with them, a moment later. */
+	sleep_ms(500);
+	for (i = 0; i < NAMES; i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "churn-%u", i);
+		unlink_morsel(0, name);
+	}
+	for (i = 0; i < 100 && (count_morsels() || pool_info().used_bytes); i++)
+		sleep_ms(50);
+	assert_int_equal(count_morsels(), 0);
+	assert_int_equal(pool_info().used_bytes, 0);
+	assert_int_equal(pool_info().pinned_bytes, 0);
+	/* And what it borrowed goes back. */
+	for (i = 0; i < 20 && pool_info().held_bytes; i++)
+		write_text("/proc/sys/vm/drop_caches", "2");
+	assert_int_equal(pool_info().held_bytes, 0);
+	assert_int_equal(pool_info().borrows, pool_info().returns);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(anything_at_once_leaves_nothing),
+		TEST(module_unloads),
+	};
+
+	return cmocka_run_group_tests(tests, suite_begin, suite_end);
+}

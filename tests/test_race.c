@@ -1,0 +1,654 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Threads on both processors that do to a morsel at once what one may do, and
+ * look at the data while they do.  Rounds, not seconds, bound them.
+ *
+ * Each race runs in a child: its threads end it when something is wrong.
+ */
+#include "common.h"
+
+#define THREADS 8
+
+/* Run a race in a child of its own. */
+static void assert_race(void (*race)(void))
+{
+	pid_t pid = spawn();
+
+	if (!pid) {
+		race();
+		_exit(0);
+	}
+	assert_child_done(pid);
+}
+
+/* The morsel and its memory, for the threads of a race. */
+static int morsel;
+static char *shared;
+static atomic_uint stop;
+
+/* What extents and statistics say of a morsel's frames is the same. */
+static void need_frames_add_up(int fd)
+{
+	static struct morsel_extent extents[4096];
+	uint64_t cursor = 0, frames = 0, next = 0;
+	int count, i;
+
+	while ((count = list_step(fd, MORSEL_IOC_EXTENTS, &cursor, extents, sizeof(extents[0]),
+				  ARRAY_SIZE(extents))) > 0)
+		for (i = 0; i < count; i++) {
+			need(extents[i].offset == next);
+			next += extents[i].length;
+			if (extents[i].level <= MORSEL_LEVEL_2M)
+				frames += extents[i].length;
+		}
+	need(!count);
+	need(frames == info_of(fd).frame_bytes);
+}
+
+/* All threads touch the same fresh pages, each adding one. */
+
+#define PAGES 1024
+
+static void *add_to_each_page(void *arg)
+{
+	unsigned int i;
+
+	for (i = 0; i < PAGES; i++)
+		atomic_fetch_add((_Atomic uint64_t *)(shared + i * PAGE), 1);
+	return NULL;
+}
+
+static void race_same_pages(void)
+{
+	static const uint32_t granules[] = {MORSEL_GRANULE_4K, MORSEL_GRANULE_2M};
+	unsigned int i, round;
+	char unused[THREADS];
+
+	for (round = 0; round < 4; round++) {
+		morsel = create(PAGES * PAGE, granules[round % 2]);
+		shared = map(morsel, PAGES * PAGE, RW);
+		run_threads(THREADS, add_to_each_page, unused, 1);
+		for (i = 0; i < PAGES; i++)
+			need(*(uint64_t *)(shared + i * PAGE) == THREADS);
+		/* Each page has one frame, and no frame was lost on the way. */
+		need(info_of(morsel).frame_bytes == PAGES * PAGE);
+		need(pool_info().used_bytes == PAGES * PAGE + info_of(morsel).table_bytes);
+		need_frames_add_up(morsel);
+		munmap(shared, PAGES * PAGE);
+		close(morsel);
+	}
+}
+
+static void many_threads_touch_the_same_fresh_pages(void **state)
+{
+	assert_race(race_same_pages);
+}
+
+static void *touch_own_pages(void *arg)
+{
+	unsigned int self = *(unsigned int *)arg, i;
+
+	for (i = self; i < PAGES; i += THREADS) {
+		need(is_zero(shared + i * PAGE, PAGE));
+		fill_pattern(shared + i * PAGE, PAGE, i);
+	}
+	return NULL;
+}
+
+static void race_different_pages(void)
+{
+	unsigned int numbers[THREADS], i;
+
+	for (i = 0; i < THREADS; i++)
+		numbers[i] = i;
+	morsel = create(PAGES * PAGE, MORSEL_GRANULE_4K);
+	shared = map(morsel, PAGES * PAGE, RW);
+	run_threads(THREADS, touch_own_pages, numbers, sizeof(numbers[0]));
+	for (i = 0; i < PAGES; i++)
+		need(has_pattern(shared + i * PAGE, PAGE, i));
+	need(info_of(morsel).frame_bytes == PAGES * PAGE);
+	need_frames_add_up(morsel);
+}
+
+static void many_threads_touch_different_fresh_pages(void **state)
+{
+	assert_race(race_different_pages);
+}
+
+/* Faults, populating, writing and read-only faults, all into the same holes. */
+
+static void *fill_somehow(void *arg)
+{
+	unsigned int how = *(unsigned int *)arg, i;
+	char *readable;
+
+	switch (how) {
+	case 0:
+		for (i = 0; i < PAGES; i++)
+			shared[i * PAGE + how] = 1;
+		break;
+	case 1:
+		need(!populate(morsel, 0, 0));
+		break;
+	case 2:
+		for (i = PAGES; i-- > 0;)
+			need(pwrite(morsel, "\1", 1, i * PAGE + how) == 1);
+		break;
+	default:
+		readable = map(morsel, PAGES * PAGE, PROT_READ);
+		for (i = 0; i < PAGES; i++)
+			need(readable[i * PAGE] <= 1);
+		break;
+	}
+	return NULL;
+}
+
+static void race_fill(void)
+{
+	static const uint32_t granules[] = {MORSEL_GRANULE_4K, MORSEL_GRANULE_2M,
+					    MORSEL_GRANULE_AUTO};
+	unsigned int numbers[4] = {0, 1, 2, 3}, round, i;
+
+	for (round = 0; round < 6; round++) {
+		morsel = create(PAGES * PAGE, granules[round % 3]);
+		shared = map(morsel, PAGES * PAGE, RW);
+		run_threads(4, fill_somehow, numbers, sizeof(numbers[0]));
+		for (i = 0; i < PAGES; i++)
+			need(shared[i * PAGE] == 1 && shared[i * PAGE + 2] == 1 &&
+			     !shared[i * PAGE + 1]);
+		need(info_of(morsel).frame_bytes == PAGES * PAGE);
+		need_frames_add_up(morsel);
+		munmap(shared, PAGES * PAGE);
+		close(morsel);
+	}
+	need(!pool_info().pinned_bytes);
+}
+
+static void fault_against_populate_and_write(void **state)
+{
+	assert_race(race_fill);
+}
+
+/*
+ * A reader must never see another morsel's data in its own, however frames
+ * wander between the two: they return to the pool only after the flush.
+ */
+
+#define WANDER_LENGTH (2 * MIB)
+#define WANDER_ROUNDS 200
+
+static int foreign;
+
+static void *look_for_foreign_data(void *arg)
+{
+	volatile char *memory = shared;
+	size_t at;
+
+	while (!atomic_load(&stop))
+		for (at = 0; at < WANDER_LENGTH; at += PAGE) {
+			char seen;
+
+			memory[at + 8] = 0x11;
+			seen = memory[at + 8];
+			need(seen == 0x11 || seen == 0);
+			/* Nobody but the other morsel's owner writes this. */
+			need(memory[at] == 0);
+		}
+	return NULL;
+}
+
+static void *punch_and_reuse(void *arg)
+{
+	char *other = map(foreign, WANDER_LENGTH, RW);
+	unsigned int round;
+	size_t at;
+
+	for (round = 0; round < WANDER_ROUNDS; round++) {
+		need(!punch(morsel, 0, 0));
+		for (at = 0; at < WANDER_LENGTH / 2; at += PAGE) {
+			need(is_zero(other + at, 64));
+			memset(other + at, 0xee, 64);
+		}
+		need(!punch(foreign, 0, 0));
+	}
+	atomic_store(&stop, 1);
+	return NULL;
+}
+
+static void *wander(void *arg)
+{
+	return *(unsigned int *)arg ? look_for_foreign_data(arg) : punch_and_reuse(arg);
+}
+
+static void race_wander(uint32_t granule)
+{
+	unsigned int numbers[2] = {0, 1};
+
+	morsel = create(WANDER_LENGTH, granule);
+	foreign = create(WANDER_LENGTH, granule);
+	shared = map(morsel, WANDER_LENGTH, RW);
+	run_threads(2, wander, numbers, sizeof(numbers[0]));
+	need_frames_add_up(morsel);
+	need_frames_add_up(foreign);
+}
+
+static void race_wander_4k(void)
+{
+	race_wander(MORSEL_GRANULE_4K);
+}
+
+static void race_wander_2m(void)
+{
+	race_wander(MORSEL_GRANULE_2M);
+}
+
+static void punched_frames_are_not_seen_again(void **state)
+{
+	assert_race(race_wander_4k);
+}
+
+static void punched_huge_frames_are_not_seen_again(void **state)
+{
+	assert_race(race_wander_2m);
+}
+
+/* The same across processes: the one that looks is not the one that punches. */
+static void punched_frames_are_not_seen_by_other_processes(void **state)
+{
+	int i, go[2];
+	pid_t pids[2];
+	char byte;
+
+	morsel = create(WANDER_LENGTH, MORSEL_GRANULE_4K);
+	foreign = create(WANDER_LENGTH, MORSEL_GRANULE_4K);
+	assert_done(pipe(go));
+	for (i = 0; i < 2; i++) {
+		pids[i] = spawn();
+		if (pids[i])
+			continue;
+		pin_to_cpu(i);
+		shared = map(morsel, WANDER_LENGTH, RW);
+		if (!i)
+			look_for_foreign_data(NULL);
+		need(read(go[0], &byte, 1) == 1);
+		punch_and_reuse(NULL);
+		_exit(0);
+	}
+	assert_int_equal(write(go[1], "", 1), 1);
+	assert_child_done(pids[1]);
+	/* The looker looks until it is killed; it must not have ended by itself. */
+	assert_int_equal(waitpid(pids[0], NULL, WNOHANG), 0);
+	kill(pids[0], SIGKILL);
+	assert_child_killed(pids[0], SIGKILL);
+}
+
+/* Writers, while the mapping goes and comes. */
+
+#define LENGTH (GIB + 2 * HUGE)
+#define ROUNDS 200
+
+struct writer {
+	unsigned int self;
+	uint64_t seed;
+};
+
+/* Each thread owns the bytes at its number in each page: what it wrote there must stay. */
+static void *write_and_check(void *arg)
+{
+	struct writer *writer = arg;
+	volatile unsigned char *memory = (volatile unsigned char *)shared;
+	static _Thread_local unsigned char last[64];
+	unsigned char value = 0, seen;
+
+	memset(last, 0, sizeof(last));
+	while (!atomic_load(&stop)) {
+		unsigned int slot = random_next(&writer->seed) % 64;
+		/* Places all over: whole GiBs, their ends, single 2 MiB. */
+		size_t at = slot * (LENGTH / 64 & ~(PAGE - 1)) + writer->self;
+
+		if (!probe_read(memory + at, &seen))
+			need(seen == last[slot]);
+		value++;
+		if (!probe_write(memory + at, value))
+			last[slot] = value;
+	}
+	return NULL;
+}
+
+static void *unmap_and_map(void *arg)
+{
+	struct writer *self = arg;
+	unsigned int round;
+
+	for (round = 0; round < ROUNDS; round++) {
+		size_t at = round % 4 ? random_next(&self->seed) % (LENGTH / HUGE) * HUGE : 0;
+		size_t length = round % 4 ? HUGE : LENGTH;
+
+		need(!munmap(shared + at, length));
+		if (round % 3 == 0)
+			sched_yield();
+		map_at(shared + at, morsel, length, RW, at);
+	}
+	atomic_store(&stop, 1);
+	return NULL;
+}
+
+static void *(*disturb)(void *arg);
+
+static void *write_or_disturb(void *arg)
+{
+	return ((struct writer *)arg)->self ? write_and_check(arg) : disturb(arg);
+}
+
+static void race_against(void *(*with)(void *arg))
+{
+	struct writer writers[4];
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(writers); i++)
+		writers[i] = (struct writer){.self = i, .seed = i + 1};
+	morsel = create(LENGTH, MORSEL_GRANULE_4K);
+	/* A place that nothing else is mapped to while the morsel is not there. */
+	shared = map_at(free_place(LENGTH), morsel, LENGTH, RW, 0);
+	disturb = with;
+	run_threads(ARRAY_SIZE(writers), write_or_disturb, writers, sizeof(writers[0]));
+	need_frames_add_up(morsel);
+}
+
+static void race_munmap(void)
+{
+	race_against(unmap_and_map);
+}
+
+static void data_stays_while_munmap_and_mmap_run(void **state)
+{
+	assert_race(race_munmap);
+}
+
+static void *move_about(void *arg)
+{
+	char *places[2] = {shared, free_place(LENGTH)};
+	unsigned int round;
+
+	for (round = 0; round < ROUNDS; round++) {
+		char *to = places[(round + 1) % 2];
+
+		need(mremap(places[round % 2], LENGTH, LENGTH, MREMAP_MAYMOVE | MREMAP_FIXED, to) ==
+		     to);
+	}
+	atomic_store(&stop, 1);
+	return NULL;
+}
+
+static void race_mremap(void)
+{
+	race_against(move_about);
+}
+
+static void data_stays_while_mremap_runs(void **state)
+{
+	assert_race(race_mremap);
+}
+
+/* After mprotect() returned, no write of any thread gets through. */
+static void *protect(void *arg)
+{
+	struct writer *self = arg;
+	unsigned int round;
+
+	for (round = 0; round < ROUNDS; round++) {
+		size_t at = round % 4 ? random_next(&self->seed) % (LENGTH / HUGE) * HUGE : 0;
+		size_t length = round % 4 ? HUGE : LENGTH, i;
+		unsigned char before[64], after[64];
+
+		need(!mprotect(shared + at, length, PROT_READ));
+		if (length == LENGTH) {
+			for (i = 0; i < 64; i++)
+				before[i] = shared[i * (LENGTH / 64 & ~(PAGE - 1)) + 1];
+			sched_yield();
+			for (i = 0; i < 64; i++)
+				after[i] = shared[i * (LENGTH / 64 & ~(PAGE - 1)) + 1];
+			need(!memcmp(before, after, sizeof(before)));
+		}
+		need(probe_write(shared + at + 100, 1) == SIGSEGV);
+		need(!mprotect(shared + at, length, RW));
+		need(!probe_write(shared + at + 100, 1));
+	}
+	atomic_store(&stop, 1);
+	return NULL;
+}
+
+static void race_mprotect(void)
+{
+	race_against(protect);
+}
+
+static void nothing_is_written_after_mprotect(void **state)
+{
+	assert_race(race_mprotect);
+}
+
+static void *fork_children(void *arg)
+{
+	unsigned int round;
+	int status;
+
+	for (round = 0; round < ROUNDS / 5; round++) {
+		pid_t pid = fork();
+
+		need(pid >= 0);
+		if (!pid) {
+			/* What no thread writes to. */
+			need(shared[200] == (char)round);
+			shared[200]++;
+			shared[LENGTH - 1]++;
+			_exit(0);
+		}
+		need(waitpid(pid, &status, 0) == pid && !status);
+		need((unsigned char)shared[LENGTH - 1] == (round + 1) % 256);
+	}
+	atomic_store(&stop, 1);
+	return NULL;
+}
+
+static void race_fork(void)
+{
+	race_against(fork_children);
+}
+
+static void data_stays_while_fork_runs(void **state)
+{
+	assert_race(race_fork);
+}
+
+static void *advise(void *arg)
+{
+	struct writer *self = arg;
+	unsigned int round;
+
+	for (round = 0; round < ROUNDS; round++) {
+		size_t at = random_next(&self->seed) % (LENGTH / HUGE) * HUGE;
+
+		need(!madvise(shared + at, round % 8 ? HUGE : LENGTH - at, MADV_DONTNEED));
+		madvise(shared, LENGTH, MADV_COLD);
+		madvise(shared, LENGTH, round % 2 ? MADV_KEEPONFORK : MADV_WIPEONFORK);
+	}
+	atomic_store(&stop, 1);
+	return NULL;
+}
+
+static void race_madvise(void)
+{
+	race_against(advise);
+}
+
+static void data_stays_while_madvise_runs(void **state)
+{
+	assert_race(race_madvise);
+}
+
+/* The kernel's own readers of page tables. */
+static void *look_through_proc(void *arg)
+{
+	static const char *const files[] = {"smaps", "numa_maps", "maps", "smaps_rollup"};
+	unsigned int round;
+	char path[64];
+
+	for (round = 0; round < ROUNDS / 4; round++) {
+		snprintf(path, sizeof(path), "/proc/self/%s", files[round % ARRAY_SIZE(files)]);
+		need(read_text(path)[0]);
+		need(write_text("/proc/self/clear_refs", round % 2 ? "1" : "4"));
+	}
+	atomic_store(&stop, 1);
+	return NULL;
+}
+
+static void race_proc(void)
+{
+	race_against(look_through_proc);
+}
+
+static void data_stays_while_proc_is_read(void **state)
+{
+	assert_race(race_proc);
+}
+
+/* Processes that die in the middle of it. */
+static void data_stays_while_processes_are_killed(void **state)
+{
+	uint64_t seed = 42;
+	unsigned int i;
+	char *memory;
+
+	morsel = create(LENGTH, MORSEL_GRANULE_4K);
+	memory = map(morsel, LENGTH, RW);
+	fill_pattern(memory, 64 * KIB, 1);
+	fill_pattern(memory + GIB, 64 * KIB, 2);
+	for (i = 0; i < 40; i++) {
+		pid_t pid = spawn();
+
+		if (!pid) {
+			morsel = open_with(id_of(morsel), "", 0);
+			need(morsel >= 0);
+			race_against(unmap_and_map);
+			for (;;)
+				pause();
+		}
+		usleep(random_next(&seed) % 30000);
+		kill(pid, SIGKILL);
+		assert_child_killed(pid, SIGKILL);
+	}
+	assert_true(has_pattern(memory, 64 * KIB, 1));
+	assert_true(has_pattern(memory + GIB, 64 * KIB, 2));
+	assert_int_equal(info_of(morsel).attachments, 1);
+	assert_int_equal(info_of(morsel).frame_bytes, 128 * KIB);
+	assert_int_equal(count_morsels(), 1);
+}
+
+/* Names: of many who create one, one succeeds; nobody opens half a morsel. */
+
+static void *fight_for_names(void *arg)
+{
+	unsigned int round;
+
+	for (round = 0; round < ROUNDS; round++) {
+		struct morsel_create args = {
+			.size = sizeof(args),
+			.length = HUGE,
+			.mode = 0600,
+			.pool = MORSEL_ANY,
+			.node = MORSEL_ANY,
+			.name = "one",
+		};
+		int fd = create_with(&args);
+
+		need(fd >= 0 || errno == EEXIST);
+		if (fd >= 0) {
+			need(info_of(fd).id == args.id);
+			need(!unlink_morsel(args.id, ""));
+			close(fd);
+		}
+		fd = open_with(0, "one", 0);
+		need(fd >= 0 || errno == ENOENT);
+		if (fd >= 0) {
+			need(info_of(fd).length == HUGE);
+			need(pwrite(fd, "x", 1, 0) == 1);
+			close(fd);
+		}
+		need(count_morsels() <= 3 * THREADS);
+	}
+	return NULL;
+}
+
+static void race_names(void)
+{
+	char unused[THREADS];
+
+	run_threads(THREADS, fight_for_names, unused, 1);
+	need(!count_morsels());
+}
+
+static void create_against_unlink_and_open(void **state)
+{
+	assert_race(race_names);
+}
+
+/* The pool, asked by many and shrunk at once: who gets nothing is told so, and nothing is lost. */
+
+static void *take_and_give(void *arg)
+{
+	uint64_t seed = *(unsigned int *)arg;
+	unsigned int round;
+
+	for (round = 0; round < ROUNDS / 4; round++) {
+		int fd = create(8 * MIB, round % 2 ? MORSEL_GRANULE_4K : MORSEL_GRANULE_AUTO);
+
+		if (populate(fd, 0, (random_next(&seed) % 4 + 1) * HUGE))
+			need(errno == ENOMEM);
+		close(fd);
+		if (seed % 7 == 0)
+			write_text("/proc/sys/vm/drop_caches", "2");
+	}
+	return NULL;
+}
+
+static void race_pool(void)
+{
+	struct morsel_pool pool = {
+		.size = sizeof(pool), .id = pool_info().id, .limit_bytes = 16 * MIB};
+	unsigned int seeds[4] = {1, 2, 3, 4};
+
+	need(!ioctl(dev, MORSEL_IOC_POOL_RESIZE, &pool));
+	run_threads(4, take_and_give, seeds, sizeof(seeds[0]));
+	need(!pool_info().used_bytes);
+	need(pool_info().held_bytes <= 16 * MIB);
+}
+
+static void populate_against_a_full_pool(void **state)
+{
+	assert_race(race_pool);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(many_threads_touch_the_same_fresh_pages),
+		TEST(many_threads_touch_different_fresh_pages),
+		TEST(fault_against_populate_and_write),
+		TEST(punched_frames_are_not_seen_again),
+		TEST(punched_huge_frames_are_not_seen_again),
+		TEST(punched_frames_are_not_seen_by_other_processes),
+		TEST(data_stays_while_munmap_and_mmap_run),
+		TEST(data_stays_while_mremap_runs),
+		TEST(nothing_is_written_after_mprotect),
+		TEST(data_stays_while_fork_runs),
+		TEST(data_stays_while_madvise_runs),
+		TEST(data_stays_while_proc_is_read),
+		TEST(data_stays_while_processes_are_killed),
+		TEST(create_against_unlink_and_open),
+		TEST(populate_against_a_full_pool),
+		TEST(module_unloads),
+	};
+
+	return cmocka_run_group_tests(tests, suite_begin, suite_end);
+}
