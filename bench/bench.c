@@ -92,7 +92,7 @@ static void large_run(struct large_side *side, int run)
 	struct object lazy = side->object;
 	struct sight sight;
 
-	measure_once(&side->object, LARGE, READ_NOTHING, &sight);
+	measure_mapping(&side->object, LARGE, &sight);
 	if (run >= 0) {
 		side->map[run] = sight.map;
 		side->unmap[run] = sight.unmap;
@@ -199,7 +199,7 @@ static void bench_hugetlb(struct object *morsel)
 	objects[MORSEL] = *morsel;
 	for (run = -1; run < (int)runs; run++) {
 		for (side = MORSEL; side < SIDES; side++) {
-			measure_once(&objects[side], LARGE, READ_NOTHING, &sight);
+			measure_mapping(&objects[side], LARGE, &sight);
 			if (run >= 0) {
 				map[side][run] = sight.map;
 				unmap[side][run] = sight.unmap;
@@ -243,7 +243,7 @@ static void bench_sparse(void)
 		sprinkle(&objects[side]);
 	for (run = -1; run < (int)runs; run++) {
 		for (side = MORSEL; side < SIDES; side++) {
-			measure_once(&objects[side], objects[side].length, READ_NOTHING, &sight);
+			measure_mapping(&objects[side], objects[side].length, &sight);
 			if (run >= 0)
 				map[side][run] = sight.map;
 		}

@@ -97,6 +97,7 @@ uint64_t round_up_to(uint64_t value, uint64_t unit);
 
 void measure_once(const struct object *object, uint64_t length, enum reading reading,
 		  struct sight *sight);
+void measure_mapping(const struct object *object, uint64_t length, struct sight *sight);
 void measure_many(const struct object *object, uint64_t length, enum reading reading,
 		  unsigned int count, struct crowd *crowd);
 uint64_t read_memory(const void *memory, uint64_t length, enum reading reading);
