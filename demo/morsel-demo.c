@@ -98,10 +98,22 @@ static void fill(const struct object *object, int file)
 	printf("   The copy took %.1f s.\n", seconds_since(start));
 }
 
+static const char *time_text(uint64_t ns, char *text, size_t size)
+{
+	if (ns < 1000000)
+		snprintf(text, size, "%.0f us", (double)ns / 1e3);
+	else if (ns < 1000000000)
+		snprintf(text, size, "%.1f ms", (double)ns / 1e6);
+	else
+		snprintf(text, size, "%.2f s", (double)ns / 1e9);
+	return text;
+}
+
 static void assess(struct cost *cost, struct object object)
 {
 	struct sight sight;
 	struct crowd crowd;
+	char text[32];
 	int i;
 
 	object.prot = PROT_READ;
@@ -121,8 +133,8 @@ static void assess(struct cost *cost, struct object object)
 	measure_many(&object, object.length, READ_TABLES, CROWD, &crowd);
 	cost->tables_crowd = crowd.table_bytes + crowd.shared_bytes;
 	cost->there = true;
-	printf("   Mapped in %.1f us; %" PRIu64 " page faults while all of it was read.\n",
-	       (double)median(cost->map, RUNS) / 1000, cost->faults);
+	printf("   Mapped in %s; %" PRIu64 " page faults in all.\n",
+	       time_text(median(cost->map, RUNS), text, sizeof(text)), cost->faults);
 }
 
 static void import(const char *path)
@@ -233,17 +245,6 @@ static void do_hugetlb(int file, uint64_t length)
 		printf("   Memory is too fragmented for that many.\n");
 	}
 	hugetlb_reserve(0);
-}
-
-static const char *time_text(uint64_t ns, char *text, size_t size)
-{
-	if (ns < 1000000)
-		snprintf(text, size, "%.0f us", (double)ns / 1e3);
-	else if (ns < 1000000000)
-		snprintf(text, size, "%.1f ms", (double)ns / 1e6);
-	else
-		snprintf(text, size, "%.2f s", (double)ns / 1e9);
-	return text;
 }
 
 static const char *size_text(uint64_t bytes, char *text, size_t size)
