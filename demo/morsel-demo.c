@@ -139,11 +139,11 @@ static void assess(struct cost *cost, struct object object)
 
 static void import(const char *path)
 {
-	const char *const argv[] = { "morselctl", "import", "--name", NAME, path, NULL };
+	const char *const argv[] = { "morselctl", "import", "-N", NAME, path, NULL };
 	uint64_t start = now_ns();
 	int status;
 
-	printf("   morselctl import --name %s %s\n", NAME, path);
+	printf("   morselctl import -N %s %s\n", NAME, path);
 	status = run(argv);
 	errno = 0;
 	if (status)
