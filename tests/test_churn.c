@@ -292,7 +292,7 @@ static void anything_at_once_leaves_nothing(void **state)
 			kill(pids[i], SIGKILL);
 			waitpid(pids[i], NULL, 0);
 		}
-	print_message("# %u workers were killed, %llu frames borrowed\n", kills + WORKERS,
+	print_message("# %u workers were killed, %llu chunks borrowed\n", kills + WORKERS,
 		      pool_info().borrows);
 	assert_true(pool_info().borrows > 0);
 	/* Their children are killed with them, a moment later. */

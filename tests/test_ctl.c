@@ -1,0 +1,351 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * morselctl, by its JSON, its exit codes and what it leaves behind.
+ */
+#include "common.h"
+
+#include <json-c/json.h>
+
+/* Exit codes, as the manual has them. */
+enum { DONE, FAILED, USAGE, NO_MODULE, NOT_FOUND, DENIED };
+
+static char output[1 << 18];
+
+/* Run morselctl by the shell; its output, errors too, is in output[]. */
+static int ctl(const char *format, ...)
+{
+	char command[512] = "", arguments[400];
+	size_t length = 0;
+	va_list args;
+	int pipes[2];
+	ssize_t got;
+	pid_t pid;
+
+	va_start(args, format);
+	vsnprintf(arguments, sizeof(arguments), format, args);
+	va_end(args);
+	snprintf(command, sizeof(command), "exec morselctl %s 2>&1", arguments);
+	assert_done(pipe2(pipes, O_CLOEXEC));
+	pid = spawn();
+	if (!pid) {
+		dup2(pipes[1], STDOUT_FILENO);
+		execl("/bin/sh", "sh", "-c", command, NULL);
+		_exit(127);
+	}
+	close(pipes[1]);
+	while ((got = read(pipes[0], output + length, sizeof(output) - 1 - length)) > 0)
+		length += got;
+	output[length] = 0;
+	close(pipes[0]);
+	return wait_child(pid);
+}
+
+static void assert_ctl(int want, const char *format, ...)
+{
+	char arguments[400];
+	va_list args;
+	int code;
+
+	va_start(args, format);
+	vsnprintf(arguments, sizeof(arguments), format, args);
+	va_end(args);
+	code = ctl("%s", arguments);
+	if (code != want)
+		fail_msg("morselctl %s: exit status %d instead of %d: %s", arguments, code, want,
+			 output);
+}
+
+/* What morselctl --json prints: an array, to be put back. */
+static struct json_object *ctl_json(const char *format, ...)
+{
+	struct json_object *array;
+	char arguments[400];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(arguments, sizeof(arguments), format, args);
+	va_end(args);
+	assert_ctl(DONE, "--json %s", arguments);
+	array = json_tokener_parse(output);
+	if (!array || !json_object_is_type(array, json_type_array))
+		fail_msg("morselctl --json %s prints no array: %s", arguments, output);
+	return array;
+}
+
+static struct json_object *row(struct json_object *array, size_t index)
+{
+	assert_true(index < json_object_array_length(array));
+	return json_object_array_get_idx(array, index);
+}
+
+static uint64_t number(struct json_object *object, const char *key)
+{
+	struct json_object *value;
+
+	if (!json_object_object_get_ex(object, key, &value))
+		fail_msg("there is no \"%s\" in %s", key, json_object_to_json_string(object));
+	return json_object_get_int64(value);
+}
+
+static const char *text(struct json_object *object, const char *key)
+{
+	struct json_object *value;
+
+	if (!json_object_object_get_ex(object, key, &value))
+		fail_msg("there is no \"%s\" in %s", key, json_object_to_json_string(object));
+	return json_object_get_string(value);
+}
+
+static void need_program(void)
+{
+	if (ctl("--version") == 127)
+		skip_because("there is no morselctl");
+}
+
+static void a_morsel_s_life(void **state)
+{
+	struct json_object *array;
+
+	need_program();
+	assert_ctl(DONE, "create -g 4k -m 640 first 3M");
+	assert_ctl(DONE, "create -P second 8MiB");
+	array = ctl_json("list");
+	assert_int_equal(json_object_array_length(array), 2);
+	assert_string_equal(text(row(array, 0), "name"), "first");
+	assert_int_equal(number(row(array, 0), "length"), 3 * MIB);
+	assert_int_equal(number(row(array, 0), "frames"), 0);
+	assert_string_equal(text(row(array, 0), "mode"), "0640");
+	assert_string_equal(text(row(array, 0), "granule"), "4k");
+	assert_int_equal(number(row(array, 1), "frames"), 8 * MIB);
+	json_object_put(array);
+
+	assert_ctl(DONE, "populate first");
+	array = ctl_json("show first");
+	assert_int_equal(json_object_array_length(array), 1);
+	assert_int_equal(number(row(array, 0), "frames"), 3 * MIB);
+	assert_int_equal(number(row(array, 0), "id"), id_of(open_with(0, "first", 0)));
+	json_object_put(array);
+
+	assert_ctl(DONE, "rm first second");
+	array = ctl_json("list");
+	json_object_put(array);
+	assert_errno(open_with(0, "second", 0), ENOENT);
+}
+
+static void json_is_always_an_array(void **state)
+{
+	static const char *const commands[] = {
+		"list",	       "show here",  "pool list",	   "pool show %u",
+		"limit show 0", "tree here", "stat -c 2 -i 0.1", "doctor",
+	};
+	unsigned int i;
+
+	need_program();
+	json_object_put(ctl_json("list"));
+	create_named("here", 4 * MIB, 0600);
+	for (i = 0; i < ARRAY_SIZE(commands); i++) {
+		char command[100];
+
+		snprintf(command, sizeof(command), commands[i], pool_info().id);
+		/* The doctor may find something; it says so in its array. */
+		if (!strcmp(command, "doctor")) {
+			struct json_object *array;
+
+			ctl("--json doctor");
+			array = json_tokener_parse(output);
+			assert_true(json_object_is_type(array, json_type_array));
+			assert_true(json_object_array_length(array) > 3);
+			json_object_put(array);
+		} else {
+			json_object_put(ctl_json("%s", command));
+		}
+	}
+}
+
+static void tables_are_for_people(void **state)
+{
+	need_program();
+	create_named("seen", 6 * MIB, 0600);
+	assert_ctl(DONE, "list");
+	assert_non_null(strstr(output, "NAME"));
+	assert_non_null(strstr(output, "seen"));
+	assert_non_null(strstr(output, "6.00M"));
+	assert_ctl(DONE, "--bytes list");
+	assert_non_null(strstr(output, "6291456"));
+	assert_ctl(DONE, "pool list");
+	assert_non_null(strstr(output, "dram0"));
+	assert_ctl(DONE, "tree seen");
+	assert_non_null(strstr(output, "seen"));
+}
+
+static void exit_codes_tell(void **state)
+{
+	need_program();
+	assert_ctl(USAGE, "");
+	assert_ctl(USAGE, "no-such-verb");
+	assert_ctl(USAGE, "create only-a-name");
+	assert_ctl(USAGE, "create name some-size");
+	assert_ctl(USAGE, "create -g 3k name 1M");
+	assert_ctl(USAGE, "list --no-such-option");
+	assert_ctl(NOT_FOUND, "show nobody");
+	assert_ctl(NOT_FOUND, "rm nobody");
+	assert_ctl(NOT_FOUND, "pool show 9999");
+	assert_ctl(DONE, "create taken 2M");
+	assert_ctl(FAILED, "create taken 2M");
+	assert_ctl(FAILED, "create big 1000000T");
+	assert_ctl(NOT_FOUND, "import /no/such/file");
+	/* What fails leaves nothing. */
+	assert_int_equal(count_morsels(), 1);
+}
+
+static void a_stranger_is_denied(void **state)
+{
+	char command[] = "exec morselctl list >/dev/null 2>&1";
+	pid_t pid;
+
+	need_program();
+	pid = spawn();
+	if (!pid) {
+		become(OTHER);
+		execl("/bin/sh", "sh", "-c", command, NULL);
+		_exit(127);
+	}
+	assert_int_equal(wait_child(pid), DENIED);
+}
+
+static void without_a_module_it_says_so(void **state)
+{
+	need_program();
+	close(dev);
+	assert_int_equal(unload_module(), 0);
+	assert_ctl(NO_MODULE, "list");
+	assert_non_null(strstr(output, "modprobe morsel"));
+	assert_true(ctl("doctor") != DONE);
+	assert_non_null(strstr(output, "modprobe morsel"));
+	load_module();
+	dev = open(MORSEL_DEVICE, O_RDWR | O_CLOEXEC);
+}
+
+static void write_file(const char *path, size_t length)
+{
+	char *memory = malloc(length + 8);
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	fill_pattern(memory, length + 7, 1);
+	assert_int_equal(write(fd, memory, length), length);
+	close(fd);
+	free(memory);
+}
+
+static void import_and_export_keep_contents(void **state)
+{
+	static const size_t lengths[] = {1, PAGE, 3 * MIB + 12345, 33 * MIB + 1};
+	unsigned int i;
+
+	need_program();
+	for (i = 0; i < ARRAY_SIZE(lengths); i++) {
+		struct stat st;
+
+		write_file("/tmp/contents", lengths[i]);
+		assert_ctl(DONE, "import -N imported /tmp/contents");
+		assert_int_equal(info_of(open_with(0, "imported", 0)).length, lengths[i]);
+		assert_ctl(DONE, "export imported /tmp/exported");
+		assert_done(stat("/tmp/exported", &st));
+		assert_int_equal(st.st_size, lengths[i]);
+		assert_int_equal(system("cmp /tmp/contents /tmp/exported"), 0);
+		assert_ctl(DONE, "rm imported");
+		unlink("/tmp/exported");
+	}
+	/* By default it is called as the file is. */
+	assert_ctl(DONE, "import -g 4k -m 0644 /tmp/contents");
+	if (open_with(0, "contents", 0) < 0)
+		fail_msg("no morsel is called as its file: %s", output);
+	unlink("/tmp/contents");
+}
+
+static void holes_stay_holes_in_a_tree(void **state)
+{
+	struct json_object *array;
+	uint64_t frames = 0;
+	size_t i;
+	int fd;
+
+	need_program();
+	fd = create_named("tree", 3 * GIB, 0600);
+	assert_done(populate(fd, 0, 4 * MIB));
+	assert_done(populate(fd, 2 * GIB, 2 * MIB));
+	array = ctl_json("tree tree");
+	for (i = 0; i < json_object_array_length(array); i++) {
+		struct json_object *value, *gib = row(array, i);
+
+		if (json_object_object_get_ex(gib, "leaves_2m", &value))
+			frames += json_object_get_int64(value);
+	}
+	json_object_put(array);
+	assert_int_equal(frames, 3);
+	assert_int_equal(info_of(fd).frame_bytes, 6 * MIB);
+}
+
+static void pools_and_limits_are_looked_after(void **state)
+{
+	struct json_object *array;
+	unsigned int id;
+
+	need_program();
+	id = pool_info().id;
+	assert_ctl(DONE, "pool resize %u 64M", id);
+	assert_int_equal(pool_info().limit_bytes, 64 * MIB);
+	array = ctl_json("pool list");
+	assert_int_equal(number(row(array, 0), "limit"), 64 * MIB);
+	json_object_put(array);
+	assert_ctl(FAILED, "create -P big 128M");
+	assert_int_equal(count_morsels(), 0);
+	assert_ctl(FAILED, "pool add %u 64M", pool_info().node);
+	assert_ctl(DONE, "pool remove %u", id);
+	assert_ctl(DONE, "pool add 0 128M");
+	assert_int_equal(pool_info().limit_bytes, 128 * MIB);
+
+	assert_ctl(DONE, "limit set %u 16M", TESTER);
+	array = ctl_json("limit show %u", TESTER);
+	assert_int_equal(number(row(array, 0), "limit"), 16 * MIB);
+	json_object_put(array);
+	assert_ctl(DONE, "limit set %u default", TESTER);
+}
+
+static void every_verb_has_help(void **state)
+{
+	static const char *const verbs[] = {
+		"doctor", "pool", "limit",  "create",	"list", "show", "rm",
+		"import", "export", "populate", "tree", "stat", "help",
+	};
+	unsigned int i;
+
+	need_program();
+	assert_ctl(DONE, "help");
+	for (i = 0; i < ARRAY_SIZE(verbs); i++) {
+		assert_ctl(DONE, "help");
+		assert_non_null(strstr(output, verbs[i]));
+		assert_ctl(DONE, "help %s", verbs[i]);
+		assert_non_null(strstr(output, verbs[i]));
+	}
+	assert_ctl(USAGE, "help no-such-verb");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_morsel_s_life),
+		TEST(json_is_always_an_array),
+		TEST(tables_are_for_people),
+		TEST(exit_codes_tell),
+		TEST(a_stranger_is_denied),
+		TEST(without_a_module_it_says_so),
+		TEST(import_and_export_keep_contents),
+		TEST(holes_stay_holes_in_a_tree),
+		TEST(pools_and_limits_are_looked_after),
+		TEST(every_verb_has_help),
+		TEST(module_unloads),
+	};
+
+	return cmocka_run_group_tests(tests, suite_begin, suite_end);
+}

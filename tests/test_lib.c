@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * libmorsel, as a program that links to it sees it.
+ */
+#include "common.h"
+
+#include "morsel.h"
+
+static int device;
+
+static int open_device(void)
+{
+	device = morsel_device();
+	assert_true(device >= 0);
+	return device;
+}
+
+static int make(uint64_t length, const char *name)
+{
+	struct morsel_params params = {.length = length, .name = name};
+	int fd = morsel_create(open_device(), &params);
+
+	assert_true(fd >= 0);
+	return fd;
+}
+
+static void versions_agree(void **state)
+{
+	struct morsel_query query;
+
+	assert_int_equal(fcntl(open_device(), F_GETFD), FD_CLOEXEC);
+	assert_int_equal(morsel_query(device, &query), 0);
+	assert_int_equal(query.abi, MORSEL_ABI_VERSION);
+	assert_string_equal(query.version, morsel_version());
+}
+
+static void the_device_may_be_out_of_reach(void **state)
+{
+	pid_t pid = spawn();
+
+	if (!pid) {
+		become(OTHER);
+		need(morsel_device() == -EACCES);
+		_exit(0);
+	}
+	assert_child_done(pid);
+	close(dev);
+	assert_int_equal(unload_module(), 0);
+	assert_true(morsel_device() == -ENOENT || morsel_device() == -ENODEV);
+	load_module();
+	dev = open(MORSEL_DEVICE, O_RDWR | O_CLOEXEC);
+}
+
+static void defaults_make_a_morsel(void **state)
+{
+	int fd = make(5 * MIB, NULL);
+	struct morsel_info info;
+
+	assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
+	assert_int_equal(morsel_stat(fd, &info), 0);
+	assert_int_equal(info.length, 5 * MIB);
+	assert_int_equal(info.mode, 0600);
+	assert_int_equal(info.granule, MORSEL_GRANULE_AUTO);
+	assert_string_equal(info.name, "");
+}
+
+static void parameters_are_passed_on(void **state)
+{
+	struct morsel_params params = {
+		.length = 8 * MIB,
+		.name = "asked",
+		.granule = MORSEL_GRANULE_4K,
+		.mode = 0640,
+		.pool = pool_info().id,
+		.node = pool_info().node + 1,
+		.flags = MORSEL_CREATE_POPULATE,
+	};
+	int fd = morsel_create(open_device(), &params);
+	struct morsel_info info;
+
+	assert_true(fd >= 0);
+	assert_int_equal(morsel_stat(fd, &info), 0);
+	assert_int_equal(info.frame_bytes, 8 * MIB);
+	assert_int_equal(info.huge_bytes, 0);
+	assert_int_equal(info.mode, 0640);
+	assert_int_equal(info.granule, MORSEL_GRANULE_4K);
+	assert_string_equal(info.name, "asked");
+	assert_int_equal(morsel_create(device, &params), -EEXIST);
+}
+
+static void errors_are_negative_errno(void **state)
+{
+	struct morsel_params params = {.length = 0};
+	struct morsel_info info;
+	char name[200];
+
+	open_device();
+	memset(name, 'x', sizeof(name));
+	name[sizeof(name) - 1] = 0;
+	assert_int_equal(morsel_create(device, &params), -EINVAL);
+	params.length = UINT64_MAX;
+	assert_int_equal(morsel_create(device, &params), -EFBIG);
+	params.length = HUGE;
+	params.name = name;
+	assert_true(morsel_create(device, &params) == -EINVAL ||
+		    morsel_create(device, &params) == -ENAMETOOLONG);
+	assert_int_equal(morsel_open(device, "nobody", 0), -ENOENT);
+	assert_true(morsel_open(device, name, 0) < 0);
+	assert_int_equal(morsel_open_id(device, 99999999, 0), -ENOENT);
+	assert_int_equal(morsel_unlink(device, "nobody"), -ENOENT);
+	assert_int_equal(morsel_stat(device, &info), -ENOTTY);
+	assert_int_equal(morsel_stat(-1, &info), -EBADF);
+	assert_int_equal(count_morsels(), 0);
+}
+
+static void open_and_unlink_work(void **state)
+{
+	struct morsel_info info, again;
+	int fd = make(HUGE, "here"), other;
+
+	assert_int_equal(morsel_stat(fd, &info), 0);
+	other = morsel_open(device, "here", 0);
+	assert_true(other >= 0);
+	assert_int_equal(fcntl(other, F_GETFD), FD_CLOEXEC);
+	assert_int_equal(morsel_stat(other, &again), 0);
+	assert_int_equal(again.id, info.id);
+	other = morsel_open_id(device, info.id, MORSEL_OPEN_READ_ONLY);
+	assert_true(other >= 0);
+	assert_errno(pwrite(other, "x", 1, 0), EBADF);
+	assert_int_equal(morsel_populate(other, 0, 0), -EBADF);
+	assert_int_equal(morsel_unlink(device, "here"), 0);
+	assert_int_equal(morsel_open(device, "here", 0), -ENOENT);
+}
+
+static int count_them(const struct morsel_info *info, void *context)
+{
+	unsigned int *count = context;
+
+	assert_int_equal(info->length, HUGE);
+	++*count;
+	return 0;
+}
+
+static int stop_at_three(const struct morsel_info *info, void *context)
+{
+	unsigned int *count = context;
+
+	return ++*count == 3 ? 77 : 0;
+}
+
+static void list_visits_each(void **state)
+{
+	unsigned int count = 0, i;
+
+	open_device();
+	assert_int_equal(morsel_list(device, count_them, &count), 0);
+	assert_int_equal(count, 0);
+	for (i = 0; i < 300; i++)
+		create(HUGE, MORSEL_GRANULE_AUTO);
+	assert_int_equal(morsel_list(device, count_them, &count), 0);
+	assert_int_equal(count, 300);
+	count = 0;
+	assert_int_equal(morsel_list(device, stop_at_three, &count), 77);
+	assert_int_equal(count, 3);
+}
+
+static int sum_extents(const struct morsel_extent *extent, void *context)
+{
+	uint64_t *sums = context;
+
+	assert_int_equal(extent->offset, sums[0]);
+	sums[0] += extent->length;
+	if (extent->level <= MORSEL_LEVEL_2M)
+		sums[1] += extent->length;
+	return 0;
+}
+
+static void extents_are_visited(void **state)
+{
+	struct morsel_params params = {.length = 2 * GIB, .granule = MORSEL_GRANULE_4K};
+	uint64_t sums[2] = {};
+	unsigned int i;
+	int fd = morsel_create(open_device(), &params);
+
+	/* More extents than any array that the library might take. */
+	for (i = 0; i < 3000; i++)
+		assert_int_equal(pwrite(fd, "x", 1, i * 2 * PAGE), 1);
+	assert_int_equal(morsel_extents(fd, sum_extents, sums), 0);
+	assert_int_equal(sums[0], 2 * GIB);
+	assert_int_equal(sums[1], 3000 * PAGE);
+}
+
+static void populate_and_punch_work(void **state)
+{
+	int fd = make(8 * MIB, NULL);
+
+	assert_int_equal(morsel_populate(fd, HUGE, HUGE), 0);
+	assert_int_equal(info_of(fd).frame_bytes, HUGE);
+	assert_int_equal(morsel_populate(fd, 0, 0), 0);
+	assert_int_equal(info_of(fd).frame_bytes, 8 * MIB);
+	assert_int_equal(morsel_punch(fd, 2 * HUGE, 0), 0);
+	assert_int_equal(info_of(fd).frame_bytes, 2 * HUGE);
+	assert_int_equal(morsel_punch(fd, 1, 0), -EINVAL);
+	assert_int_equal(morsel_punch(fd, 16 * MIB, 0), -ERANGE);
+}
+
+static void map_takes_care_of_places(void **state)
+{
+	static const size_t lengths[] = {1, PAGE, HUGE, HUGE + 1, 5 * MIB, GIB, GIB + PAGE, 3 * GIB};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(lengths); i++) {
+		int fd = make(lengths[i], NULL);
+		void *memory;
+
+		assert_int_equal(morsel_map(fd, 0, 0, RW, 0, &memory), 0);
+		assert_int_equal((uintptr_t)memory % (lengths[i] >= GIB ? GIB : HUGE), 0);
+		((char *)memory)[0] = 1;
+		((char *)memory)[lengths[i] - 1] = 1;
+		if (lengths[i] % PAGE == 0 && lengths[i] % HUGE)
+			assert_int_equal(probe_read((char *)memory + lengths[i], NULL), SIGBUS);
+		assert_int_equal(morsel_unmap(memory, lengths[i]), 0);
+		assert_int_equal(info_of(fd).attachments, 0);
+		assert_int_equal(probe_read(memory, NULL), SIGSEGV);
+		/* The span is what mmap() would want. */
+		assert_true(morsel_span(lengths[i]) >= lengths[i]);
+		assert_int_equal(morsel_span(lengths[i]) % HUGE, 0);
+		close(fd);
+	}
+}
+
+static void map_parts_and_rights(void **state)
+{
+	int fd = make(2 * GIB, "parts"), read_only;
+	void *whole, *part;
+
+	assert_int_equal(morsel_map(fd, 0, 0, RW, 0, &whole), 0);
+	((char *)whole)[GIB + HUGE] = 5;
+	assert_int_equal(morsel_map(fd, GIB + HUGE, HUGE, PROT_READ, 0, &part), 0);
+	assert_int_equal(((char *)part)[0], 5);
+	assert_int_equal(probe_write(part, 1), SIGSEGV);
+	assert_int_equal(morsel_unmap(part, HUGE), 0);
+	assert_int_equal(morsel_map(fd, PAGE, HUGE, RW, 0, &part), -EINVAL);
+	read_only = morsel_open(device, "parts", MORSEL_OPEN_READ_ONLY);
+	assert_int_equal(morsel_map(read_only, 0, 0, RW, 0, &part), -EACCES);
+	assert_int_equal(morsel_map(read_only, 0, 0, PROT_READ, 0, &part), 0);
+	assert_int_equal(((char *)part)[GIB + HUGE], 5);
+	assert_true(morsel_map(-1, 0, HUGE, RW, 0, &part) < 0);
+}
+
+static void map_populates_if_asked(void **state)
+{
+	int fd = make(8 * MIB, NULL);
+	void *memory;
+
+	assert_int_equal(morsel_map(fd, 0, 0, RW, MAP_POPULATE, &memory), 0);
+	assert_int_equal(info_of(fd).frame_bytes, 8 * MIB);
+	assert_int_equal(morsel_unmap(memory, 8 * MIB), 0);
+}
+
+static int first_pool(const struct morsel_pool_info *info, void *context)
+{
+	*(struct morsel_pool_info *)context = *info;
+	return 1;
+}
+
+static void pools_are_looked_after(void **state)
+{
+	struct morsel_pool_info info, again;
+	uint32_t id = 0;
+
+	open_device();
+	assert_int_equal(morsel_pools(device, first_pool, &info), 1);
+	assert_int_equal(morsel_pool_stat(device, info.id, &again), 0);
+	assert_string_equal(info.name, again.name);
+	assert_int_equal(morsel_pool_stat(device, 9999, &again), -ENOENT);
+	assert_int_equal(morsel_pool_resize(device, info.id, 64 * MIB), 0);
+	assert_int_equal(morsel_pool_stat(device, info.id, &again), 0);
+	assert_int_equal(again.limit_bytes, 64 * MIB);
+	assert_int_equal(morsel_pool_add(device, info.kind, info.node, 64 * MIB, NULL), -EEXIST);
+	assert_int_equal(morsel_pool_remove(device, info.id), 0);
+	assert_int_equal(morsel_pool_add(device, info.kind, info.node, info.limit_bytes, &id), 0);
+	assert_int_not_equal(id, 0);
+	assert_int_equal(morsel_pool_stat(device, id, &again), 0);
+}
+
+static void limits_are_looked_after(void **state)
+{
+	struct morsel_limit limit;
+
+	open_device();
+	assert_int_equal(morsel_limit_set(device, TESTER, 16 * MIB, 0), 0);
+	assert_int_equal(morsel_limit_get(device, TESTER, &limit), 0);
+	assert_int_equal(limit.bytes, 16 * MIB);
+	assert_int_equal(limit.flags, 0);
+	assert_int_equal(morsel_limit_set(device, TESTER, 0, MORSEL_LIMIT_DEFAULT), 0);
+	assert_int_equal(morsel_limit_get(device, TESTER, &limit), 0);
+	assert_int_equal(limit.flags, MORSEL_LIMIT_DEFAULT);
+}
+
+static void log_line(const char *line, void *context)
+{
+	snprintf(context, 256, "%s", line);
+}
+
+static void the_log_says_why(void **state)
+{
+	char text[256] = "";
+
+	morsel_set_log(log_line, text);
+	assert_int_equal(morsel_open(open_device(), "no-such-name", 0), -ENOENT);
+	morsel_set_log(NULL, NULL);
+	assert_int_not_equal(text[0], 0);
+	assert_null(strchr(text, '\n'));
+	text[0] = 0;
+	assert_int_equal(morsel_open(device, "no-such-name", 0), -ENOENT);
+	assert_int_equal(text[0], 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(versions_agree),
+		TEST(the_device_may_be_out_of_reach),
+		TEST(defaults_make_a_morsel),
+		TEST(parameters_are_passed_on),
+		TEST(errors_are_negative_errno),
+		TEST(open_and_unlink_work),
+		TEST(list_visits_each),
+		TEST(extents_are_visited),
+		TEST(populate_and_punch_work),
+		TEST(map_takes_care_of_places),
+		TEST(map_parts_and_rights),
+		TEST(map_populates_if_asked),
+		TEST(pools_are_looked_after),
+		TEST(limits_are_looked_after),
+		TEST(the_log_says_why),
+		TEST(module_unloads),
+	};
+
+	return cmocka_run_group_tests(tests, suite_begin, suite_end);
+}
