@@ -5,6 +5,7 @@
 #include "common.h"
 
 #include <sys/ptrace.h>
+#include <sys/time.h>
 #include <sys/uio.h>
 
 #ifndef MADV_POPULATE_WRITE
@@ -80,6 +81,29 @@ static void fork_twice(void **state)
 	memory[GIB] = 2;
 	assert_int_equal(in_child(grandchild, memory), 0);
 	assert_int_equal(memory[1], 3);
+	detach(memory, fd);
+}
+
+static void ignore(int number)
+{
+}
+
+/* A signal that comes in during fork must not leave the child without its memory. */
+static void fork_under_signals(void **state)
+{
+	struct itimerval often = { { 0, 200 }, { 0, 200 } }, never = { { 0, 0 }, { 0, 0 } };
+	int fd, failed = 0;
+	char *memory = attach(&fd);
+
+	memory[0] = 1;
+	memory[GIB] = 2;
+	signal(SIGALRM, ignore);
+	setitimer(ITIMER_REAL, &often, NULL);
+	for (int i = 0; i < 300; i++)
+		failed += in_child(child_reads_and_writes, memory) != 0;
+	setitimer(ITIMER_REAL, &never, NULL);
+	signal(SIGALRM, SIG_DFL);
+	assert_int_equal(failed, 0);
 	detach(memory, fd);
 }
 
@@ -241,7 +265,8 @@ static void mremap_moves(void **state)
 
 	memory[0] = 1;
 	memory[GIB] = 2;
-	target = mmap(NULL, LENGTH + 2 * GIB, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	target = mmap(NULL, LENGTH + 2 * GIB, PROT_NONE,
+		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	assert_ptr_not_equal(target, MAP_FAILED);
 	target = (char *)(((uintptr_t)target + GIB - 1) & ~(GIB - 1));
 	moved = mremap(memory, LENGTH, LENGTH, MREMAP_MAYMOVE | MREMAP_FIXED, target);
@@ -259,9 +284,11 @@ static void mremap_to_an_odd_place_is_refused(void **state)
 	char *memory = attach(&fd), *target;
 
 	memory[0] = 1;
-	target = mmap(NULL, LENGTH + 2 * GIB, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	target = mmap(NULL, LENGTH + 2 * GIB, PROT_NONE,
+		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	target = (char *)(((uintptr_t)target + GIB - 1) & ~(GIB - 1)) + PAGE;
-	assert_ptr_equal(mremap(memory, LENGTH, LENGTH, MREMAP_MAYMOVE | MREMAP_FIXED, target), MAP_FAILED);
+	assert_ptr_equal(mremap(memory, LENGTH, LENGTH, MREMAP_MAYMOVE | MREMAP_FIXED, target),
+			 MAP_FAILED);
 	assert_int_equal(memory[0], 1);
 	detach(memory, fd);
 }
@@ -313,6 +340,42 @@ static void mprotect_holds_and_is_one_process_own(void **state)
 	detach(memory, fd);
 }
 
+/* Another process writes on while this one may only read, and reads what that wrote. */
+static void mprotect_leaves_other_processes_alone(void **state)
+{
+	int fd, to[2], from[2];
+	char *memory = attach(&fd), byte;
+	pid_t pid;
+
+	memory[0] = 1;
+	memory[GIB] = 2;
+	assert_done(pipe(to));
+	assert_done(pipe(from));
+	pid = spawn();
+	if (!pid) {
+		/* What was inherited, and what it mapped itself. */
+		char *own = map(fd, LENGTH, RW);
+
+		need(!probe_write(memory, 1) && !probe_write(own + GIB, 2));
+		need(write(from[1], "", 1) == 1 && read(to[0], &byte, 1) == 1);
+		need(!probe_write(memory, 3) && !probe_write(memory + GIB, 4));
+		need(!probe_write(own + 1, 5));
+		need(write(from[1], "", 1) == 1 && read(to[0], &byte, 1) == 1);
+		need(memory[0] == 3 && own[GIB] == 4);
+		_exit(0);
+	}
+	assert_int_equal(read(from[0], &byte, 1), 1);
+	assert_done(mprotect(memory, LENGTH, PROT_READ));
+	assert_int_equal(write(to[1], "", 1), 1);
+	assert_int_equal(read(from[0], &byte, 1), 1);
+	assert_int_equal(memory[0], 3);
+	assert_int_equal(memory[GIB], 4);
+	assert_int_equal(probe_write(memory, 9), SIGSEGV);
+	assert_int_equal(probe_write(memory + GIB, 9), SIGSEGV);
+	assert_int_equal(write(to[1], "", 1), 1);
+	assert_child_done(pid);
+}
+
 static void mprotect_part_at_2m(void **state)
 {
 	int fd;
@@ -351,7 +414,7 @@ static int execute(void *code)
 
 static void execution_only_where_asked_for(void **state)
 {
-	static const unsigned char code[] = { 0xb8, 42, 0, 0, 0, 0xc3 }; /* mov $42, %eax; ret */
+	static const unsigned char code[] = {0xb8, 42, 0, 0, 0, 0xc3}; /* mov $42, %eax; ret */
 	int fd = create(GIB, MORSEL_GRANULE_AUTO);
 	char *memory = map_at(NULL, fd, GIB, PROT_READ | PROT_WRITE, 0);
 	char *executable = map_at(NULL, fd, GIB, PROT_READ | PROT_EXEC, 0);
@@ -400,7 +463,8 @@ static void madvise_of_every_value_loses_nothing(void **state)
 	memory[GIB] = 2;
 	for (int advice = 0; advice < 30; advice++) {
 		/* REMOVE frees by intention; DONTFORK would be seen by later tests' forks only. */
-		if (advice == MADV_REMOVE || advice == MADV_POPULATE_WRITE || advice == MADV_POPULATE_WRITE - 1)
+		if (advice == MADV_REMOVE || advice == MADV_POPULATE_WRITE ||
+		    advice == MADV_POPULATE_WRITE - 1)
 			continue;
 		madvise(memory, LENGTH, advice);
 		assert_int_equal(memory[0], 1);
@@ -417,12 +481,15 @@ static void map_fixed_over_whole_and_part(void **state)
 
 	memory[0] = 1;
 	memory[HUGE] = 2;
-	assert_ptr_equal(mmap(memory, HUGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0),
+	assert_ptr_equal(mmap(memory, HUGE, PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0),
 			 memory);
 	assert_int_equal(memory[0], 0);
 	memory[0] = 9;
 	assert_int_equal(memory[HUGE], 2);
-	assert_ptr_equal(mmap(memory, LENGTH, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0), memory);
+	assert_ptr_equal(
+		mmap(memory, LENGTH, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0),
+		memory);
 	assert_int_equal(memory[HUGE], 0);
 	assert_int_equal(info_of(fd).attachments, 0);
 	memory = mmap(memory, LENGTH, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0);
@@ -435,7 +502,8 @@ static void map_fixed_over_whole_and_part(void **state)
 static void two_mappings_in_one_process(void **state)
 {
 	int fd;
-	char *memory = attach(&fd), *shifted = map_at(NULL, fd, 64 * MIB, PROT_READ | PROT_WRITE, 512 * MIB);
+	char *memory = attach(&fd),
+	     *shifted = map_at(NULL, fd, 64 * MIB, PROT_READ | PROT_WRITE, 512 * MIB);
 
 	memory[512 * MIB] = 1;
 	assert_int_equal(shifted[0], 1);
@@ -464,7 +532,8 @@ static void *touch(void *argument)
 	pin_to_cpu(atomic_fetch_add(count, 1) % 2);
 	while (!all->stop) {
 		size_t at = random_next(&seed) * PAGE % all->length;
-		int number = seed & 256 ? probe_write(all->memory + at, 1) : probe_read(all->memory + at, NULL);
+		int number = seed & 256 ? probe_write(all->memory + at, 1)
+					: probe_read(all->memory + at, NULL);
 
 		/* Where the test has unmapped or protected, SIGSEGV is right. */
 		if (number && number != SIGSEGV)
@@ -513,7 +582,8 @@ static void check_frames(int fd)
 		for (unsigned int i = 0; i < list.count; i++) {
 			assert_int_equal(extents[i].offset, next);
 			next += extents[i].length;
-			if (extents[i].level == MORSEL_LEVEL_4K || extents[i].level == MORSEL_LEVEL_2M)
+			if (extents[i].level == MORSEL_LEVEL_4K ||
+			    extents[i].level == MORSEL_LEVEL_2M)
 				frames += extents[i].length;
 		}
 	} while (list.count);
@@ -550,7 +620,8 @@ static void fault_against_munmap(void **state)
 		size_t at = i * 5 % 500 * HUGE;
 
 		assert_int_equal(munmap(memory + at, 4 * HUGE), 0);
-		assert_ptr_equal(mmap(memory + at, 4 * HUGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, at),
+		assert_ptr_equal(mmap(memory + at, 4 * HUGE, PROT_READ | PROT_WRITE,
+				      MAP_SHARED | MAP_FIXED, fd, at),
 				 memory + at);
 	}
 	touchers_stop(&touchers);
@@ -567,7 +638,9 @@ static void fault_against_munmap_of_all(void **state)
 	touchers_start(&touchers, memory, LENGTH);
 	for (unsigned int i = 0; i < ROUNDS; i++) {
 		assert_int_equal(munmap(memory, LENGTH), 0);
-		assert_ptr_equal(mmap(memory, LENGTH, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0), memory);
+		assert_ptr_equal(
+			mmap(memory, LENGTH, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0),
+			memory);
 	}
 	touchers_stop(&touchers);
 	check_frames(fd);
@@ -696,7 +769,8 @@ static void direct_read_into_read_only_is_refused(void **state)
 		memset(memory, 0x55, HUGE);
 		memset(memory + GIB, 0x55, HUGE);
 		reader = map_at(NULL, fd, LENGTH, PROT_READ, 0);
-		/* The CPU reads it first, so that the tables are there for get_user_pages_fast(). */
+		/* The CPU reads it first, so that the tables are there for get_user_pages_fast().
+		 */
 		assert_int_equal(reader[0], 0x55);
 		assert_int_equal(reader[GIB], 0x55);
 		for (size_t at = 0; at <= GIB; at += GIB) {
@@ -710,6 +784,69 @@ static void direct_read_into_read_only_is_refused(void **state)
 	}
 	free(buffer);
 	close(file);
+}
+
+/* By way of the kernel, memory that is only readable is only readable too. */
+static void the_kernel_does_not_write_read_only_memory(void **state)
+{
+	char text[4 * KIB] = "text";
+	struct iovec local = {text, sizeof(text)}, remote;
+	int fd, mem, pipes[2];
+	char *memory = attach(&fd), *reader;
+
+	fill_pattern(memory, PAGE, 1);
+	fill_pattern(memory + GIB, PAGE, 2);
+	reader = map(fd, LENGTH, PROT_READ);
+	assert_true(has_pattern(reader, PAGE, 1));
+	assert_true(has_pattern(reader + GIB, PAGE, 2));
+	mem = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
+	assert_true(mem >= 0);
+	assert_done(pipe(pipes));
+	for (size_t at = 0; at <= GIB; at += GIB) {
+		remote = (struct iovec){reader + at, sizeof(text)};
+		assert_errno(process_vm_writev(getpid(), &local, 1, &remote, 1, 0), EFAULT);
+		assert_int_equal(pwrite(mem, text, sizeof(text), (off_t)(uintptr_t)reader + at),
+				 -1);
+		assert_int_equal(write(pipes[1], text, sizeof(text)), sizeof(text));
+		assert_errno(read(pipes[0], reader + at, sizeof(text)), EFAULT);
+		assert_int_equal(pread(mem, text, sizeof(text), (off_t)(uintptr_t)reader + at),
+				 sizeof(text));
+	}
+	assert_true(has_pattern(memory, PAGE, 1));
+	assert_true(has_pattern(memory + GIB, PAGE, 2));
+	assert_true(has_pattern(text, PAGE, 2));
+}
+
+/* The same for memory that mprotect() made so, and for a read-only descriptor. */
+static void direct_read_after_mprotect_is_refused(void **state)
+{
+	char *buffer, *memory, *reader;
+	int fd, read_only, file = open_scratch(&buffer, HUGE);
+
+	fd = create_named("direct", LENGTH, 0600);
+	memory = map(fd, LENGTH, RW);
+	fill_pattern(memory, HUGE, 1);
+	fill_pattern(memory + GIB, HUGE, 2);
+	reader = map(fd, LENGTH, RW);
+	/* It could be written, and was. */
+	assert_int_equal(probe_write(reader + GIB - 1, 1), 0);
+	assert_int_equal(pread(file, reader + 2 * HUGE, PAGE, 0), PAGE);
+	assert_done(mprotect(reader, LENGTH, PROT_READ));
+	assert_errno(pread(file, reader, HUGE, 0), EFAULT);
+	assert_errno(pread(file, reader + GIB, HUGE, 0), EFAULT);
+	assert_errno(pread(file, reader + 2 * HUGE, PAGE, 0), EFAULT);
+	munmap(reader, LENGTH);
+
+	read_only = open_with(0, "direct", MORSEL_OPEN_READ_ONLY);
+	reader = map(read_only, LENGTH, PROT_READ);
+	assert_int_equal(probe_read(reader, NULL), 0);
+	assert_errno(pread(file, reader, HUGE, 0), EFAULT);
+	assert_errno(pread(file, reader + GIB, HUGE, 0), EFAULT);
+	/* Out of it is another matter. */
+	assert_int_equal(pwrite(file, reader + GIB, HUGE, 0), HUGE);
+	assert_true(has_pattern(memory, HUGE, 1));
+	assert_true(has_pattern(memory + GIB, HUGE, 2));
+	free(buffer);
 }
 
 static void ptrace_reads_and_writes(void **state)
@@ -731,8 +868,8 @@ static void ptrace_reads_and_writes(void **state)
 	assert_int_equal(ptrace(PTRACE_PEEKDATA, pid, memory, 0) & 0xff, 'm');
 	assert_int_equal(ptrace(PTRACE_POKEDATA, pid, memory + GIB, 77), 0);
 	assert_int_equal(memory[GIB], 77);
-	local = (struct iovec){ text, sizeof(text) };
-	remote = (struct iovec){ memory, sizeof(text) };
+	local = (struct iovec){text, sizeof(text)};
+	remote = (struct iovec){memory, sizeof(text)};
 	assert_int_equal(process_vm_readv(pid, &local, 1, &remote, 1, 0), sizeof(text));
 	assert_int_equal(text[0], 'm');
 	text[1] = 'o';
@@ -760,7 +897,8 @@ static size_t read_all(const char *path, char *buffer, size_t size)
 
 static void proc_pid_files(void **state)
 {
-	static const char *const files[] = { "maps", "smaps", "smaps_rollup", "numa_maps", "status", "statm" };
+	static const char *const files[] = {"maps",	 "smaps",  "smaps_rollup",
+					    "numa_maps", "status", "statm"};
 	static char text[1 << 20];
 	int fd = create_named("a-name", LENGTH, 0600), pagemap, refs;
 	char *memory, path[64];
@@ -780,7 +918,9 @@ static void proc_pid_files(void **state)
 	read_all(path, text, sizeof(text));
 	assert_non_null(strstr(text, "morsel-name:	a-name"));
 	pagemap = open("/proc/self/pagemap", O_RDONLY);
-	assert_int_equal(pread(pagemap, &entry, sizeof(entry), (uintptr_t)memory / PAGE * sizeof(entry)), sizeof(entry));
+	assert_int_equal(
+		pread(pagemap, &entry, sizeof(entry), (uintptr_t)memory / PAGE * sizeof(entry)),
+		sizeof(entry));
 	assert_true(entry >> 63);
 	close(pagemap);
 	for (char what = '1'; what <= '4'; what++) {
@@ -795,12 +935,142 @@ static void proc_pid_files(void **state)
 	detach(memory, fd);
 }
 
+/* The debugger's write splices on behalf of a process that never touched the memory. */
+static void proc_pid_mem_reaches_another_process(void **state)
+{
+	char path[64], text[8] = "";
+	int fd, mem, go[2];
+	char *memory = attach(&fd);
+	pid_t pid;
+
+	assert_done(pipe(go));
+	pid = spawn();
+	if (!pid) {
+		close(go[1]);
+		need(read(go[0], text, 1) == 0);
+		need(!strcmp(memory + GIB - 2, "across"));
+		_exit(0);
+	}
+	close(go[0]);
+	snprintf(path, sizeof(path), "/proc/%d/mem", pid);
+	mem = open(path, O_RDWR | O_CLOEXEC);
+	assert_true(mem >= 0);
+	assert_int_equal(pwrite(mem, "across", 7, (off_t)(uintptr_t)memory + GIB - 2), 7);
+	assert_string_equal(memory + GIB - 2, "across");
+	assert_int_equal(pread(mem, text, 7, (off_t)(uintptr_t)memory + GIB - 2), 7);
+	assert_string_equal(text, "across");
+	close(go[1]);
+	assert_child_done(pid);
+}
+
+/* What the kernel says of a page and what the module says of it. */
+static void pagemap_agrees_with_extents(void **state)
+{
+	static const uint32_t granules[] = {MORSEL_GRANULE_4K, MORSEL_GRANULE_2M};
+	int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+
+	for (size_t i = 0; i < ARRAY_SIZE(granules); i++) {
+		int fd = create(LENGTH, granules[i]);
+		char *memory = map(fd, LENGTH, RW);
+		struct morsel_extent extent;
+		uint64_t cursor, entry;
+
+		for (size_t at = PAGE; at < LENGTH; at += GIB) {
+			memory[at] = 1;
+			cursor = at;
+			assert_int_equal(list_step(fd, MORSEL_IOC_EXTENTS, &cursor, &extent,
+						   sizeof(extent), 1),
+					 1);
+			assert_int_equal(extent.offset, at);
+			assert_int_equal(pread(pagemap, &entry, sizeof(entry),
+					       ((uintptr_t)memory + at) / PAGE * sizeof(entry)),
+					 sizeof(entry));
+			assert_int_equal(entry & ((1ULL << 55) - 1), extent.frame);
+			assert_true(entry >> 63);
+		}
+	}
+}
+
+static void dontfork_leaves_the_child_without(void **state)
+{
+	int fd;
+	char *memory = attach(&fd);
+	pid_t pid;
+
+	memory[0] = 1;
+	assert_done(madvise(memory, LENGTH, MADV_DONTFORK));
+	pid = spawn();
+	if (!pid) {
+		need(probe_read(memory, NULL) == SIGSEGV);
+		need(info_of(fd).attachments == 1);
+		_exit(0);
+	}
+	assert_child_done(pid);
+	assert_int_equal(memory[0], 1);
+}
+
+static void mlock_and_mincore_do_no_harm(void **state)
+{
+	unsigned char resident[16];
+	int fd;
+	char *memory = attach(&fd);
+
+	fill_pattern(memory, PAGE, 1);
+	mlock(memory, 16 * PAGE);
+	assert_int_equal(mincore(memory, 16 * PAGE, resident), 0);
+	munlock(memory, 16 * PAGE);
+	assert_done(mlockall(MCL_FUTURE));
+	memory[GIB] = 1;
+	munlockall();
+	assert_true(has_pattern(memory, PAGE, 1));
+	assert_int_equal(memory[GIB], 1);
+}
+
+/* A part moves away, and what it leaves is a hole. */
+static void mremap_moves_a_part(void **state)
+{
+	int fd;
+	char *memory = attach(&fd), *target = free_place(16 * MIB);
+
+	for (size_t i = 0; i < 8; i++)
+		fill_pattern(memory + i * HUGE, PAGE, i);
+	assert_ptr_equal(mremap(memory + 2 * HUGE, 2 * HUGE, 2 * HUGE,
+				MREMAP_MAYMOVE | MREMAP_FIXED, target),
+			 target);
+	assert_true(has_pattern(target, PAGE, 2));
+	assert_true(has_pattern(target + HUGE, PAGE, 3));
+	assert_true(has_pattern(memory + HUGE, PAGE, 1));
+	assert_true(has_pattern(memory + 4 * HUGE, PAGE, 4));
+	assert_int_equal(probe_read(memory + 2 * HUGE, NULL), SIGSEGV);
+	assert_int_equal(probe_read(memory + 4 * HUGE - 1, NULL), SIGSEGV);
+	/* Not at other places, and then nothing is changed. */
+	assert_ptr_equal(
+		mremap(memory + PAGE, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, target + 4 * HUGE),
+		MAP_FAILED);
+	assert_true(has_pattern(memory, PAGE, 0));
+}
+
+static void map_fixed_over_an_odd_part_is_refused(void **state)
+{
+	int fd;
+	char *memory = attach(&fd);
+
+	fill_pattern(memory, 4 * PAGE, 1);
+	assert_ptr_equal(
+		mmap(memory + PAGE, PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0),
+		MAP_FAILED);
+	assert_int_equal(errno, EINVAL);
+	assert_true(has_pattern(memory, 4 * PAGE, 1));
+	assert_int_equal(info_of(fd).attachments, 1);
+}
+
 static void a_rss_of_nothing_is_left(void **state)
 {
 	int fd;
 	char *memory = attach(&fd);
 
-	/* The kernel says "Bad rss" or "non-zero pgtables_bytes" at exit if accounting is off: see the kernel log's check. */
+	/* The kernel says "Bad rss" or "non-zero pgtables_bytes" at exit if accounting is off: see
+	 * the kernel log's check. */
 	assert_int_equal(populate(fd, 0, 0), 0);
 	assert_int_equal(in_child(touch_and_return, memory), 7);
 	detach(memory, fd);
@@ -811,7 +1081,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(fork_inherits),
 		TEST(fork_twice),
+		TEST(fork_under_signals),
 		TEST(fork_after_keeponfork),
+		TEST(dontfork_leaves_the_child_without),
 		TEST(exec_drops_the_mapping),
 		TEST(exit_detaches),
 		TEST(kill_9_detaches),
@@ -821,10 +1093,12 @@ int main(void)
 		TEST(munmap_part_elsewhere_is_refused),
 		TEST(a_neighbour_may_move_in),
 		TEST(mremap_moves),
+		TEST(mremap_moves_a_part),
 		TEST(mremap_to_an_odd_place_is_refused),
 		TEST(mremap_does_not_grow),
 		TEST(mremap_shrinks_at_2m),
 		TEST(mprotect_holds_and_is_one_process_own),
+		TEST(mprotect_leaves_other_processes_alone),
 		TEST(mprotect_part_at_2m),
 		TEST(mprotect_none_hides),
 		TEST(execution_only_where_asked_for),
@@ -832,6 +1106,7 @@ int main(void)
 		TEST(madvise_remove_punches),
 		TEST(madvise_of_every_value_loses_nothing),
 		TEST(map_fixed_over_whole_and_part),
+		TEST(map_fixed_over_an_odd_part_is_refused),
 		TEST(two_mappings_in_one_process),
 		TEST(threads_fault_at_once),
 		TEST(fault_against_munmap),
@@ -842,8 +1117,13 @@ int main(void)
 		TEST(fault_against_madvise),
 		TEST(direct_io_into_and_out_of),
 		TEST(direct_read_into_read_only_is_refused),
+		TEST(direct_read_after_mprotect_is_refused),
+		TEST(the_kernel_does_not_write_read_only_memory),
 		TEST(ptrace_reads_and_writes),
+		TEST(proc_pid_mem_reaches_another_process),
 		TEST(proc_pid_files),
+		TEST(pagemap_agrees_with_extents),
+		TEST(mlock_and_mincore_do_no_harm),
 		TEST(a_rss_of_nothing_is_left),
 		TEST(module_unloads),
 	};
