@@ -438,6 +438,37 @@ static void attachment_destroy(struct attachment *att)
 	kfree(att);
 }
 
+static const struct vm_operations_struct morsel_vm_ops;
+
+/*
+ * Attach a mapping that could not be when it was inherited or moved: memory was
+ * short, or a signal came in.  That takes the mmap_lock for writing, so the
+ * fault is taken again; called with it held for reading.
+ */
+static vm_fault_t attach_late(struct vm_fault *vmf)
+{
+	struct mm_struct *mm = vmf->vma->vm_mm;
+	unsigned long addr = vmf->address;
+	struct vm_area_struct *vma;
+	struct attachment *att;
+
+	if (!(vmf->flags & FAULT_FLAG_ALLOW_RETRY) ||
+	    vmf->flags & (FAULT_FLAG_RETRY_NOWAIT | FAULT_FLAG_TRIED))
+		return VM_FAULT_SIGBUS;
+
+	mmap_read_unlock(mm);
+	if (!mmap_write_lock_killable(mm)) {
+		vma = vma_lookup(mm, addr);
+		if (vma && vma->vm_ops == &morsel_vm_ops && !vma->vm_private_data) {
+			att = attachment_create(file_morsel(vma->vm_file), vma);
+			if (!IS_ERR(att))
+				vma->vm_private_data = att;
+		}
+		mmap_write_unlock(mm);
+	}
+	return VM_FAULT_RETRY;
+}
+
 static vm_fault_t morsel_fault(struct vm_fault *vmf)
 {
 	struct vm_area_struct *vma = vmf->vma;
@@ -445,12 +476,11 @@ static vm_fault_t morsel_fault(struct vm_fault *vmf)
 	unsigned long slot = vmf->pgoff / SLOT_PAGES, seq;
 	int err;
 
-	/*
-	 * Without attachment: memory was short at fork.  Without rights: only a
-	 * debugger comes here, and tables for it would serve the program too.
-	 */
-	if (!att || vmf->pgoff >= att->m->pages || !vma_is_accessible(vma))
+	/* Without rights only a debugger comes here, and tables would serve the program, too. */
+	if (vmf->pgoff >= file_morsel(vma->vm_file)->pages || !vma_is_accessible(vma))
 		return VM_FAULT_SIGBUS;
+	if (!att)
+		return attach_late(vmf);
 
 	atomic64_inc(&att->m->faults);
 	do {
@@ -474,9 +504,7 @@ static void morsel_vma_open(struct vm_area_struct *vma)
 {
 	struct attachment *att = vma->vm_private_data;
 
-	if (!att)
-		return;
-	if (att->notifier.mm == vma->vm_mm && vma->vm_start >= att->start &&
+	if (att && att->notifier.mm == vma->vm_mm && vma->vm_start >= att->start &&
 	    vma->vm_end <= att->end &&
 	    vma->vm_pgoff == att->pgoff + ((vma->vm_start - att->start) >> PAGE_SHIFT)) {
 		refcount_inc(&att->vmas);
@@ -490,6 +518,7 @@ static void morsel_vma_open(struct vm_area_struct *vma)
 	if (!(vma->vm_flags & VM_WIPEONFORK))
 		vm_flags_set(vma, VM_WIPEONFORK);
 
+	/* This function cannot fail: where attaching does, the first fault tries again. */
 	att = attachment_create(file_morsel(vma->vm_file), vma);
 	vma->vm_private_data = IS_ERR(att) ? NULL : att;
 }
