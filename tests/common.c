@@ -270,6 +270,7 @@ int test_begin(void **state)
 int test_end(void **state)
 {
 	double took = seconds_now() - test_started;
+	static char known[256];
 	const char *left;
 
 	/* A child that lost its way, or a test that unloaded the module. */
@@ -283,9 +284,12 @@ int test_end(void **state)
 	left = dev < 0 ? "the device is gone" : leftovers_after_a_while();
 	close(dev);
 	dev = -1;
-	if (left)
-		print_error("# after the test: %s\n", left);
-	return left ? -1 : 0;
+	/* What one test leaked is not held against the next. */
+	if (!left || !strcmp(left, known))
+		return 0;
+	print_error("# after the test: %s\n", left);
+	snprintf(known, sizeof(known), "%s", left);
+	return -1;
 }
 
 void module_unloads(void **state)
@@ -377,7 +381,7 @@ int create(uint64_t length, uint32_t granule)
 		.length = length,
 		.granule = granule,
 		.mode = 0600,
-		.pool = MORSEL_ANY,
+		.pool = pool_info().id,
 		.node = MORSEL_ANY,
 	};
 
@@ -391,7 +395,7 @@ int create_named(const char *name, uint64_t length, uint32_t mode)
 		.length = length,
 		.granule = MORSEL_GRANULE_AUTO,
 		.mode = mode,
-		.pool = MORSEL_ANY,
+		.pool = pool_info().id,
 		.node = MORSEL_ANY,
 	};
 

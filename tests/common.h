@@ -114,7 +114,7 @@ int populate(int fd, uint64_t offset, uint64_t length);
 int list_step(int fd, unsigned long call, uint64_t *cursor, void *entries, uint32_t entry_size,
 	      uint32_t count);
 
-/* The same, where failure is not part of the test. */
+/* The same, where failure is not part of the test; on the pool of pool_info(), the first. */
 int create(uint64_t length, uint32_t granule);
 int create_named(const char *name, uint64_t length, uint32_t mode);
 uint64_t id_of(int fd);

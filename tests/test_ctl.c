@@ -289,21 +289,24 @@ static void holes_stay_holes_in_a_tree(void **state)
 static void pools_and_limits_are_looked_after(void **state)
 {
 	struct json_object *array;
-	unsigned int id;
+	unsigned int id, node;
 
 	need_program();
 	id = pool_info().id;
+	node = pool_info().node;
 	assert_ctl(DONE, "pool resize %u 64M", id);
 	assert_int_equal(pool_info().limit_bytes, 64 * MIB);
 	array = ctl_json("pool list");
 	assert_int_equal(number(row(array, 0), "limit"), 64 * MIB);
 	json_object_put(array);
-	assert_ctl(FAILED, "create -P big 128M");
+	assert_ctl(FAILED, "create -P -p %u big 128M", id);
 	assert_int_equal(count_morsels(), 0);
-	assert_ctl(FAILED, "pool add %u 64M", pool_info().node);
+	assert_ctl(FAILED, "pool add %u 64M", node);
 	assert_ctl(DONE, "pool remove %u", id);
-	assert_ctl(DONE, "pool add 0 128M");
-	assert_int_equal(pool_info().limit_bytes, 128 * MIB);
+	assert_ctl(DONE, "pool add %u 128M", node);
+	/* On a machine of several nodes it is not the first any more. */
+	if (query().nr_pools == 1)
+		assert_int_equal(pool_info().limit_bytes, 128 * MIB);
 
 	assert_ctl(DONE, "limit set %u 16M", TESTER);
 	array = ctl_json("limit show %u", TESTER);

@@ -5,7 +5,6 @@
 #include "common.h"
 
 #include <sys/ptrace.h>
-#include <sys/time.h>
 #include <sys/uio.h>
 
 #ifndef MADV_POPULATE_WRITE
@@ -88,21 +87,43 @@ static void ignore(int number)
 {
 }
 
+struct pester {
+	pthread_t whom;
+	atomic_bool stop;
+};
+
+static void *pester(void *argument)
+{
+	struct pester *p = argument;
+	uint32_t seed = 1;
+
+	pin_to_cpu(1);
+	while (!p->stop) {
+		pthread_kill(p->whom, SIGUSR1);
+		for (unsigned int i = rand_r(&seed) % 50000; i; i--)
+			asm volatile("");
+	}
+	return NULL;
+}
+
 /* A signal that comes in during fork must not leave the child without its memory. */
 static void fork_under_signals(void **state)
 {
-	struct itimerval often = { { 0, 200 }, { 0, 200 } }, never = { { 0, 0 }, { 0, 0 } };
+	struct pester p = { .whom = pthread_self() };
 	int fd, failed = 0;
 	char *memory = attach(&fd);
+	pthread_t thread;
 
 	memory[0] = 1;
 	memory[GIB] = 2;
-	signal(SIGALRM, ignore);
-	setitimer(ITIMER_REAL, &often, NULL);
-	for (int i = 0; i < 300; i++)
+	signal(SIGUSR1, ignore);
+	pin_to_cpu(0);
+	pthread_create(&thread, NULL, pester, &p);
+	for (int i = 0; i < 500; i++)
 		failed += in_child(child_reads_and_writes, memory) != 0;
-	setitimer(ITIMER_REAL, &never, NULL);
-	signal(SIGALRM, SIG_DFL);
+	p.stop = true;
+	pthread_join(thread, NULL);
+	signal(SIGUSR1, SIG_DFL);
 	assert_int_equal(failed, 0);
 	detach(memory, fd);
 }
