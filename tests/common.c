@@ -236,6 +236,27 @@ static void clear_up(void)
 	reset_limits();
 }
 
+/* A test that does not end takes its suite along, and says which it was. */
+#define TEST_SECONDS 240
+
+static const char *running;
+
+static void test_hangs(int signal)
+{
+	dprintf(STDOUT_FILENO, "not ok - %s %s does not end\n", program_invocation_short_name,
+		running);
+	_exit(128 + signal);
+}
+
+static void watch(const char *test)
+{
+	const char *churn = getenv("MORSEL_CHURN_SECONDS");
+
+	running = test;
+	signal(SIGALRM, test_hangs);
+	alarm(TEST_SECONDS + (churn ? atoi(churn) : 0));
+}
+
 int test_begin(void **state)
 {
 	char text[128];
@@ -264,6 +285,7 @@ int test_begin(void **state)
 		close(fd);
 	}
 	test_started = seconds_now();
+	watch(*state);
 	return 0;
 }
 
@@ -273,9 +295,10 @@ int test_end(void **state)
 	static char known[256];
 	const char *left;
 
-	/* A child that lost its way, or a test that unloaded the module. */
+	/* A child that lost its way. */
 	if (getpid() != suite_pid)
 		_exit(1);
+	alarm(0);
 	if (took >= 2)
 		print_message("# the next took %.1f s\n", took);
 	if (access(MORSEL_DEVICE, F_OK))
@@ -611,7 +634,7 @@ pid_t spawn(void)
 
 int wait_child(pid_t pid)
 {
-	double deadline = seconds_now() + 240;
+	double deadline = seconds_now() + TEST_SECONDS - 20;
 	int status;
 
 	while (waitpid(pid, &status, WNOHANG) != pid) {
