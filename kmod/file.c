@@ -16,6 +16,9 @@
 #include "pool.h"
 
 /*
+ * Data is copied, also into a pipe: 6.1 would put the page itself there, which
+ * is none of the page cache's.
+ *
  * Reading and writing go page by page with a reference to the frame, and no
  * lock held: copying may fault, and the caller's memory may be this very
  * morsel.
@@ -33,7 +36,7 @@ static ssize_t morsel_read_iter(struct kiocb *iocb, struct iov_iter *to)
 			     min_t(size_t, iov_iter_count(to), PAGE_SIZE - offset_in_page(pos)));
 		page = morsel_get_page(m, pos >> PAGE_SHIFT, false);
 		if (page) {
-			copied = copy_page_to_iter(page, offset_in_page(pos), part, to);
+			copied = copy_to_iter(page_address(page) + offset_in_page(pos), part, to);
 			put_page(page);
 		} else {
 			copied = iov_iter_zero(part, to);
