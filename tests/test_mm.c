@@ -1080,7 +1080,8 @@ static void map_fixed_over_an_odd_part_is_refused(void **state)
 	assert_ptr_equal(
 		mmap(memory + PAGE, PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0),
 		MAP_FAILED);
-	assert_int_equal(errno, EINVAL);
+	/* 6.1 says ENOMEM whatever the reason was that nothing could be unmapped. */
+	assert_int_equal(errno, kernel_version() <= KERNEL(6, 1) ? ENOMEM : EINVAL);
 	assert_true(has_pattern(memory, 4 * PAGE, 1));
 	assert_int_equal(info_of(fd).attachments, 1);
 }
