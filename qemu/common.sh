@@ -36,9 +36,10 @@ suite_of() {
 
 # Where the root of a kernel is, or will be: a changed recipe makes a new one.
 root_of() {
-	local recipe
-	recipe=$(cat "$QEMU_DIR/root" "$QEMU_DIR/common.sh" | sha256sum | cut -c1-12)
-	echo "$CACHE/$(suite_of "$1")-$recipe"
+	local suite recipe
+	suite=$(suite_of "$1")
+	recipe=$(sha256sum <"$QEMU_DIR/root" | cut -c1-12)
+	echo "$CACHE/$suite-$recipe"
 }
 
 # The kernel version inside a root, as uname -r says it.
