@@ -84,7 +84,9 @@ uninstall:
 	rm -f $(DESTDIR)/usr/lib/modules-load.d/morsel.conf $(DESTDIR)/usr/lib/sysusers.d/morsel.conf
 	@for part in $(USER_PARTS); do \
 		$(MAKE) --no-print-directory -C $$part OUT=$(BUILD) PREFIX=$(PREFIX) uninstall || exit; done
+	rm -rf $(DESTDIR)/usr/src/morsel-$(VERSION)
 ifeq ($(DESTDIR),)
+	-dkms remove morsel/$(VERSION) --all
 	-depmod
 endif
 
@@ -95,7 +97,7 @@ dkms-source:
 	find $(DESTDIR)/usr/src/morsel-$(VERSION) \( -name '*.o' -o -name '*.ko' -o -name '.*.cmd' \) -delete
 
 dkms-install: dkms-source install-dist
-	dkms install morsel/$(VERSION)
+	dkms install --force morsel/$(VERSION)
 
 clean:
 	rm -rf $(BUILD)
