@@ -259,6 +259,7 @@ static void watch(const char *test)
 
 int test_begin(void **state)
 {
+	cpu_set_t everywhere;
 	char text[128];
 	int length, fd;
 
@@ -284,6 +285,9 @@ int test_begin(void **state)
 			print_error("# /dev/kmsg: %s\n", strerror(errno));
 		close(fd);
 	}
+	/* Wherever the last test pinned itself to. */
+	memset(&everywhere, 0xff, sizeof(everywhere));
+	sched_setaffinity(0, sizeof(everywhere), &everywhere);
 	test_started = seconds_now();
 	watch(*state);
 	return 0;
