@@ -51,6 +51,7 @@ int morsel_query(int device, struct morsel_query *query);
  * @pool:	a pool's id; 0 means the nearest that has room
  * @node:	preferred NUMA node plus 1; 0 means the caller's
  * @flags:	MORSEL_CREATE_POPULATE or 0
+ * @reserved:	0
  *
  * All zero but @length is a good choice.
  */
@@ -62,6 +63,7 @@ struct morsel_params {
 	uint32_t pool;
 	uint32_t node;
 	uint32_t flags;
+	uint32_t reserved[9];
 };
 
 /**

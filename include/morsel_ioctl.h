@@ -188,7 +188,7 @@ struct morsel_unlink {
  * MORSEL_IOC_STAT on a morsel's descriptor)
  * @size:	STAT: sizeof(struct morsel_info); in entries of LIST: bytes
  *		that the module filled
- * @flags:	MORSEL_INFO_*
+ * @flags:	in: 0; out: MORSEL_INFO_*, so clear it before the next call
  * @id:		id
  * @length:	size in bytes
  * @frame_bytes: bytes of frames allocated now
@@ -323,7 +323,7 @@ struct morsel_range {
  * @reserved:	0
  * @bytes:	frames and tables that the morsels this user made may take;
  *		MORSEL_UNLIMITED for no ceiling
- * @used:	out: what they take now
+ * @used:	out: what they take now; clear @flags before the next call
  *
  * Users without a ceiling of their own get the module parameter user_limit; uid
  * 0 has none unless it is given one.  SET needs CAP_SYS_ADMIN; a ceiling below

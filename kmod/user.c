@@ -142,6 +142,8 @@ int morsel_limit_get(struct morsel_limit *args)
 	if (!uid_eq(uid, current_fsuid()) && !capable(CAP_SYS_ADMIN))
 		return -EPERM;
 
+	/* Tables of morsels that are gone count until they are freed. */
+	morsel_subtree_sync();
 	mutex_lock(&users_lock);
 	user = user_find(uid) ?: &nobody;
 	limit = user_limit(user);

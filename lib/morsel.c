@@ -110,6 +110,9 @@ API int morsel_create(int device, const struct morsel_params *params)
 	};
 	int err;
 
+	for (size_t i = 0; i < sizeof(params->reserved) / sizeof(params->reserved[0]); i++)
+		if (params->reserved[i])
+			return -EINVAL;
 	err = copy_name(args.name, params->name);
 	if (!err)
 		err = call(device, MORSEL_IOC_CREATE, &args, "create");
