@@ -236,7 +236,7 @@ static void reap_pinned(struct dram_pool *dram)
 
 	for (order = 0; order <= HUGE_ORDER; order += HUGE_ORDER) {
 		list_for_each_entry_safe(page, next, order ? &dram->pinned_huge : &dram->pinned,
-					  lru) {
+					 lru) {
 			if (page_ref_count(page) != 1)
 				continue;
 			list_del(&page->lru);

@@ -71,9 +71,9 @@ API int morsel_device(void)
 	if (fd < 0) {
 		err = -errno;
 		say("%s: %s%s", MORSEL_DEVICE, strerror(errno),
-		    err == -ENOENT   ? "; load the module: modprobe morsel" :
-		    err == -EACCES ? "; it is for members of the group morsel" :
-				       "");
+		    err == -ENOENT   ? "; load the module: modprobe morsel"
+		    : err == -EACCES ? "; it is for members of the group morsel"
+				     : "");
 		return err;
 	}
 	err = morsel_query(fd, &query);
@@ -146,7 +146,7 @@ API int morsel_open_id(int device, uint64_t id, uint32_t flags)
 
 API int morsel_unlink(int device, const char *name)
 {
-	struct morsel_unlink args = { .size = sizeof(args) };
+	struct morsel_unlink args = {.size = sizeof(args)};
 	int err;
 
 	err = copy_name(args.name, name);
@@ -189,7 +189,7 @@ static int visit_info(const void *entry, void *context)
 API int morsel_list(int device, int (*visit)(const struct morsel_info *info, void *context),
 		    void *context)
 {
-	struct info_visitor visitor = { visit, context };
+	struct info_visitor visitor = {visit, context};
 	struct morsel_info infos[BATCH];
 
 	return walk(device, MORSEL_IOC_LIST, infos, sizeof(infos[0]), "list", visit_info, &visitor);
@@ -210,7 +210,7 @@ static int visit_extent(const void *entry, void *context)
 API int morsel_extents(int fd, int (*visit)(const struct morsel_extent *extent, void *context),
 		       void *context)
 {
-	struct extent_visitor visitor = { visit, context };
+	struct extent_visitor visitor = {visit, context};
 	struct morsel_extent extents[BATCH];
 
 	return walk(fd, MORSEL_IOC_EXTENTS, extents, sizeof(extents[0]), "extents", visit_extent,
@@ -232,7 +232,7 @@ static int visit_pool(const void *entry, void *context)
 API int morsel_pools(int device, int (*visit)(const struct morsel_pool_info *info, void *context),
 		     void *context)
 {
-	struct pool_visitor visitor = { visit, context };
+	struct pool_visitor visitor = {visit, context};
 	struct morsel_pool_info infos[BATCH];
 
 	return walk(device, MORSEL_IOC_POOL_LIST, infos, sizeof(infos[0]), "pool list", visit_pool,
@@ -248,14 +248,14 @@ API int morsel_stat(int fd, struct morsel_info *info)
 
 API int morsel_populate(int fd, uint64_t offset, uint64_t length)
 {
-	struct morsel_range args = { .size = sizeof(args), .offset = offset, .length = length };
+	struct morsel_range args = {.size = sizeof(args), .offset = offset, .length = length};
 
 	return call(fd, MORSEL_IOC_POPULATE, &args, "populate");
 }
 
 API int morsel_punch(int fd, uint64_t offset, uint64_t length)
 {
-	struct morsel_range args = { .size = sizeof(args), .offset = offset, .length = length };
+	struct morsel_range args = {.size = sizeof(args), .offset = offset, .length = length};
 
 	return call(fd, MORSEL_IOC_PUNCH, &args, "punch");
 }
@@ -321,14 +321,14 @@ API int morsel_pool_add(int device, uint32_t kind, uint32_t node, uint64_t limit
 
 API int morsel_pool_resize(int device, uint32_t id, uint64_t limit)
 {
-	struct morsel_pool args = { .size = sizeof(args), .id = id, .limit_bytes = limit };
+	struct morsel_pool args = {.size = sizeof(args), .id = id, .limit_bytes = limit};
 
 	return call(device, MORSEL_IOC_POOL_RESIZE, &args, "pool resize");
 }
 
 API int morsel_pool_remove(int device, uint32_t id)
 {
-	struct morsel_pool args = { .size = sizeof(args), .id = id };
+	struct morsel_pool args = {.size = sizeof(args), .id = id};
 
 	return call(device, MORSEL_IOC_POOL_REMOVE, &args, "pool remove");
 }

@@ -117,7 +117,7 @@ static int fill(int file, int fd, uint64_t size)
 
 int run_import(struct ctl *ctl, int argc, char **argv)
 {
-	struct morsel_params params = { 0 };
+	struct morsel_params params = {0};
 	const char *path;
 	int code, file, fd, err;
 
@@ -137,7 +137,8 @@ int run_import(struct ctl *ctl, int argc, char **argv)
 		return failed(-errno, "%s", path);
 	err = file_size(file, &params.length);
 	if (err)
-		return complain(EXIT_FAILED, "%s: not a file with contents, nor a block device", path);
+		return complain(EXIT_FAILED, "%s: not a file with contents, nor a block device",
+				path);
 
 	catch_interrupts();
 	fd = morsel_create(ctl->device, &params);

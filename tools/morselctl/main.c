@@ -13,23 +13,24 @@
 #include "ctl.h"
 
 static const struct verb verbs[] = {
-	{ "doctor", "", "see whether all is there, and what to do where it is not", run_doctor, true },
-	{ "pool", "list | show ID | add NODE SIZE | resize ID SIZE | remove ID", "look after pools",
-	  run_pool, false },
-	{ "limit", "show [UID] | set UID SIZE|none|default", "look after users' ceilings", run_limit,
-	  false },
-	{ "create", "[-g auto|4k|2m] [-m MODE] [-p POOL] [-n NODE] [-P] NAME SIZE", "make a morsel",
-	  run_create, false },
-	{ "list", "", "list the morsels you may see", run_list, false },
-	{ "show", "NAME...", "describe morsels", run_show, false },
-	{ "rm", "NAME...", "take names away; a morsel goes with its last user", run_rm, false },
-	{ "import", "[-g auto|4k|2m] [-m MODE] [-p POOL] [-N NAME] FILE",
-	  "make a morsel of a file's contents", run_import, false },
-	{ "export", "NAME FILE", "write a morsel's contents to a file", run_export, false },
-	{ "populate", "NAME...", "allocate all that is not there yet", run_populate, false },
-	{ "tree", "NAME", "draw a morsel's page tables", run_tree, false },
-	{ "stat", "[-c COUNT] [-i SECONDS]", "pools, as they change", run_stat, false },
-	{ "help", "[VERB]", "this, or a verb's page of the manual", run_help, true },
+	{"doctor", "", "see whether all is there, and what to do where it is not", run_doctor,
+	 true},
+	{"pool", "list | show ID | add NODE SIZE | resize ID SIZE | remove ID", "look after pools",
+	 run_pool, false},
+	{"limit", "show [UID] | set UID SIZE|none|default", "look after users' ceilings", run_limit,
+	 false},
+	{"create", "[-g auto|4k|2m] [-m MODE] [-p POOL] [-n NODE] [-P] NAME SIZE", "make a morsel",
+	 run_create, false},
+	{"list", "", "list the morsels you may see", run_list, false},
+	{"show", "NAME...", "describe morsels", run_show, false},
+	{"rm", "NAME...", "take names away; a morsel goes with its last user", run_rm, false},
+	{"import", "[-g auto|4k|2m] [-m MODE] [-p POOL] [-N NAME] FILE",
+	 "make a morsel of a file's contents", run_import, false},
+	{"export", "NAME FILE", "write a morsel's contents to a file", run_export, false},
+	{"populate", "NAME...", "allocate all that is not there yet", run_populate, false},
+	{"tree", "NAME", "draw a morsel's page tables", run_tree, false},
+	{"stat", "[-c COUNT] [-i SECONDS]", "pools, as they change", run_stat, false},
+	{"help", "[VERB]", "this, or a verb's page of the manual", run_help, true},
 };
 
 const struct verb *find_verb(const char *name)
@@ -62,7 +63,8 @@ int run_help(struct ctl *ctl, int argc, char **argv)
 		return EXIT_OK;
 	}
 	if (!verb)
-		return complain(EXIT_USAGE, "there is no verb '%s'; 'morselctl help' lists them", argv[1]);
+		return complain(EXIT_USAGE, "there is no verb '%s'; 'morselctl help' lists them",
+				argv[1]);
 	/* The manual is one page; less opens it at the verb. */
 	snprintf(pager, sizeof(pager), "less -p '^   %s'", verb->name);
 	if (isatty(STDOUT_FILENO))
@@ -84,14 +86,20 @@ static int open_device(struct ctl *ctl)
 	case -ENOENT:
 	case -ENODEV:
 	case -ENXIO:
-		return complain(EXIT_NO_MODULE, "there is no %s: load the module (modprobe morsel); 'morselctl doctor' tells more",
+		return complain(EXIT_NO_MODULE,
+				"there is no %s: load the module (modprobe morsel); 'morselctl "
+				"doctor' tells more",
 				MORSEL_DEVICE);
 	case -EACCES:
 	case -EPERM:
-		return complain(EXIT_DENIED, "%s is for members of the group morsel: adduser %s morsel, then log in again",
+		return complain(EXIT_DENIED,
+				"%s is for members of the group morsel: adduser %s morsel, then "
+				"log in again",
 				MORSEL_DEVICE, getenv("USER") ? getenv("USER") : "USER");
 	case -EPROTONOSUPPORT:
-		return complain(EXIT_NO_MODULE, "the module and this program are too far apart: update the older one");
+		return complain(
+			EXIT_NO_MODULE,
+			"the module and this program are too far apart: update the older one");
 	default:
 		return ctl->device < 0 ? failed(ctl->device, "%s", MORSEL_DEVICE) : EXIT_OK;
 	}
@@ -100,13 +108,13 @@ static int open_device(struct ctl *ctl)
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "json", no_argument, NULL, 'j' },
-		{ "bytes", no_argument, NULL, 'b' },
-		{ "version", no_argument, NULL, 'v' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
+		{"json", no_argument, NULL, 'j'},
+		{"bytes", no_argument, NULL, 'b'},
+		{"version", no_argument, NULL, 'v'},
+		{"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0},
 	};
-	struct ctl ctl = { .device = -1 };
+	struct ctl ctl = {.device = -1};
 	const struct verb *verb;
 	int option, code;
 

@@ -29,12 +29,12 @@ static const char *granule_name(uint32_t granule)
 }
 
 static const struct column columns[] = {
-	{ "id", "ID", COLUMN_NUMBER },	       { "name", "NAME", COLUMN_TEXT },
-	{ "length", "SIZE", COLUMN_BYTES },    { "frames", "FRAMES", COLUMN_BYTES },
-	{ "huge", "HUGE", COLUMN_BYTES },      { "tables", "TABLES", COLUMN_BYTES },
-	{ "granule", "GRANULE", COLUMN_TEXT }, { "attachments", "ATTACHED", COLUMN_NUMBER },
-	{ "pool", "POOL", COLUMN_NUMBER },     { "mode", "MODE", COLUMN_TEXT },
-	{ "uid", "UID", COLUMN_NUMBER },
+	{"id", "ID", COLUMN_NUMBER},	     {"name", "NAME", COLUMN_TEXT},
+	{"length", "SIZE", COLUMN_BYTES},    {"frames", "FRAMES", COLUMN_BYTES},
+	{"huge", "HUGE", COLUMN_BYTES},	     {"tables", "TABLES", COLUMN_BYTES},
+	{"granule", "GRANULE", COLUMN_TEXT}, {"attachments", "ATTACHED", COLUMN_NUMBER},
+	{"pool", "POOL", COLUMN_NUMBER},     {"mode", "MODE", COLUMN_TEXT},
+	{"uid", "UID", COLUMN_NUMBER},
 };
 
 struct json_object *info_row(const struct morsel_info *info)
@@ -57,7 +57,8 @@ struct json_object *info_row(const struct morsel_info *info)
 	row_text(row, "mode", mode);
 	row_number(row, "uid", info->uid);
 	row_number(row, "gid", info->gid);
-	json_object_object_add(row, "read_only_twin", json_object_new_boolean(info->flags & MORSEL_INFO_TWIN));
+	json_object_object_add(row, "read_only_twin",
+			       json_object_new_boolean(info->flags & MORSEL_INFO_TWIN));
 	return row;
 }
 
@@ -96,7 +97,8 @@ int populate_all(int fd, uint64_t length)
 
 static int parse_granule(const char *text, uint32_t *granule)
 {
-	static const uint32_t granules[] = { MORSEL_GRANULE_AUTO, MORSEL_GRANULE_4K, MORSEL_GRANULE_2M };
+	static const uint32_t granules[] = {MORSEL_GRANULE_AUTO, MORSEL_GRANULE_4K,
+					    MORSEL_GRANULE_2M};
 
 	for (size_t i = 0; i < COUNT(granules); i++) {
 		if (strcasecmp(text, granule_name(granules[i])))
@@ -117,7 +119,8 @@ int parse_params(int argc, char **argv, const char *options, struct morsel_param
 		switch (option) {
 		case 'g':
 			if (parse_granule(optarg, &params->granule))
-				return complain(EXIT_USAGE, "'%s' is no granule: auto, 4k or 2m", optarg);
+				return complain(EXIT_USAGE, "'%s' is no granule: auto, 4k or 2m",
+						optarg);
 			break;
 		case 'm':
 			params->mode = strtoul(optarg, NULL, 8);
@@ -143,7 +146,7 @@ int parse_params(int argc, char **argv, const char *options, struct morsel_param
 
 int run_create(struct ctl *ctl, int argc, char **argv)
 {
-	struct morsel_params params = { 0 };
+	struct morsel_params params = {0};
 	bool populate;
 	int code, fd, err;
 
@@ -154,7 +157,8 @@ int run_create(struct ctl *ctl, int argc, char **argv)
 		return usage(find_verb(argv[0]));
 	params.name = argv[optind];
 	if (parse_size(argv[optind + 1], &params.length))
-		return complain(EXIT_USAGE, "'%s' is no size: a number with K, M, G or T", argv[optind + 1]);
+		return complain(EXIT_USAGE, "'%s' is no size: a number with K, M, G or T",
+				argv[optind + 1]);
 
 	/* Populated in steps, for the sake of progress; what fails leaves nothing behind. */
 	populate = params.flags & MORSEL_CREATE_POPULATE;
@@ -277,7 +281,7 @@ static int add_faults(const struct morsel_info *info, void *context)
 int run_stat(struct ctl *ctl, int argc, char **argv)
 {
 	uint64_t faults, last_faults = 0;
-	struct totals totals, last = { 0 };
+	struct totals totals, last = {0};
 	double interval = 1;
 	long count = -1;
 	int option, err;
@@ -301,7 +305,7 @@ int run_stat(struct ctl *ctl, int argc, char **argv)
 
 		if (round)
 			usleep(interval * 1e6);
-		totals = (struct totals){ 0 };
+		totals = (struct totals){0};
 		faults = 0;
 		err = morsel_pools(ctl->device, add_pool, &totals);
 		if (!err)
@@ -309,19 +313,23 @@ int run_stat(struct ctl *ctl, int argc, char **argv)
 		if (err)
 			return failed(err, "stat");
 		if (ctl->json) {
-			printf("%s{\"morsels\": %ju, \"used\": %ju, \"free\": %ju, \"pinned\": %ju, \"faults\": %ju, \"borrows\": %ju, \"returns\": %ju}\n",
-			       round ? ", " : "  ", (uintmax_t)totals.morsels, (uintmax_t)totals.used,
-			       (uintmax_t)totals.free, (uintmax_t)totals.pinned, (uintmax_t)faults,
+			printf("%s{\"morsels\": %ju, \"used\": %ju, \"free\": %ju, \"pinned\": "
+			       "%ju, \"faults\": %ju, \"borrows\": %ju, \"returns\": %ju}\n",
+			       round ? ", " : "  ", (uintmax_t)totals.morsels,
+			       (uintmax_t)totals.used, (uintmax_t)totals.free,
+			       (uintmax_t)totals.pinned, (uintmax_t)faults,
 			       (uintmax_t)totals.borrows, (uintmax_t)totals.returns);
 		} else {
 			if (round % 20 == 0)
-				printf("%8s %8s %8s %8s %9s %9s %9s\n", "morsels", "used", "free", "pinned", "faults/s",
-				       "borrow/s", "return/s");
+				printf("%8s %8s %8s %8s %9s %9s %9s\n", "morsels", "used", "free",
+				       "pinned", "faults/s", "borrow/s", "return/s");
 			format_size(used, sizeof(used), totals.used);
 			format_size(idle, sizeof(idle), totals.free);
 			format_size(pinned, sizeof(pinned), totals.pinned);
-			printf("%8ju %8s %8s %8s %9.0f %9.0f %9.0f\n", (uintmax_t)totals.morsels, used, idle, pinned,
-			       round && faults > last_faults ? (faults - last_faults) / interval : 0,
+			printf("%8ju %8s %8s %8s %9.0f %9.0f %9.0f\n", (uintmax_t)totals.morsels,
+			       used, idle, pinned,
+			       round && faults > last_faults ? (faults - last_faults) / interval
+							     : 0,
 			       round ? (totals.borrows - last.borrows) / interval : 0,
 			       round ? (totals.returns - last.returns) / interval : 0);
 		}

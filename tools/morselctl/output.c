@@ -84,7 +84,8 @@ int print_rows(const struct ctl *ctl, const struct column *columns, size_t count
 	struct libscols_line *line;
 
 	if (ctl->json) {
-		puts(json_object_to_json_string_ext(rows, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
+		puts(json_object_to_json_string_ext(rows, JSON_C_TO_STRING_PRETTY |
+								  JSON_C_TO_STRING_SPACED |
 								  JSON_C_TO_STRING_NOSLASHESCAPE));
 		json_object_put(rows);
 		return EXIT_OK;
@@ -102,7 +103,8 @@ int print_rows(const struct ctl *ctl, const struct column *columns, size_t count
 		if (!line)
 			break;
 		for (size_t i = 0; i < count; i++)
-			cell(ctl, line, i, &columns[i], json_object_object_get(row, columns[i].key));
+			cell(ctl, line, i, &columns[i],
+			     json_object_object_get(row, columns[i].key));
 	}
 	scols_print_table(table);
 	scols_unref_table(table);
@@ -134,15 +136,17 @@ static const struct {
 	int code;
 	const char *remedy;
 } remedies[] = {
-	{ ENOENT, EXIT_NOT_FOUND, "there is no such thing, or its mode hides it from you" },
-	{ EEXIST, EXIT_FAILED, "that exists already; choose another name, or remove it" },
-	{ EACCES, EXIT_DENIED, "its mode does not let you" },
-	{ EPERM, EXIT_DENIED, "only its owner, or for pools and limits root, may do that" },
-	{ ENOMEM, EXIT_FAILED, "the pool is full ('morselctl pool list'); free something or 'morselctl pool resize'" },
-	{ EDQUOT, EXIT_FAILED, "your ceiling is reached ('morselctl limit show'); free something or ask for more" },
-	{ EBUSY, EXIT_FAILED, "it is in use; remove its morsels first" },
-	{ ENODEV, EXIT_NOT_FOUND, "there is no such NUMA node with memory" },
-	{ EFBIG, EXIT_FAILED, "that is larger than a morsel can be" },
+	{ENOENT, EXIT_NOT_FOUND, "there is no such thing, or its mode hides it from you"},
+	{EEXIST, EXIT_FAILED, "that exists already; choose another name, or remove it"},
+	{EACCES, EXIT_DENIED, "its mode does not let you"},
+	{EPERM, EXIT_DENIED, "only its owner, or for pools and limits root, may do that"},
+	{ENOMEM, EXIT_FAILED,
+	 "the pool is full ('morselctl pool list'); free something or 'morselctl pool resize'"},
+	{EDQUOT, EXIT_FAILED,
+	 "your ceiling is reached ('morselctl limit show'); free something or ask for more"},
+	{EBUSY, EXIT_FAILED, "it is in use; remove its morsels first"},
+	{ENODEV, EXIT_NOT_FOUND, "there is no such NUMA node with memory"},
+	{EFBIG, EXIT_FAILED, "that is larger than a morsel can be"},
 };
 
 int failed(int err, const char *format, ...)

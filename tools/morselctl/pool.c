@@ -15,11 +15,16 @@
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static const struct column pool_columns[] = {
-	{ "id", "ID", COLUMN_NUMBER },		 { "name", "NAME", COLUMN_TEXT },
-	{ "node", "NODE", COLUMN_NUMBER },	 { "morsels", "MORSELS", COLUMN_NUMBER },
-	{ "limit", "LIMIT", COLUMN_BYTES },	 { "held", "HELD", COLUMN_BYTES },
-	{ "used", "USED", COLUMN_BYTES },	 { "free", "FREE", COLUMN_BYTES },
-	{ "free_huge", "WHOLE 2M", COLUMN_BYTES }, { "pinned", "PINNED", COLUMN_BYTES },
+	{"id", "ID", COLUMN_NUMBER},
+	{"name", "NAME", COLUMN_TEXT},
+	{"node", "NODE", COLUMN_NUMBER},
+	{"morsels", "MORSELS", COLUMN_NUMBER},
+	{"limit", "LIMIT", COLUMN_BYTES},
+	{"held", "HELD", COLUMN_BYTES},
+	{"used", "USED", COLUMN_BYTES},
+	{"free", "FREE", COLUMN_BYTES},
+	{"free_huge", "WHOLE 2M", COLUMN_BYTES},
+	{"pinned", "PINNED", COLUMN_BYTES},
 };
 
 static int add_row(const struct morsel_pool_info *info, void *rows)
@@ -68,7 +73,8 @@ static int pool_list(struct ctl *ctl)
 	struct json_object *rows = json_object_new_array();
 	int err = morsel_pools(ctl->device, add_row, rows);
 
-	return err ? failed(err, "pool list") : print_rows(ctl, pool_columns, COUNT(pool_columns), rows);
+	return err ? failed(err, "pool list")
+		   : print_rows(ctl, pool_columns, COUNT(pool_columns), rows);
 }
 
 static int pool_show(struct ctl *ctl, const char *text)
@@ -171,9 +177,9 @@ static int parse_user(const char *text, uid_t *uid)
 static int limit_show(struct ctl *ctl, uid_t uid)
 {
 	static const struct column columns[] = {
-		{ "uid", "UID", COLUMN_NUMBER },
-		{ "limit_text", "LIMIT", COLUMN_TEXT },
-		{ "used", "USED", COLUMN_BYTES },
+		{"uid", "UID", COLUMN_NUMBER},
+		{"limit_text", "LIMIT", COLUMN_TEXT},
+		{"used", "USED", COLUMN_BYTES},
 	};
 	struct json_object *rows = json_object_new_array(), *row = json_object_new_object();
 	struct morsel_limit limit;
@@ -195,7 +201,8 @@ static int limit_show(struct ctl *ctl, uid_t uid)
 	}
 	if (!ctl->json)
 		row_text(row, "limit_text", text);
-	json_object_object_add(row, "own", json_object_new_boolean(!(limit.flags & MORSEL_LIMIT_DEFAULT)));
+	json_object_object_add(row, "own",
+			       json_object_new_boolean(!(limit.flags & MORSEL_LIMIT_DEFAULT)));
 	row_number(row, "used", limit.used);
 	json_object_array_add(rows, row);
 	return print_rows(ctl, columns, COUNT(columns), rows);
@@ -219,6 +226,7 @@ int run_limit(struct ctl *ctl, int argc, char **argv)
 		return usage(find_verb(argv[0]));
 	if (strcmp(argv[3], "none") && strcmp(argv[3], "default") && parse_size(argv[3], &bytes))
 		return complain(EXIT_USAGE, "'%s' is no size, nor 'none' nor 'default'", argv[3]);
-	err = morsel_limit_set(ctl->device, uid, bytes, strcmp(argv[3], "default") ? 0 : MORSEL_LIMIT_DEFAULT);
+	err = morsel_limit_set(ctl->device, uid, bytes,
+			       strcmp(argv[3], "default") ? 0 : MORSEL_LIMIT_DEFAULT);
 	return err ? failed(err, "limit of user %u", uid) : EXIT_OK;
 }

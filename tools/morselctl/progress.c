@@ -20,7 +20,7 @@ static void on_interrupt(int number)
 /* Let a verb clean up when it is interrupted. */
 void catch_interrupts(void)
 {
-	struct sigaction action = { .sa_handler = on_interrupt };
+	struct sigaction action = {.sa_handler = on_interrupt};
 
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
@@ -56,8 +56,8 @@ static void line(const struct progress *progress, uint64_t done, const char *end
 	format_size(text_done, sizeof(text_done), done);
 	format_size(text_total, sizeof(text_total), progress->total);
 	format_size(text_rate, sizeof(text_rate), rate);
-	fprintf(stderr, "\r%s [%s] %s of %s, %s/s, %u:%02u left   %s", progress->what, bar, text_done, text_total,
-		text_rate, left / 60, left % 60, end);
+	fprintf(stderr, "\r%s [%s] %s of %s, %s/s, %u:%02u left   %s", progress->what, bar,
+		text_done, text_total, text_rate, left / 60, left % 60, end);
 }
 
 /* Nothing for a second, then five times a second; only for people. */

@@ -90,7 +90,8 @@ static void end_gib(struct tree *tree)
 		row_number(row, "holes_2m", gib->holes_2m / SLOT);
 		json_object_array_add(tree->rows, row);
 	} else {
-		printf("%s PUD entry %ju: PMD table\n", tree->branch, (uintmax_t)(tree->gib_start / GIB));
+		printf("%s PUD entry %ju: PMD table\n", tree->branch,
+		       (uintmax_t)(tree->gib_start / GIB));
 		part(tree, "2 MiB leaves", gib->leaves, SLOT);
 		part(tree, "PTE tables", (uint64_t)gib->pte_tables * 4096, 4096);
 		part(tree, "4 KiB frames", gib->frames, 4096);
@@ -105,7 +106,8 @@ static void end_gib(struct tree *tree)
 }
 
 /* A part of an extent that lies in one GiB. */
-static void add(struct tree *tree, const struct morsel_extent *extent, uint64_t offset, uint64_t length)
+static void add(struct tree *tree, const struct morsel_extent *extent, uint64_t offset,
+		uint64_t length)
 {
 	struct gib *gib = &tree->gib;
 	uint64_t start = offset & ~(GIB - 1);
@@ -195,9 +197,11 @@ int run_tree(struct ctl *ctl, int argc, char **argv)
 
 	size_text(&tree, size, sizeof(size), tree.total.leaves + tree.total.frames);
 	size_text(&tree, tables, sizeof(tables), info.table_bytes);
-	printf("%s %s in %ju leaves of 2 MiB and %ju frames of 4 KiB; %s of tables: %ju PMD, %u PTE%s\n",
-	       utf8 ? "└─" : "`-", size, (uintmax_t)(tree.total.leaves / SLOT), (uintmax_t)(tree.total.frames / 4096),
-	       tables, (uintmax_t)tree.pmd_tables, tree.total.pte_tables,
+	printf("%s %s in %ju leaves of 2 MiB and %ju frames of 4 KiB; %s of tables: %ju PMD, %u "
+	       "PTE%s\n",
+	       utf8 ? "└─" : "`-", size, (uintmax_t)(tree.total.leaves / SLOT),
+	       (uintmax_t)(tree.total.frames / 4096), tables, (uintmax_t)tree.pmd_tables,
+	       tree.total.pte_tables,
 	       info.flags & MORSEL_INFO_TWIN ? ", and read-only or executable twins" : "");
 	for (unsigned int node = 0; node < NODES; node++) {
 		if (!tree.node_bytes[node])
