@@ -7,8 +7,9 @@
  * it.  There is no global state but the log hook; everything may be called from
  * any thread.
  *
- * All functions that can fail return a negative errno, as morsel_ioctl.h lists
- * them per call.  Lengths and offsets are in bytes.
+ * All functions that can fail return a negative errno.  Those that matter are
+ * listed with each; beside them any may return -EBADF, -EFAULT and -ENOTTY where
+ * what it is given is not what it should be.  Lengths and offsets are in bytes.
  */
 #ifndef MORSEL_H
 #define MORSEL_H
@@ -51,7 +52,7 @@ int morsel_query(int device, struct morsel_query *query);
  * @pool:	a pool's id; 0 means the nearest that has room
  * @node:	preferred NUMA node plus 1; 0 means the caller's
  * @flags:	MORSEL_CREATE_POPULATE or 0
- * @reserved:	0
+ * @reserved:	0; later releases may give it a meaning
  *
  * All zero but @length is a good choice.
  */
@@ -70,7 +71,13 @@ struct morsel_params {
  * morsel_create() - make a morsel
  * @device:	from morsel_device()
  * @params:	how
- * Return: its descriptor (close-on-exec), or a negative errno.
+ *
+ * Return: its descriptor, open for reading and writing (close-on-exec); -EEXIST:
+ * the name is taken; -EINVAL: a bad name, granule or length; -EFBIG: too long;
+ * -ENOENT: no such pool; -ENODEV: no such node; -EDQUOT: over the caller's
+ * ceiling; -ENOMEM: no memory, or with MORSEL_CREATE_POPULATE a pool without
+ * room; -EMFILE, -ENFILE: too many descriptors; -EINTR: a fatal signal while
+ * populating.
  */
 int morsel_create(int device, const struct morsel_params *params);
 
@@ -79,7 +86,10 @@ int morsel_create(int device, const struct morsel_params *params);
  * @device:	from morsel_device()
  * @name:	its name
  * @flags:	MORSEL_OPEN_READ_ONLY or 0
- * Return: a descriptor (close-on-exec), or a negative errno.
+ *
+ * Return: a descriptor (close-on-exec); -ENOENT: no such morsel, or its mode
+ * does not let the caller see it; -EACCES: it may be seen, but not written;
+ * -EINVAL: that can be no name; -EMFILE, -ENFILE, -ENOMEM.
  */
 int morsel_open(int device, const char *name, uint32_t flags);
 
@@ -88,7 +98,8 @@ int morsel_open(int device, const char *name, uint32_t flags);
  * @device:	from morsel_device()
  * @id:		its id
  * @flags:	MORSEL_OPEN_READ_ONLY or 0
- * Return: a descriptor (close-on-exec), or a negative errno.
+ *
+ * Return: as morsel_open().
  */
 int morsel_open_id(int device, uint64_t id, uint32_t flags);
 
@@ -99,9 +110,21 @@ int morsel_open_id(int device, uint64_t id, uint32_t flags);
  *
  * It goes when its last descriptor and mapping go.
  *
- * Return: 0 or a negative errno.
+ * Return: 0; -ENOENT: no such named morsel, or its mode does not let the caller
+ * see it; -EPERM: it is somebody else's; -EINVAL: that can be no name.
  */
 int morsel_unlink(int device, const char *name);
+
+/**
+ * morsel_unlink_id() - take a morsel's name away, by its id
+ * @device:	from morsel_device()
+ * @id:		its id
+ *
+ * For a morsel of one's own, whose name may be another's by now.
+ *
+ * Return: as morsel_unlink().
+ */
+int morsel_unlink_id(int device, uint64_t id);
 
 /**
  * morsel_list() - call a function for each morsel that the caller may see
@@ -125,8 +148,14 @@ int morsel_stat(int fd, struct morsel_info *info);
  * morsel_populate() - allocate what a range lacks, in bulk
  * @fd:		its descriptor, open for writing
  * @offset:	multiple of 4096
- * @length:	multiple of 4096, or 0 for all that follows
- * Return: 0 or a negative errno; -EINTR: call again to go on.
+ * @length:	multiple of 4096, or up to the morsel's end; 0 for all that
+ *		follows
+ *
+ * What is there already stays; on failure, so does what was populated.
+ *
+ * Return: 0; -EBADF: the descriptor is read-only; -EINVAL: no multiples;
+ * -ERANGE: beyond the end; -ENOMEM: the pool is full; -EDQUOT: over the owner's
+ * ceiling; -EINTR: a signal came in, call again to go on.
  */
 int morsel_populate(int fd, uint64_t offset, uint64_t length);
 
@@ -134,8 +163,11 @@ int morsel_populate(int fd, uint64_t offset, uint64_t length);
  * morsel_punch() - free a range; it reads as zero afterwards
  * @fd:		its descriptor, open for writing
  * @offset:	multiple of 4096
- * @length:	multiple of 4096, or 0 for all that follows
- * Return: 0 or a negative errno.
+ * @length:	multiple of 4096, or up to the morsel's end; 0 for all that
+ *		follows
+ *
+ * Return: 0; -EBADF: the descriptor is read-only; -EINVAL: no multiples;
+ * -ERANGE: beyond the end.
  */
 int morsel_punch(int fd, uint64_t offset, uint64_t length);
 
@@ -160,9 +192,12 @@ int morsel_extents(int fd, int (*visit)(const struct morsel_extent *extent, void
  *
  * Takes addresses for @length rounded up: to whole GiBs from one GiB on, so
  * that each is one entry of the page table, else to 2 MiB.  Access beyond the
- * morsel's end gets SIGBUS.
+ * morsel's end gets SIGBUS, as does a first access that finds no memory.
  *
- * Return: 0 or a negative errno, as mmap(2).
+ * Return: 0; -EINVAL: @offset is no multiple of 2 MiB, @length is 0 and nothing
+ * follows, or another flag; -EACCES: PROT_WRITE with a read-only descriptor;
+ * -EOVERFLOW: more than the program has addresses; -ENOMEM: no addresses left;
+ * else as mmap(2).
  */
 int morsel_map(int fd, uint64_t offset, size_t length, int prot, int flags, void **address);
 
@@ -171,14 +206,16 @@ int morsel_map(int fd, uint64_t offset, size_t length, int prot, int flags, void
  * @address:	from morsel_map()
  * @length:	as given to morsel_map(); where that was 0, the morsel's length
  *		less the offset
- * Return: 0 or a negative errno.
+ *
+ * Return: 0; -EINVAL: that was not mapped so.
  */
 int morsel_unmap(void *address, size_t length);
 
 /**
  * morsel_span() - the addresses that morsel_map() takes for a length
  * @length:	bytes
- * Return: bytes.
+ *
+ * Return: bytes; less than @length where there are not that many.
  */
 size_t morsel_span(size_t length);
 
@@ -197,7 +234,7 @@ int morsel_pools(int device, int (*visit)(const struct morsel_pool_info *info, v
  * @device:	from morsel_device()
  * @id:		the pool
  * @info:	is filled
- * Return: 0 or a negative errno.
+ * Return: 0; -ENOENT: no such pool.
  */
 int morsel_pool_stat(int device, uint32_t id, struct morsel_pool_info *info);
 
@@ -208,7 +245,10 @@ int morsel_pool_stat(int device, uint32_t id, struct morsel_pool_info *info);
  * @node:	NUMA node
  * @limit:	bytes it may hold, a multiple of 2 MiB
  * @id:		if not NULL, is set to its id
- * Return: 0 or a negative errno.
+ *
+ * Return: 0; -EPERM; -EINVAL: @limit is 0 or no multiple; -ENODEV: no such node;
+ * -EEXIST: the node has its pool already; -EOPNOTSUPP: the module has no such
+ * kind; -ENOMEM.
  */
 int morsel_pool_add(int device, uint32_t kind, uint32_t node, uint64_t limit, uint32_t *id);
 
@@ -216,8 +256,10 @@ int morsel_pool_add(int device, uint32_t kind, uint32_t node, uint64_t limit, ui
  * morsel_pool_resize() - change a pool's limit (CAP_SYS_ADMIN)
  * @device:	from morsel_device()
  * @id:		the pool
- * @limit:	bytes it may hold, a multiple of 2 MiB
- * Return: 0 or a negative errno.
+ * @limit:	bytes it may hold, a multiple of 2 MiB; if that is less than is
+ *		in use, nothing more is handed out until enough was freed
+ *
+ * Return: 0; -EPERM; -ENOENT: no such pool; -EINVAL: @limit is no multiple.
  */
 int morsel_pool_resize(int device, uint32_t id, uint64_t limit);
 
@@ -225,7 +267,9 @@ int morsel_pool_resize(int device, uint32_t id, uint64_t limit);
  * morsel_pool_remove() - remove a pool that is not in use (CAP_SYS_ADMIN)
  * @device:	from morsel_device()
  * @id:		the pool
- * Return: 0 or a negative errno.
+ *
+ * Return: 0; -EPERM; -ENOENT: no such pool; -EBUSY: morsels are on it, or frames
+ * of it are pinned.
  */
 int morsel_pool_remove(int device, uint32_t id);
 
@@ -234,7 +278,7 @@ int morsel_pool_remove(int device, uint32_t id);
  * @device:	from morsel_device()
  * @uid:	the user
  * @limit:	is filled
- * Return: 0 or a negative errno.
+ * Return: 0; -EPERM: another's, without CAP_SYS_ADMIN; -ENOMEM.
  */
 int morsel_limit_get(int device, uid_t uid, struct morsel_limit *limit);
 
@@ -244,7 +288,10 @@ int morsel_limit_get(int device, uid_t uid, struct morsel_limit *limit);
  * @uid:	the user
  * @bytes:	the ceiling, MORSEL_UNLIMITED for none
  * @flags:	0, or MORSEL_LIMIT_DEFAULT to take an own ceiling back
- * Return: 0 or a negative errno.
+ *
+ * A ceiling below what is used stops further growth only.
+ *
+ * Return: 0; -EPERM; -EINVAL; -ENOMEM.
  */
 int morsel_limit_set(int device, uid_t uid, uint64_t bytes, uint32_t flags);
 

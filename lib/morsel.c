@@ -2,7 +2,6 @@
 /*
  * libmorsel: the ioctls of /dev/morsel as functions.
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -16,6 +15,9 @@
 #include "morsel.h"
 
 #define API __attribute__((visibility("default")))
+
+/* Old and new programs share a library: what it reads of them keeps its size. */
+_Static_assert(sizeof(struct morsel_params) == 64 + sizeof(void *), "struct morsel_params is ABI");
 
 #define ATTACH_UNIT ((size_t)2 << 20)
 #define SPLICE_UNIT ((size_t)1 << 30)
@@ -62,6 +64,20 @@ static int copy_name(char *to, const char *name)
 	return 0;
 }
 
+static const char *device_remedy(int err)
+{
+	switch (err) {
+	case ENOENT:
+	case ENODEV:
+	case ENXIO:
+		return "; load the module: modprobe morsel";
+	case EACCES:
+		return "; it is for members of the group morsel";
+	default:
+		return "";
+	}
+}
+
 API int morsel_device(void)
 {
 	struct morsel_query query;
@@ -69,12 +85,9 @@ API int morsel_device(void)
 
 	fd = open(MORSEL_DEVICE, O_RDWR | O_CLOEXEC);
 	if (fd < 0) {
-		err = -errno;
-		say("%s: %s%s", MORSEL_DEVICE, strerror(errno),
-		    err == -ENOENT   ? "; load the module: modprobe morsel"
-		    : err == -EACCES ? "; it is for members of the group morsel"
-				     : "");
-		return err;
+		err = errno;
+		say("%s: %s%s", MORSEL_DEVICE, strerror(err), device_remedy(err));
+		return -err;
 	}
 	err = morsel_query(fd, &query);
 	if (!err && (query.abi < MORSEL_ABI_OLDEST || query.abi_oldest > MORSEL_ABI_VERSION)) {
@@ -110,9 +123,13 @@ API int morsel_create(int device, const struct morsel_params *params)
 	};
 	int err;
 
-	for (size_t i = 0; i < sizeof(params->reserved) / sizeof(params->reserved[0]); i++)
-		if (params->reserved[i])
+	for (size_t i = 0; i < sizeof(params->reserved) / sizeof(params->reserved[0]); i++) {
+		if (params->reserved[i]) {
+			say("create: a parameter that this release (%s) does not know",
+			    morsel_version());
 			return -EINVAL;
+		}
+	}
 	err = copy_name(args.name, params->name);
 	if (!err)
 		err = call(device, MORSEL_IOC_CREATE, &args, "create");
@@ -144,13 +161,23 @@ API int morsel_open_id(int device, uint64_t id, uint32_t flags)
 	return open_by(device, id, NULL, flags);
 }
 
-API int morsel_unlink(int device, const char *name)
+static int unlink_by(int device, uint64_t id, const char *name)
 {
-	struct morsel_unlink args = {.size = sizeof(args)};
+	struct morsel_unlink args = {.size = sizeof(args), .id = id};
 	int err;
 
 	err = copy_name(args.name, name);
 	return err ? err : call(device, MORSEL_IOC_UNLINK, &args, "unlink");
+}
+
+API int morsel_unlink(int device, const char *name)
+{
+	return unlink_by(device, 0, name);
+}
+
+API int morsel_unlink_id(int device, uint64_t id)
+{
+	return unlink_by(device, id, NULL);
 }
 
 /* Fetch an array in steps, and call a function for each entry. */
@@ -267,20 +294,42 @@ API size_t morsel_span(size_t length)
 	return (length + unit - 1) & ~(unit - 1);
 }
 
-API int morsel_map(int fd, uint64_t offset, size_t length, int prot, int flags, void **address)
+/* What is left of a morsel after an offset. */
+static int length_after(int fd, uint64_t offset, size_t *length)
 {
 	struct stat st;
+	int err;
+
+	if (fstat(fd, &st)) {
+		err = errno;
+		say("map: %s", strerror(err));
+		return -err;
+	}
+	if (offset >= (uint64_t)st.st_size) {
+		say("map: the morsel ends at %ju, before the offset", (uintmax_t)st.st_size);
+		return -EINVAL;
+	}
+	*length = st.st_size - offset;
+	return *length == st.st_size - offset ? 0 : -EOVERFLOW;
+}
+
+API int morsel_map(int fd, uint64_t offset, size_t length, int prot, int flags, void **address)
+{
+	size_t span;
 	void *found;
 	int err;
 
-	if (!length) {
-		if (fstat(fd, &st))
-			return -errno;
-		if ((uint64_t)st.st_size <= offset)
-			return -EINVAL;
-		length = st.st_size - offset;
+	if (flags & ~MAP_POPULATE) {
+		say("map: flags other than MAP_POPULATE");
+		return -EINVAL;
 	}
-	found = mmap(NULL, morsel_span(length), prot, MAP_SHARED | flags, fd, offset);
+	err = length ? 0 : length_after(fd, offset, &length);
+	if (err)
+		return err;
+	span = morsel_span(length);
+	if (span < length)
+		return -EOVERFLOW;
+	found = mmap(NULL, span, prot, MAP_SHARED | flags, fd, offset);
 	if (found == MAP_FAILED) {
 		err = errno;
 		say("map: %s%s", strerror(err),
@@ -293,7 +342,13 @@ API int morsel_map(int fd, uint64_t offset, size_t length, int prot, int flags, 
 
 API int morsel_unmap(void *address, size_t length)
 {
-	return munmap(address, morsel_span(length)) ? -errno : 0;
+	int err;
+
+	if (!munmap(address, morsel_span(length)))
+		return 0;
+	err = errno;
+	say("unmap: %s", strerror(err));
+	return -err;
 }
 
 API int morsel_pool_stat(int device, uint32_t id, struct morsel_pool_info *info)
@@ -338,7 +393,7 @@ API int morsel_limit_get(int device, uid_t uid, struct morsel_limit *limit)
 	memset(limit, 0, sizeof(*limit));
 	limit->size = sizeof(*limit);
 	limit->uid = uid;
-	return call(device, MORSEL_IOC_LIMIT_GET, limit, "limit");
+	return call(device, MORSEL_IOC_LIMIT_GET, limit, "limit get");
 }
 
 API int morsel_limit_set(int device, uid_t uid, uint64_t bytes, uint32_t flags)
@@ -350,7 +405,7 @@ API int morsel_limit_set(int device, uid_t uid, uint64_t bytes, uint32_t flags)
 		.bytes = bytes,
 	};
 
-	return call(device, MORSEL_IOC_LIMIT_SET, &args, "limit");
+	return call(device, MORSEL_IOC_LIMIT_SET, &args, "limit set");
 }
 
 API void morsel_set_log(void (*log)(const char *line, void *context), void *context)
@@ -361,5 +416,5 @@ API void morsel_set_log(void (*log)(const char *line, void *context), void *cont
 
 API const char *morsel_version(void)
 {
-	return "0.1.0";
+	return LIBMORSEL_VERSION;
 }
