@@ -60,7 +60,9 @@ shell: deps guest-programs
 	@qemu/run --mem 4G --interactive $(or $(KERNEL),6.12)
 
 install: all
-	install -D -m 644 kmod/morsel.ko $(DESTDIR)/lib/modules/$(shell uname -r)/updates/morsel.ko
+ifneq ($(wildcard $(KDIR)),)
+	$(MAKE) -C $(KDIR) M=$(CURDIR)/kmod INSTALL_MOD_PATH=$(DESTDIR) INSTALL_MOD_DIR=updates modules_install
+endif
 	@for part in $(USER_PARTS); do \
 		$(MAKE) --no-print-directory -C $$part OUT=$(BUILD) PREFIX=$(PREFIX) install || exit; done
 	$(MAKE) install-dist
