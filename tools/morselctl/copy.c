@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * import, export: between files and morsels.
+ * import, export: between files and morsels.  Holes stay holes.
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
+#include <linux/fs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,20 +12,25 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <linux/fs.h>
 
 #include "ctl.h"
 
-#define STEP ((size_t)16 << 20)
+/* Bytes between two looks at the clock. */
+#define STEP ((uint64_t)16 << 20)
+
+/* What O_DIRECT wants of every file system. */
+#define BLOCK 4096
+
+#define HUGE_FRAME ((uint64_t)2 << 20)
 
 /* Read until @length bytes are there or the file ends. */
-static ssize_t read_fully(int fd, char *to, size_t length)
+static ssize_t read_fully(int fd, char *to, size_t length, uint64_t offset)
 {
 	size_t done = 0;
 	ssize_t got;
 
 	while (done < length) {
-		got = read(fd, to + done, length - done);
+		got = pread(fd, to + done, length - done, offset + done);
 		if (got < 0 && errno == EINTR && !interrupted)
 			continue;
 		if (got < 0)
@@ -54,6 +58,86 @@ static int write_fully(int fd, const char *from, size_t length)
 	return 0;
 }
 
+static void set_direct(int fd, bool direct)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	fcntl(fd, F_SETFL, direct ? flags | O_DIRECT : flags & ~O_DIRECT);
+}
+
+/* With O_DIRECT where the file allows it: what is imported is not needed twice. */
+static int read_step(int file, char *to, uint64_t length, uint64_t offset)
+{
+	ssize_t got;
+
+	set_direct(file, length % BLOCK == 0);
+	got = read_fully(file, to, length, offset);
+	if (got == -EINVAL) {
+		set_direct(file, false);
+		got = read_fully(file, to, length, offset);
+	}
+	if (got < 0)
+		return got;
+	return (uint64_t)got < length ? -ENODATA : 0;
+}
+
+/*
+ * Where the file has data at or after @start, widened to whole huge frames.
+ * Files that do not know are full.
+ */
+static uint64_t find_data(int file, uint64_t start, uint64_t size, uint64_t *end)
+{
+	off_t data = lseek(file, start, SEEK_DATA), hole;
+
+	if ((data < 0 && errno == ENXIO) || data >= (off_t)size)
+		return size;
+	hole = data < 0 ? -1 : lseek(file, data, SEEK_HOLE);
+	if (data < 0 || hole < 0) {
+		*end = size;
+		return start;
+	}
+	*end = ((uint64_t)hole + HUGE_FRAME - 1) & ~(HUGE_FRAME - 1);
+	if (*end > size)
+		*end = size;
+	return data & ~(HUGE_FRAME - 1);
+}
+
+/* Straight from the file into the morsel's memory. */
+static int fill(int file, int fd, uint64_t size)
+{
+	uint64_t done = 0, end = 0, step;
+	struct progress progress;
+	void *memory;
+	int err;
+
+	err = morsel_map(fd, 0, size, PROT_READ | PROT_WRITE, 0, &memory);
+	if (err)
+		return err;
+	progress_begin(&progress, "importing", size);
+	while (!err) {
+		if (done == end)
+			done = find_data(file, done, size, &end);
+		if (done == size)
+			break;
+		step = end - done < STEP ? end - done : STEP;
+		/* In bulk before the bytes arrive, not page by page as they do. */
+		err = interrupted ? -EINTR
+				  : morsel_populate(fd, done, done + step < size ? step : 0);
+		if (err == -EINTR && !interrupted) {
+			err = 0;
+			continue;
+		}
+		if (!err)
+			err = read_step(file, (char *)memory + done, step, done);
+		if (!err)
+			done += step;
+		progress_show(&progress, done);
+	}
+	progress_end(&progress, done);
+	morsel_unmap(memory, size);
+	return err;
+}
+
 static int file_size(int fd, uint64_t *size)
 {
 	struct stat st;
@@ -63,143 +147,159 @@ static int file_size(int fd, uint64_t *size)
 	if (S_ISBLK(st.st_mode))
 		return ioctl(fd, BLKGETSIZE64, size) ? -errno : 0;
 	*size = st.st_size;
-	return S_ISREG(st.st_mode) && st.st_size ? 0 : -EINVAL;
+	return S_ISREG(st.st_mode) && st.st_size ? 0 : -ENODATA;
 }
 
-/*
- * Straight from the file into the morsel's memory.  With O_DIRECT, where the
- * file allows that, the bytes pass through no cache: what is imported is not
- * needed twice.
- */
-static int fill(int file, int fd, uint64_t size)
+static int import_from(struct ctl *ctl, int file, const char *path)
 {
-	struct progress progress;
-	uint64_t done = 0;
-	void *memory;
-	ssize_t got;
-	int err;
+	int fd, err, code;
 
-	err = morsel_map(fd, 0, size, PROT_READ | PROT_WRITE, 0, &memory);
+	fd = morsel_create(ctl->device, &ctl->params);
+	if (fd < 0)
+		return failed(fd, "create %s", ctl->params.name);
+	err = fill(file, fd, ctl->params.length);
+	/* Half a file is of no use. */
 	if (err)
-		return err;
-	fcntl(file, F_SETFL, fcntl(file, F_GETFL) | O_DIRECT);
-	progress_begin(&progress, "importing", size);
-	while (done < size && !interrupted) {
-		size_t step = size - done < STEP ? size - done : STEP;
-
-		/* In bulk before the bytes arrive, not page by page as they do. */
-		err = morsel_populate(fd, done, done + step < size ? step : 0);
-		if (err == -EINTR && !interrupted)
-			continue;
-		if (err)
-			break;
-		/* The last piece is no multiple of a block: the cache takes it. */
-		if (step < STEP)
-			fcntl(file, F_SETFL, fcntl(file, F_GETFL) & ~O_DIRECT);
-		got = read_fully(file, (char *)memory + done, step);
-		if (got == -EINVAL && fcntl(file, F_GETFL) & O_DIRECT) {
-			fcntl(file, F_SETFL, fcntl(file, F_GETFL) & ~O_DIRECT);
-			got = read_fully(file, (char *)memory + done, step);
-		}
-		if (got < 0)
-			err = got;
-		else if ((size_t)got < step)
-			err = -ENODATA;
-		if (err)
-			break;
-		done += step;
-		progress_show(&progress, done);
-	}
-	progress_end(&progress, done);
-	morsel_unmap(memory, size);
-	return err ? err : interrupted ? -EINTR : 0;
+		take_back(ctl, fd);
+	if (err == -EINTR)
+		code = complain(EXIT_FAILED, "interrupted; %s was removed again", ctl->params.name);
+	else if (err == -ENODATA)
+		code = complain(EXIT_FAILED, "%s became shorter while it was read", path);
+	else
+		code = err ? failed(err, "import %s", path) : print_made(ctl, fd);
+	close(fd);
+	return code;
 }
 
-int run_import(struct ctl *ctl, int argc, char **argv)
+int run_import(struct ctl *ctl, char **args)
 {
-	struct morsel_params params = {0};
-	const char *path;
-	int code, file, fd, err;
+	const char *path = args[0], *slash = strrchr(path, '/');
+	int code, file, err;
 
-	code = parse_params(argc, argv, "g:m:p:n:N:", &params);
-	if (code)
-		return code;
-	if (argc - optind != 1)
-		return usage(find_verb(argv[0]));
-	path = argv[optind];
-	if (!params.name) {
-		params.name = strrchr(path, '/');
-		params.name = params.name ? params.name + 1 : path;
-	}
-
+	if (!ctl->params.name)
+		ctl->params.name = slash ? slash + 1 : path;
 	file = open(path, O_RDONLY | O_CLOEXEC);
 	if (file < 0)
-		return failed(-errno, "%s", path);
-	err = file_size(file, &params.length);
-	if (err)
-		return complain(EXIT_FAILED, "%s: not a file with contents, nor a block device",
-				path);
-
+		return failed_file(-errno, path);
 	catch_interrupts();
-	fd = morsel_create(ctl->device, &params);
-	if (fd < 0)
-		return failed(fd, "create %s", params.name);
-	err = fill(file, fd, params.length);
-	close(fd);
-	close(file);
-	if (!err)
-		return EXIT_OK;
-	/* Half a file is of no use. */
-	morsel_unlink(ctl->device, params.name);
-	if (err == -EINTR)
-		return complain(EXIT_FAILED, "interrupted; %s was removed again", params.name);
+	err = file_size(file, &ctl->params.length);
 	if (err == -ENODATA)
-		return complain(EXIT_FAILED, "%s became shorter while it was read", path);
-	return failed(err, "import %s", path);
+		code = complain(EXIT_FAILED, "%s: no file with contents, nor a block device", path);
+	else
+		code = err ? failed_file(err, path) : import_from(ctl, file, path);
+	close(file);
+	return code;
 }
 
-int run_export(struct ctl *ctl, int argc, char **argv)
+/**
+ * struct export - an export under way
+ * @fd:		the morsel
+ * @file:	the file
+ * @seekable:	holes are left out
+ * @buffer:	STEP bytes
+ * @start:	what is to be copied next: neighbouring extents are one
+ * @end:	the same
+ * @progress:	how far it is
+ */
+struct export
 {
-	struct progress progress;
-	struct morsel_info info;
-	uint64_t done = 0;
+	int fd;
+	int file;
+	bool seekable;
 	char *buffer;
-	ssize_t got;
-	int fd, file, err;
+	uint64_t start;
+	uint64_t end;
+	struct progress progress;
+};
 
-	if (argc != 3)
-		return usage(find_verb(argv[0]));
-	fd = open_named(ctl, argv[1], MORSEL_OPEN_READ_ONLY);
-	if (fd < 0)
-		return failed(fd, "%s", argv[1]);
-	err = morsel_stat(fd, &info);
+static int copy_pending(struct export *export)
+{
+	uint64_t step;
+	ssize_t got;
+	int err = 0;
+
+	if (export->seekable && lseek(export->file, export->start, SEEK_SET) < 0)
+		return -errno;
+	while (export->start < export->end && !err) {
+		step = export->end - export->start;
+		if (step > STEP)
+			step = STEP;
+		got = interrupted ? -EINTR
+				  : read_fully(export->fd, export->buffer, step, export->start);
+		/* The last frame may go beyond the morsel's end. */
+		err = got <= 0 ? got : write_fully(export->file, export->buffer, got);
+		export->start += step;
+		progress_show(&export->progress, export->start);
+	}
+	return err;
+}
+
+static int copy_extent(const struct morsel_extent *extent, void *context)
+{
+	bool data = extent->level == MORSEL_LEVEL_4K || extent->level == MORSEL_LEVEL_2M;
+	struct export *export = context;
+	int err = 0;
+
+	if (data && extent->offset == export->end && export->end - export->start < STEP) {
+		export->end += extent->length;
+		return 0;
+	}
+	err = copy_pending(export);
+	export->start = extent->offset;
+	export->end = extent->offset + (data ? extent->length : 0);
+	return err;
+}
+
+static int copy_all(struct export *export, uint64_t length)
+{
+	int err = 0;
+
+	export->buffer = malloc(STEP);
+	if (!export->buffer)
+		return -ENOMEM;
+	progress_begin(&export->progress, "exporting", length);
+	if (export->seekable) {
+		if (ftruncate(export->file, 0) || ftruncate(export->file, length))
+			err = -errno;
+		else
+			err = morsel_extents(export->fd, copy_extent, export);
+	} else {
+		export->end = length;
+	}
+	if (!err)
+		err = copy_pending(export);
+	progress_end(&export->progress, err ? export->start : length);
+	free(export->buffer);
+	return err;
+}
+
+int run_export(struct ctl *ctl, char **args)
+{
+	struct export export = {.file = -1};
+	struct morsel_info info;
+	struct stat st;
+	int err;
+
+	export.fd = open_named(ctl, args[0], MORSEL_OPEN_READ_ONLY);
+	err = export.fd < 0 ? export.fd : morsel_stat(export.fd, &info);
 	if (err)
-		return failed(err, "%s", argv[1]);
-	file = open(argv[2], O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-	if (file < 0)
-		return failed(-errno, "%s", argv[2]);
-	buffer = malloc(STEP);
-	if (!buffer)
-		return failed(-ENOMEM, "export %s", argv[1]);
+		return failed(err, "%s", args[0]);
+	/* Whom the morsel is kept from must not read it in the file. */
+	export.file = open(args[1], O_WRONLY | O_CREAT | O_CLOEXEC, info.mode & 0666);
+	if (export.file < 0 || fstat(export.file, &st))
+		return failed_file(-errno, args[1]);
+	export.seekable = S_ISREG(st.st_mode);
 
 	catch_interrupts();
-	progress_begin(&progress, "exporting", info.length);
-	while (done < info.length && !err && !interrupted) {
-		got = read_fully(fd, buffer, STEP);
-		err = got < 0 ? got : write_fully(file, buffer, got);
-		done += got > 0 ? got : 0;
-		progress_show(&progress, done);
-	}
-	progress_end(&progress, done);
-	free(buffer);
-	close(fd);
+	err = copy_all(&export, info.length);
+	close(export.fd);
 	/* Not all errors of writing are told before this. */
-	if (close(file) && !err)
+	if (close(export.file) && !err)
 		err = -errno;
-	if (!err && !interrupted)
-		return EXIT_OK;
-	unlink(argv[2]);
-	if (interrupted)
-		return complain(EXIT_FAILED, "interrupted; %s was removed again", argv[2]);
-	return failed(err, "export to %s", argv[2]);
+	if (err && export.seekable)
+		unlink(args[1]);
+	if (err == -EINTR)
+		return complain(EXIT_FAILED, "interrupted%s%s", export.seekable ? "; removed " : "",
+				export.seekable ? args[1] : "");
+	return err ? failed_file(err, args[1]) : EXIT_OK;
 }

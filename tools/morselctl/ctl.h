@@ -2,12 +2,13 @@
 /*
  * morselctl: what its verbs share.
  *
- *	main.c		the table of verbs, options
+ *	main.c		the table of verbs, options, help
  *	output.c	tables and JSON, sizes, errors
  *	progress.c	progress of what takes long
- *	object.c	create, list, show, rm, populate, stat
+ *	object.c	create, list, show, rm, populate
  *	copy.c		import, export
  *	tree.c		tree
+ *	stat.c		stat
  *	pool.c		pool, limit
  *	doctor.c	doctor
  */
@@ -15,11 +16,14 @@
 #define MORSELCTL_H
 
 #include <json-c/json.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "morsel.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /* Exit codes, as the manual lists them. */
 enum {
@@ -36,27 +40,17 @@ enum {
  * @device:	/dev/morsel, or -1
  * @json:	print JSON
  * @bytes:	print exact sizes
+ * @params:	what create and import were told of the morsel to make
+ * @count:	how often stat is to print, or 0 for without end
+ * @interval:	seconds from one line of stat to the next
  */
 struct ctl {
 	int device;
 	bool json;
 	bool bytes;
-};
-
-/**
- * struct verb - what the program can do
- * @name:	its name
- * @arguments:	for people
- * @help:	one line
- * @run:	does it; @argv[0] is the verb; returns an exit code
- * @no_device:	it works without /dev/morsel
- */
-struct verb {
-	const char *name;
-	const char *arguments;
-	const char *help;
-	int (*run)(struct ctl *ctl, int argc, char **argv);
-	bool no_device;
+	struct morsel_params params;
+	uint32_t count;
+	double interval;
 };
 
 /* A column of a table: where in a row its value is, and how it is shown. */
@@ -72,12 +66,21 @@ int print_rows(const struct ctl *ctl, const struct column *columns, size_t count
 void row_text(struct json_object *row, const char *key, const char *value);
 void row_number(struct json_object *row, const char *key, uint64_t value);
 int parse_size(const char *text, uint64_t *size);
+int parse_number(const char *text, int base, uint32_t most, uint32_t *number);
 void format_size(char *buffer, size_t room, uint64_t size);
-int usage(const struct verb *verb);
+void size_text(const struct ctl *ctl, char *buffer, size_t room, uint64_t size);
 int failed(int err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+int failed_file(int err, const char *path);
 int complain(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* progress.c */
+/**
+ * struct progress - of one thing that takes long
+ * @what:	what is done, for people
+ * @total:	bytes there are to do
+ * @began:	when it began, in seconds
+ * @shown:	when it was last shown, or 0
+ * @terminal:	somebody looks on
+ */
 struct progress {
 	const char *what;
 	uint64_t total;
@@ -86,33 +89,37 @@ struct progress {
 	bool terminal;
 };
 
+/* progress.c */
 void progress_begin(struct progress *progress, const char *what, uint64_t total);
 void progress_show(struct progress *progress, uint64_t done);
 void progress_end(struct progress *progress, uint64_t done);
-double now(void);
-extern volatile int interrupted;
+extern volatile sig_atomic_t interrupted;
 void catch_interrupts(void);
 
 /* object.c */
-int open_named(struct ctl *ctl, const char *name, uint32_t flags);
-int populate_all(int fd, uint64_t length);
-int parse_params(int argc, char **argv, const char *options, struct morsel_params *params);
-struct json_object *info_row(const struct morsel_info *info);
+int open_named(const struct ctl *ctl, const char *name, uint32_t flags);
+int add_morsel(const struct morsel_info *info, void *rows);
+int print_made(const struct ctl *ctl, int fd);
+void take_back(const struct ctl *ctl, int fd);
 
-/* The verbs. */
-int run_create(struct ctl *ctl, int argc, char **argv);
-int run_list(struct ctl *ctl, int argc, char **argv);
-int run_show(struct ctl *ctl, int argc, char **argv);
-int run_rm(struct ctl *ctl, int argc, char **argv);
-int run_populate(struct ctl *ctl, int argc, char **argv);
-int run_stat(struct ctl *ctl, int argc, char **argv);
-int run_import(struct ctl *ctl, int argc, char **argv);
-int run_export(struct ctl *ctl, int argc, char **argv);
-int run_tree(struct ctl *ctl, int argc, char **argv);
-int run_pool(struct ctl *ctl, int argc, char **argv);
-int run_limit(struct ctl *ctl, int argc, char **argv);
-int run_doctor(struct ctl *ctl, int argc, char **argv);
-int run_help(struct ctl *ctl, int argc, char **argv);
-const struct verb *find_verb(const char *name);
+/* The verbs.  Their arguments end with NULL; they return an exit code. */
+int run_create(struct ctl *ctl, char **args);
+int run_list(struct ctl *ctl, char **args);
+int run_show(struct ctl *ctl, char **args);
+int run_rm(struct ctl *ctl, char **args);
+int run_populate(struct ctl *ctl, char **args);
+int run_import(struct ctl *ctl, char **args);
+int run_export(struct ctl *ctl, char **args);
+int run_tree(struct ctl *ctl, char **args);
+int run_stat(struct ctl *ctl, char **args);
+int run_pool_list(struct ctl *ctl, char **args);
+int run_pool_show(struct ctl *ctl, char **args);
+int run_pool_add(struct ctl *ctl, char **args);
+int run_pool_resize(struct ctl *ctl, char **args);
+int run_pool_remove(struct ctl *ctl, char **args);
+int run_limit_show(struct ctl *ctl, char **args);
+int run_limit_set(struct ctl *ctl, char **args);
+int run_doctor(struct ctl *ctl, char **args);
+int run_help(struct ctl *ctl, char **args);
 
 #endif /* MORSELCTL_H */

@@ -3,8 +3,8 @@
  * doctor: is all there, and what to do where it is not?
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <grp.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,24 +14,47 @@
 
 #include "ctl.h"
 
+/* Less free memory than this in huge frames is worth a note. */
+#define FEW_HUGE_BYTES ((uint64_t)64 << 20)
+
+/**
+ * struct report - what was found
+ * @rows:	a row per check
+ * @code:	exit code: that of the first problem
+ */
 struct report {
 	struct json_object *rows;
 	int code;
 };
 
-enum verdict { GOOD, NOTE, BAD };
-
-static void say(struct report *report, enum verdict verdict, const char *what, const char *found,
+static void add(struct report *report, const char *verdict, const char *what, const char *found,
 		const char *remedy)
 {
-	static const char *const verdicts[] = {"ok", "note", "MISSING"};
 	struct json_object *row = json_object_new_object();
 
-	row_text(row, "verdict", verdicts[verdict]);
+	row_text(row, "verdict", verdict);
 	row_text(row, "check", what);
 	row_text(row, "found", found);
 	row_text(row, "remedy", remedy);
 	json_object_array_add(report->rows, row);
+}
+
+static void good(struct report *report, const char *what, const char *found)
+{
+	add(report, "ok", what, found, "");
+}
+
+static void note(struct report *report, const char *what, const char *found, const char *remedy)
+{
+	add(report, "note", what, found, remedy);
+}
+
+static void problem(struct report *report, int code, const char *what, const char *found,
+		    const char *remedy)
+{
+	add(report, "PROBLEM", what, found, remedy);
+	if (report->code == EXIT_OK)
+		report->code = code;
 }
 
 /* The first line of a small file, without its end; "" if there is none. */
@@ -49,121 +72,240 @@ static const char *first_line(const char *path, char *buffer, size_t room)
 	return buffer;
 }
 
+/* With Secure Boot the kernel is locked down, and loads signed modules only. */
+static void check_signature(struct report *report, bool loaded)
+{
+	char lockdown[64], taint[64];
+	bool locked, unsigned_module;
+
+	first_line("/sys/kernel/security/lockdown", lockdown, sizeof(lockdown));
+	locked = lockdown[0] && !strstr(lockdown, "[none]");
+	first_line("/sys/module/morsel/taint", taint, sizeof(taint));
+	unsigned_module = strchr(taint, 'E');
+
+	if (loaded && !unsigned_module)
+		good(report, "signature", "signed");
+	else if (loaded)
+		note(report, "signature", "none",
+		     "fine without Secure Boot; to sign with it see the README");
+	if (!locked)
+		good(report, "lockdown", lockdown[0] ? lockdown : "none");
+	else if (loaded)
+		good(report, "lockdown", lockdown);
+	else
+		note(report, "lockdown", lockdown,
+		     "only signed modules load: mokutil --import /var/lib/dkms/mok.pub, then "
+		     "reboot");
+}
+
 static void check_module(struct report *report)
 {
-	char version[64], taint[64], lockdown[64];
+	bool loaded = !access("/sys/module/morsel", F_OK);
+	char version[64];
 
-	if (access("/sys/module/morsel", F_OK)) {
-		say(report, BAD, "module", "not loaded",
-		    "modprobe morsel; if it is not installed: make dkms-install");
-		report->code = EXIT_NO_MODULE;
-		first_line("/sys/kernel/security/lockdown", lockdown, sizeof(lockdown));
-		if (lockdown[0] && !strstr(lockdown, "[none]"))
-			say(report, NOTE, "Secure Boot", lockdown,
-			    "only signed modules load: mokutil --import /var/lib/dkms/mok.pub, "
-			    "then reboot");
-		return;
-	}
-	say(report, GOOD, "module",
-	    first_line("/sys/module/morsel/version", version, sizeof(version)), "");
-	first_line("/sys/module/morsel/taint", taint, sizeof(taint));
-	say(report, strchr(taint, 'E') ? NOTE : GOOD, "signature",
-	    strchr(taint, 'E') ? "none" : "signed",
-	    strchr(taint, 'E') ? "only matters with Secure Boot" : "");
+	if (loaded)
+		good(report, "module",
+		     first_line("/sys/module/morsel/version", version, sizeof(version)));
+	else
+		problem(report, EXIT_NO_MODULE, "module", "not loaded",
+			"modprobe morsel; if it is not installed: make dkms-install");
+	check_signature(report, loaded);
 }
 
 static void check_device(struct report *report)
 {
-	char found[64] = "";
+	char found[96];
 	struct group *group;
 	struct stat st;
 
 	if (stat(MORSEL_DEVICE, &st)) {
-		say(report, BAD, "device", strerror(errno),
-		    "load the module; without devtmpfs, mknod by hand");
-		if (!report->code)
-			report->code = EXIT_NO_MODULE;
+		problem(report, EXIT_NO_MODULE, "device", strerror(errno),
+			"load the module; in a container, pass " MORSEL_DEVICE " in");
 		return;
 	}
 	group = getgrgid(st.st_gid);
 	snprintf(found, sizeof(found), "mode %04o, group %s", st.st_mode & 07777,
-		 group ? group->gr_name : "?");
+		 group ? group->gr_name : "unknown");
 	if (st.st_mode & 007)
-		say(report, BAD, "device", found,
-		    "chmod o= " MORSEL_DEVICE ": everybody may use it");
+		problem(report, EXIT_FAILED, "device", found,
+			"everybody may use it: chmod o= " MORSEL_DEVICE);
 	else if (!group || strcmp(group->gr_name, "morsel"))
-		say(report, NOTE, "device", found,
-		    "install the udev rule (make install-dist) for the group morsel");
+		note(report, "device", found,
+		     "only root may use it; install the udev rule: make install-dist");
 	else
-		say(report, GOOD, "device", found, "");
-	if (access(MORSEL_DEVICE, R_OK | W_OK)) {
-		say(report, BAD, "access", "you may not open it",
-		    "adduser USER morsel, then log in again");
-		if (!report->code)
-			report->code = EXIT_DENIED;
-	}
+		good(report, "device", found);
+	if (access(MORSEL_DEVICE, R_OK | W_OK))
+		problem(report, EXIT_DENIED, "access", "you may not open it",
+			"adduser USER morsel, then log in again");
 }
 
-static int add_limits(const struct morsel_pool_info *info, void *total)
+static int add_pool(const struct morsel_pool_info *info, void *context)
 {
-	*(uint64_t *)total += info->limit_bytes;
+	struct morsel_pool_info *sum = context;
+
+	sum->limit_bytes += info->limit_bytes;
+	sum->used_bytes += info->used_bytes;
 	return 0;
+}
+
+static void check_pools(struct report *report, int device, const struct morsel_query *query)
+{
+	struct morsel_pool_info sum = {0};
+	char found[96], limit[32], used[32];
+
+	morsel_pools(device, add_pool, &sum);
+	format_size(limit, sizeof(limit), sum.limit_bytes);
+	format_size(used, sizeof(used), sum.used_bytes);
+	snprintf(found, sizeof(found), "%u, %s of %s in use", query->nr_pools, used, limit);
+	if (!query->nr_pools)
+		problem(report, EXIT_FAILED, "pools", found, "morselctl pool add NODE SIZE");
+	else if (sum.used_bytes >= sum.limit_bytes)
+		note(report, "pools", found, "remove morsels, or morselctl pool resize POOL SIZE");
+	else
+		good(report, "pools", found);
+}
+
+static void check_ceiling(struct report *report, int device)
+{
+	char found[96] = "none", limit[32], used[32];
+	struct morsel_limit ceiling;
+
+	if (morsel_limit_get(device, geteuid(), &ceiling))
+		return;
+	format_size(limit, sizeof(limit), ceiling.bytes);
+	format_size(used, sizeof(used), ceiling.used);
+	if (ceiling.bytes != MORSEL_UNLIMITED)
+		snprintf(found, sizeof(found), "%s of %s in use", used, limit);
+	if (ceiling.used >= ceiling.bytes)
+		note(report, "your ceiling", found,
+		     "remove morsels, or ask root for morselctl limit set");
+	else
+		good(report, "your ceiling", found);
 }
 
 static void check_abi(struct report *report)
 {
-	struct morsel_query query;
-	struct morsel_limit limit;
-	char found[96], size[32];
-	uint64_t total = 0;
+	struct morsel_query query = {0};
+	char found[96];
 	int device = morsel_device();
+	int err = device < 0 ? device : morsel_query(device, &query);
 
-	if (device < 0) {
-		say(report, BAD, "ABI", strerror(-device),
-		    device == -EPROTONOSUPPORT ? "update the older of module and tools"
-					       : "see above");
-		if (!report->code)
-			report->code = EXIT_NO_MODULE;
+	if (err) {
+		problem(report, EXIT_NO_MODULE, "ABI", strerror(-err),
+			err == -EPROTONOSUPPORT
+				? "update the older of module and tools"
+				: "reload the module: rmmod morsel; modprobe morsel");
+	} else {
+		snprintf(found, sizeof(found), "module %u to %u, tools %u to %u", query.abi_oldest,
+			 query.abi, (unsigned int)MORSEL_ABI_OLDEST,
+			 (unsigned int)MORSEL_ABI_VERSION);
+		good(report, "ABI", found);
+		check_pools(report, device, &query);
+		check_ceiling(report, device);
+	}
+	if (device >= 0)
+		close(device);
+}
+
+/* Bytes of free memory in pieces of at least 2 MiB; false if the kernel does not tell. */
+static bool free_huge_bytes(uint64_t *bytes)
+{
+	FILE *file = fopen("/proc/buddyinfo", "r");
+	char text[512];
+
+	*bytes = 0;
+	if (!file)
+		return false;
+	while (fgets(text, sizeof(text), file)) {
+		const char *zone = strstr(text, "zone");
+		char *at;
+		int skip;
+
+		if (!zone || sscanf(zone, "zone %*s%n", &skip))
+			continue;
+		at = text + (zone - text) + skip;
+		for (unsigned int order = 0; order < 20; order++) {
+			char *end;
+			uint64_t count = strtoull(at, &end, 10);
+
+			if (end == at)
+				break;
+			if (order >= 9)
+				*bytes += count << (order + 12);
+			at = end;
+		}
+	}
+	fclose(file);
+	return true;
+}
+
+static void check_huge(struct report *report)
+{
+	char found[96], size[32];
+	uint64_t bytes;
+
+	if (!free_huge_bytes(&bytes))
 		return;
-	}
-	morsel_query(device, &query);
-	snprintf(found, sizeof(found), "module %u to %u, tools %u to %u", query.abi_oldest,
-		 query.abi, MORSEL_ABI_OLDEST, MORSEL_ABI_VERSION);
-	say(report, GOOD, "ABI", found, "");
-	morsel_pools(device, add_limits, &total);
-	format_size(size, sizeof(size), total);
-	snprintf(found, sizeof(found), "%u, together at most %s", query.nr_pools, size);
-	say(report, query.nr_pools ? GOOD : BAD, "pools", found,
-	    query.nr_pools ? "" : "morselctl pool add NODE SIZE");
-	if (!morsel_limit_get(device, getuid(), &limit)) {
-		format_size(size, sizeof(size), limit.bytes);
-		say(report, GOOD, "your ceiling", limit.bytes == MORSEL_UNLIMITED ? "none" : size,
-		    "");
-	}
-	close(device);
+	format_size(size, sizeof(size), bytes);
+	snprintf(found, sizeof(found), "%s of memory free in pieces of 2 MiB", size);
+	if (bytes < FEW_HUGE_BYTES)
+		note(report, "huge frames", found,
+		     "morsels get frames of 4 KiB; echo 1 >/proc/sys/vm/compact_memory");
+	else
+		good(report, "huge frames", found);
+}
+
+/* Is the processor's flag @flag set?  Older kernels tell of isolation there only. */
+static bool has_cpu_flag(const char *flag)
+{
+	FILE *file = fopen("/proc/cpuinfo", "r");
+	char *line = NULL;
+	bool found = false;
+	size_t room = 0;
+
+	if (!file)
+		return false;
+	while (!found && getline(&line, &room, file) > 0)
+		found = !strncmp(line, "flags", 5) && strstr(line, flag);
+	free(line);
+	fclose(file);
+	return found;
 }
 
 static void check_kernel(struct report *report)
 {
-	struct rlimit limit;
-	char text[128], size[32];
+	char text[128];
 
 	first_line("/sys/devices/system/cpu/vulnerabilities/meltdown", text, sizeof(text));
-	say(report, GOOD, "page-table isolation", strstr(text, "PTI") ? "on" : "off", "");
+	good(report, "page-table isolation",
+	     strstr(text, "PTI") || has_cpu_flag(" pti ") ? "on; morsels work with it" : "off");
 	first_line("/sys/hypervisor/guest_type", text, sizeof(text));
 	if (!strcmp(text, "PV"))
-		say(report, BAD, "hypervisor", "Xen PV", "use an HVM or PVH guest");
-	getrlimit(RLIMIT_AS, &limit);
-	format_size(size, sizeof(size), limit.rlim_cur);
-	if (limit.rlim_cur != RLIM_INFINITY)
-		say(report, NOTE, "address space", size,
-		    "ulimit -v unlimited: mappings take whole GiBs of addresses");
-	getrlimit(RLIMIT_NOFILE, &limit);
-	snprintf(text, sizeof(text), "%ju", (uintmax_t)limit.rlim_cur);
-	say(report, GOOD, "open files", text, "");
+		problem(report, EXIT_FAILED, "hypervisor", "Xen PV", "use an HVM or PVH guest");
 }
 
-int run_doctor(struct ctl *ctl, int argc, char **argv)
+static void check_limits(struct report *report)
+{
+	struct rlimit limit;
+	char text[64];
+
+	if (!getrlimit(RLIMIT_AS, &limit) && limit.rlim_cur != RLIM_INFINITY) {
+		format_size(text, sizeof(text), limit.rlim_cur);
+		note(report, "address space", text,
+		     "mappings take whole GiBs of addresses: ulimit -v unlimited");
+	} else {
+		good(report, "address space", "unlimited");
+	}
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return;
+	snprintf(text, sizeof(text), "%" PRIu64, (uint64_t)limit.rlim_cur);
+	if (limit.rlim_cur < 1024)
+		note(report, "open files", text, "each morsel in use is one: ulimit -n 4096");
+	else
+		good(report, "open files", text);
+}
+
+int run_doctor(struct ctl *ctl, char **args)
 {
 	static const struct column columns[] = {
 		{"verdict", "", COLUMN_TEXT},
@@ -172,14 +314,16 @@ int run_doctor(struct ctl *ctl, int argc, char **argv)
 		{"remedy", "WHAT TO DO", COLUMN_TEXT},
 	};
 	struct report report = {.rows = json_object_new_array()};
+	int code;
 
-	if (argc != 1)
-		return usage(find_verb(argv[0]));
+	(void)args;
 	check_module(&report);
 	check_device(&report);
-	if (!report.code)
+	if (report.code == EXIT_OK || report.code == EXIT_FAILED)
 		check_abi(&report);
+	check_huge(&report);
 	check_kernel(&report);
-	print_rows(ctl, columns, sizeof(columns) / sizeof(columns[0]), report.rows);
-	return report.code;
+	check_limits(&report);
+	code = print_rows(ctl, columns, COUNT(columns), report.rows);
+	return code ? code : report.code;
 }

@@ -1,31 +1,82 @@
 # SPDX-License-Identifier: GPL-2.0
 # bash completion for morselctl
 
-_morselctl_names() {
-	morselctl list --json 2>/dev/null | sed -n 's/^ *"name": "\(..*\)",$/\1/p'
+# _morselctl_values KEY VERB...: what a verb's JSON has under a key.
+_morselctl_values() {
+	local key=$1
+	shift
+	morselctl --json "$@" 2>/dev/null | sed -nE "s/^ *\"$key\": \"?([^\",]+)\"?,?\$/\1/p"
 }
 
 _morselctl() {
-	local cur verb='' word
+	local cur prev verb='' second='' words='' options='--json --bytes --help' place=0 i
 	local verbs='doctor pool limit create list show rm import export populate tree stat help'
 	cur=${COMP_WORDS[COMP_CWORD]}
-	for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
-		if [[ $word != -* ]]; then
-			verb=$word
-			break
-		fi
+	prev=${COMP_WORDS[COMP_CWORD - 1]}
+	COMPREPLY=()
+
+	# The verb, its second word, and how many arguments are before this one.
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		case ${COMP_WORDS[i]} in
+		-[gmpnNci] | --granule | --mode | --pool | --node | --name | --count | --interval)
+			((i++))
+			;;
+		-*) ;;
+		*)
+			if [[ -z $verb ]]; then
+				verb=${COMP_WORDS[i]}
+			elif [[ $verb == @(pool|limit) && -z $second ]]; then
+				second=${COMP_WORDS[i]}
+			else
+				((place++))
+			fi
+			;;
+		esac
 	done
+
 	case $verb in
-	'') mapfile -t COMPREPLY < <(compgen -W "$verbs --json --bytes --version --help" -- "$cur") ;;
-	pool) mapfile -t COMPREPLY < <(compgen -W 'list show add resize remove' -- "$cur") ;;
-	limit) mapfile -t COMPREPLY < <(compgen -W 'show set' -u -- "$cur") ;;
-	help) mapfile -t COMPREPLY < <(compgen -W "$verbs" -- "$cur") ;;
-	import) mapfile -t COMPREPLY < <(compgen -W '-g -m -p -N' -f -- "$cur") ;;
-	export) mapfile -t COMPREPLY < <(compgen -W "$(_morselctl_names)" -f -- "$cur") ;;
-	create) mapfile -t COMPREPLY < <(compgen -W '-g -m -p -n -P' -- "$cur") ;;
-	stat) mapfile -t COMPREPLY < <(compgen -W '-c -i' -- "$cur") ;;
-	show | rm | populate | tree) mapfile -t COMPREPLY < <(compgen -W "$(_morselctl_names)" -- "$cur") ;;
+	create) options+=' --granule --mode --pool --node --populate' ;;
+	import) options+=' --granule --mode --pool --node --name' ;;
+	stat) options+=' --count --interval' ;;
+	'') options+=' --version' ;;
 	esac
+
+	case $prev in
+	-g | --granule) words='auto 4k 2m' ;;
+	-p | --pool) words=$(_morselctl_values id pool list) ;;
+	-n | --node)
+		words=$(cd /sys/devices/system/node 2>/dev/null && echo node*[0-9])
+		words=${words//node/}
+		;;
+	-m | --mode) words='0600 0640 0660 0644' ;;
+	-N | --name | -c | --count | -i | --interval) ;;
+	*)
+		if [[ $cur == -* ]]; then
+			words=$options
+		else
+			case $verb,$second,$place in
+			,,*) words=$verbs ;;
+			help,,0) words=$verbs ;;
+			pool,,*) words='list show add resize remove' ;;
+			pool,show,* | pool,resize,0 | pool,remove,0)
+				words=$(_morselctl_values name pool list)
+				;;
+			limit,,*) words='show set' ;;
+			limit,show,0 | limit,set,0) words=$(compgen -u) ;;
+			limit,set,1) words='none default' ;;
+			show,,* | rm,,* | populate,,* | tree,,0 | export,,0)
+				words=$(_morselctl_values name list)
+				;;
+			import,,0 | export,,1)
+				compopt -o filenames 2>/dev/null
+				mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+				return
+				;;
+			esac
+		fi
+		;;
+	esac
+	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 }
 
 complete -F _morselctl morselctl

@@ -1,20 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * create, list, show, rm, populate, stat.
+ * create, list, show, rm, populate.
  */
 #include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 #include "ctl.h"
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+static const struct column columns[] = {
+	{"id", "ID", COLUMN_NUMBER},	     {"name", "NAME", COLUMN_TEXT},
+	{"length", "SIZE", COLUMN_BYTES},    {"frames", "FRAMES", COLUMN_BYTES},
+	{"huge", "HUGE", COLUMN_BYTES},	     {"tables", "TABLES", COLUMN_BYTES},
+	{"granule", "GRANULE", COLUMN_TEXT}, {"attachments", "ATTACHED", COLUMN_NUMBER},
+	{"pool", "POOL", COLUMN_NUMBER},     {"mode", "MODE", COLUMN_TEXT},
+	{"uid", "UID", COLUMN_NUMBER},
+};
 
 static const char *granule_name(uint32_t granule)
 {
@@ -28,16 +31,8 @@ static const char *granule_name(uint32_t granule)
 	}
 }
 
-static const struct column columns[] = {
-	{"id", "ID", COLUMN_NUMBER},	     {"name", "NAME", COLUMN_TEXT},
-	{"length", "SIZE", COLUMN_BYTES},    {"frames", "FRAMES", COLUMN_BYTES},
-	{"huge", "HUGE", COLUMN_BYTES},	     {"tables", "TABLES", COLUMN_BYTES},
-	{"granule", "GRANULE", COLUMN_TEXT}, {"attachments", "ATTACHED", COLUMN_NUMBER},
-	{"pool", "POOL", COLUMN_NUMBER},     {"mode", "MODE", COLUMN_TEXT},
-	{"uid", "UID", COLUMN_NUMBER},
-};
-
-struct json_object *info_row(const struct morsel_info *info)
+/* A row of morsels; as the libraries' visitors want it. */
+int add_morsel(const struct morsel_info *info, void *rows)
 {
 	struct json_object *row = json_object_new_object();
 	char mode[8];
@@ -57,21 +52,67 @@ struct json_object *info_row(const struct morsel_info *info)
 	row_text(row, "mode", mode);
 	row_number(row, "uid", info->uid);
 	row_number(row, "gid", info->gid);
+	json_object_object_add(row, "named",
+			       json_object_new_boolean(info->flags & MORSEL_INFO_NAMED));
 	json_object_object_add(row, "read_only_twin",
 			       json_object_new_boolean(info->flags & MORSEL_INFO_TWIN));
-	return row;
+	json_object_array_add(rows, row);
+	return 0;
+}
+
+static int print_morsels(const struct ctl *ctl, struct json_object *rows)
+{
+	return print_rows(ctl, columns, COUNT(columns), rows);
+}
+
+/* The id in "#ID", or 0. */
+static uint64_t named_id(const char *name)
+{
+	char *end;
+	uint64_t id;
+
+	if (name[0] != '#' || !isdigit((unsigned char)name[1]))
+		return 0;
+	id = strtoull(name + 1, &end, 10);
+	return *end ? 0 : id;
 }
 
 /* By name, or "#ID" for those that have none. */
-int open_named(struct ctl *ctl, const char *name, uint32_t flags)
+int open_named(const struct ctl *ctl, const char *name, uint32_t flags)
 {
-	if (name[0] == '#' && isdigit((unsigned char)name[1]))
-		return morsel_open_id(ctl->device, strtoull(name + 1, NULL, 10), flags);
-	return morsel_open(ctl->device, name, flags);
+	uint64_t id = named_id(name);
+
+	return id ? morsel_open_id(ctl->device, id, flags) : morsel_open(ctl->device, name, flags);
+}
+
+/* Programs are told what was made; people know. */
+int print_made(const struct ctl *ctl, int fd)
+{
+	struct json_object *rows;
+	struct morsel_info info;
+	int err;
+
+	if (!ctl->json)
+		return EXIT_OK;
+	err = morsel_stat(fd, &info);
+	if (err)
+		return failed(err, "stat");
+	rows = json_object_new_array();
+	add_morsel(&info, rows);
+	return print_morsels(ctl, rows);
+}
+
+/* Leave nothing behind.  By id: the name may be another's by now. */
+void take_back(const struct ctl *ctl, int fd)
+{
+	struct morsel_info info;
+
+	if (!morsel_stat(fd, &info))
+		morsel_unlink_id(ctl->device, info.id);
 }
 
 /* In steps, so that there is something to show and an interrupt is heard. */
-int populate_all(int fd, uint64_t length)
+static int populate(int fd, uint64_t length)
 {
 	const uint64_t step = 64ULL << 20;
 	struct progress progress;
@@ -80,264 +121,114 @@ int populate_all(int fd, uint64_t length)
 
 	catch_interrupts();
 	progress_begin(&progress, "populating", length);
-	while (done < length) {
-		err = morsel_populate(fd, done, length - done > step ? step : 0);
-		if (err == -EINTR && !interrupted) {
+	while (done < length && !err) {
+		/* 0 is all that follows. */
+		err = interrupted ? -EINTR
+				  : morsel_populate(fd, done, length - done > step ? step : 0);
+		if (err == -EINTR && !interrupted)
 			err = 0;
-			continue;
-		}
-		if (err)
-			break;
-		done += length - done > step ? step : length - done;
+		else if (!err)
+			done += length - done > step ? step : length - done;
 		progress_show(&progress, done);
 	}
 	progress_end(&progress, done);
 	return err;
 }
 
-static int parse_granule(const char *text, uint32_t *granule)
+int run_create(struct ctl *ctl, char **args)
 {
-	static const uint32_t granules[] = {MORSEL_GRANULE_AUTO, MORSEL_GRANULE_4K,
-					    MORSEL_GRANULE_2M};
+	/* Populated in steps, for the sake of progress. */
+	bool wanted = ctl->params.flags & MORSEL_CREATE_POPULATE;
+	int fd, err, code;
 
-	for (size_t i = 0; i < COUNT(granules); i++) {
-		if (strcasecmp(text, granule_name(granules[i])))
-			continue;
-		*granule = granules[i];
-		return 0;
-	}
-	return -EINVAL;
-}
-
-/* The options that create and import have in common; returns an exit code. */
-int parse_params(int argc, char **argv, const char *options, struct morsel_params *params)
-{
-	const struct verb *verb = find_verb(argv[0]);
-	int option;
-
-	while ((option = getopt(argc, argv, options)) != -1) {
-		switch (option) {
-		case 'g':
-			if (parse_granule(optarg, &params->granule))
-				return complain(EXIT_USAGE, "'%s' is no granule: auto, 4k or 2m",
-						optarg);
-			break;
-		case 'm':
-			params->mode = strtoul(optarg, NULL, 8);
-			break;
-		case 'p':
-			params->pool = strtoul(optarg, NULL, 10);
-			break;
-		case 'n':
-			params->node = strtoul(optarg, NULL, 10) + 1;
-			break;
-		case 'N':
-			params->name = optarg;
-			break;
-		case 'P':
-			params->flags |= MORSEL_CREATE_POPULATE;
-			break;
-		default:
-			return usage(verb);
-		}
-	}
-	return EXIT_OK;
-}
-
-int run_create(struct ctl *ctl, int argc, char **argv)
-{
-	struct morsel_params params = {0};
-	bool populate;
-	int code, fd, err;
-
-	code = parse_params(argc, argv, "g:m:p:n:P", &params);
-	if (code)
-		return code;
-	if (argc - optind != 2)
-		return usage(find_verb(argv[0]));
-	params.name = argv[optind];
-	if (parse_size(argv[optind + 1], &params.length))
-		return complain(EXIT_USAGE, "'%s' is no size: a number with K, M, G or T",
-				argv[optind + 1]);
-
-	/* Populated in steps, for the sake of progress; what fails leaves nothing behind. */
-	populate = params.flags & MORSEL_CREATE_POPULATE;
-	params.flags = 0;
-	fd = morsel_create(ctl->device, &params);
+	ctl->params.flags = 0;
+	ctl->params.name = args[0];
+	if (parse_size(args[1], &ctl->params.length))
+		return complain(EXIT_USAGE, "'%s' is no size: a number with K, M, G or T", args[1]);
+	fd = morsel_create(ctl->device, &ctl->params);
 	if (fd < 0)
-		return failed(fd, "create %s", params.name);
-	err = populate ? populate_all(fd, params.length) : 0;
-	close(fd);
+		return failed(fd, "create %s", args[0]);
+	err = wanted ? populate(fd, ctl->params.length) : 0;
 	if (err) {
-		morsel_unlink(ctl->device, params.name);
-		return failed(err, "populate %s", params.name);
+		take_back(ctl, fd);
+		code = failed(err, "populate %s", args[0]);
+	} else {
+		code = print_made(ctl, fd);
 	}
-	return EXIT_OK;
-}
-
-static int add_row(const struct morsel_info *info, void *rows)
-{
-	json_object_array_add(rows, info_row(info));
-	return 0;
-}
-
-int run_list(struct ctl *ctl, int argc, char **argv)
-{
-	struct json_object *rows = json_object_new_array();
-	int err;
-
-	if (argc != 1)
-		return usage(find_verb(argv[0]));
-	err = morsel_list(ctl->device, add_row, rows);
-	if (err)
-		return failed(err, "list");
-	return print_rows(ctl, columns, COUNT(columns), rows);
-}
-
-int run_show(struct ctl *ctl, int argc, char **argv)
-{
-	struct json_object *rows = json_object_new_array();
-	struct morsel_info info;
-	int fd, err;
-
-	if (argc < 2)
-		return usage(find_verb(argv[0]));
-	for (int i = 1; i < argc; i++) {
-		fd = open_named(ctl, argv[i], MORSEL_OPEN_READ_ONLY);
-		if (fd < 0)
-			return failed(fd, "%s", argv[i]);
-		err = morsel_stat(fd, &info);
-		close(fd);
-		if (err)
-			return failed(err, "%s", argv[i]);
-		json_object_array_add(rows, info_row(&info));
-	}
-	return print_rows(ctl, columns, COUNT(columns), rows);
-}
-
-int run_rm(struct ctl *ctl, int argc, char **argv)
-{
-	int code = EXIT_OK;
-
-	if (argc < 2)
-		return usage(find_verb(argv[0]));
-	for (int i = 1; i < argc; i++) {
-		int err = morsel_unlink(ctl->device, argv[i]);
-
-		if (err)
-			code = failed(err, "rm %s", argv[i]);
-	}
+	close(fd);
 	return code;
 }
 
-int run_populate(struct ctl *ctl, int argc, char **argv)
+int run_list(struct ctl *ctl, char **args)
+{
+	struct json_object *rows = json_object_new_array();
+	int err = morsel_list(ctl->device, add_morsel, rows);
+
+	(void)args;
+	if (!err)
+		return print_morsels(ctl, rows);
+	json_object_put(rows);
+	return failed(err, "list");
+}
+
+/* Do something to each of several morsels, and describe them. */
+static int for_each(struct ctl *ctl, char **args, uint32_t flags,
+		    int (*what)(int fd, uint64_t length), struct json_object *rows)
 {
 	struct morsel_info info;
 	int fd, err;
 
-	if (argc < 2)
-		return usage(find_verb(argv[0]));
-	for (int i = 1; i < argc; i++) {
-		fd = open_named(ctl, argv[i], 0);
+	for (; *args; args++) {
+		fd = open_named(ctl, *args, flags);
 		if (fd < 0)
-			return failed(fd, "%s", argv[i]);
+			return failed(fd, "%s", *args);
 		err = morsel_stat(fd, &info);
-		if (!err)
-			err = populate_all(fd, info.length);
+		if (!err && what) {
+			err = what(fd, info.length);
+			if (!err)
+				err = morsel_stat(fd, &info);
+		}
 		close(fd);
 		if (err)
-			return failed(err, "populate %s", argv[i]);
+			return failed(err, "%s", *args);
+		add_morsel(&info, rows);
 	}
 	return EXIT_OK;
 }
 
-struct totals {
-	uint64_t used, free, pinned, held;
-	uint64_t borrows, returns;
-	uint64_t morsels;
-};
-
-static int add_pool(const struct morsel_pool_info *info, void *context)
+int run_show(struct ctl *ctl, char **args)
 {
-	struct totals *totals = context;
+	struct json_object *rows = json_object_new_array();
+	int code = for_each(ctl, args, MORSEL_OPEN_READ_ONLY, NULL, rows);
 
-	totals->used += info->used_bytes;
-	totals->free += info->free_bytes;
-	totals->pinned += info->pinned_bytes;
-	totals->held += info->held_bytes;
-	totals->borrows += info->borrows;
-	totals->returns += info->returns;
-	totals->morsels += info->morsels;
-	return 0;
+	if (code == EXIT_OK)
+		return print_morsels(ctl, rows);
+	json_object_put(rows);
+	return code;
 }
 
-static int add_faults(const struct morsel_info *info, void *context)
+int run_populate(struct ctl *ctl, char **args)
 {
-	*(uint64_t *)context += info->faults;
-	return 0;
+	struct json_object *rows = json_object_new_array();
+	int code = for_each(ctl, args, 0, populate, rows);
+
+	if (code == EXIT_OK && ctl->json)
+		return print_morsels(ctl, rows);
+	json_object_put(rows);
+	return code;
 }
 
-/* Like vmstat: a line each second, rates since the line before. */
-int run_stat(struct ctl *ctl, int argc, char **argv)
+int run_rm(struct ctl *ctl, char **args)
 {
-	uint64_t faults, last_faults = 0;
-	struct totals totals, last = {0};
-	double interval = 1;
-	long count = -1;
-	int option, err;
+	int code = EXIT_OK;
 
-	while ((option = getopt(argc, argv, "c:i:")) != -1) {
-		if (option == 'c')
-			count = strtol(optarg, NULL, 10);
-		else if (option == 'i')
-			interval = strtod(optarg, NULL);
-		else
-			return usage(find_verb(argv[0]));
-	}
-	if (optind != argc || interval <= 0 || !count)
-		return usage(find_verb(argv[0]));
+	for (; *args; args++) {
+		uint64_t id = named_id(*args);
+		int err = id ? morsel_unlink_id(ctl->device, id)
+			     : morsel_unlink(ctl->device, *args);
 
-	catch_interrupts();
-	if (ctl->json)
-		puts("[");
-	for (long round = 0; (count < 0 || round < count) && !interrupted; round++) {
-		char used[32], idle[32], pinned[32];
-
-		if (round)
-			usleep(interval * 1e6);
-		totals = (struct totals){0};
-		faults = 0;
-		err = morsel_pools(ctl->device, add_pool, &totals);
-		if (!err)
-			err = morsel_list(ctl->device, add_faults, &faults);
 		if (err)
-			return failed(err, "stat");
-		if (ctl->json) {
-			printf("%s{\"morsels\": %ju, \"used\": %ju, \"free\": %ju, \"pinned\": "
-			       "%ju, \"faults\": %ju, \"borrows\": %ju, \"returns\": %ju}\n",
-			       round ? ", " : "  ", (uintmax_t)totals.morsels,
-			       (uintmax_t)totals.used, (uintmax_t)totals.free,
-			       (uintmax_t)totals.pinned, (uintmax_t)faults,
-			       (uintmax_t)totals.borrows, (uintmax_t)totals.returns);
-		} else {
-			if (round % 20 == 0)
-				printf("%8s %8s %8s %8s %9s %9s %9s\n", "morsels", "used", "free",
-				       "pinned", "faults/s", "borrow/s", "return/s");
-			format_size(used, sizeof(used), totals.used);
-			format_size(idle, sizeof(idle), totals.free);
-			format_size(pinned, sizeof(pinned), totals.pinned);
-			printf("%8ju %8s %8s %8s %9.0f %9.0f %9.0f\n", (uintmax_t)totals.morsels,
-			       used, idle, pinned,
-			       round && faults > last_faults ? (faults - last_faults) / interval
-							     : 0,
-			       round ? (totals.borrows - last.borrows) / interval : 0,
-			       round ? (totals.returns - last.returns) / interval : 0);
-		}
-		fflush(stdout);
-		last = totals;
-		last_faults = faults;
+			code = failed(err, "rm %s", *args);
 	}
-	if (ctl->json)
-		puts("]");
-	return EXIT_OK;
+	return code;
 }

@@ -3,6 +3,7 @@
  * Tables and JSON, sizes, errors.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <libsmartcols/libsmartcols.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -34,33 +35,68 @@ void format_size(char *buffer, size_t room, uint64_t size)
 	snprintf(buffer, room, value < 10 && unit ? "%.2f%c" : "%.4g%c", value, units[unit]);
 }
 
-/* A number with K, M, G, T, KiB, ...: powers of 1024. */
-int parse_size(const char *text, uint64_t *size)
+/* A size as the user wants it. */
+void size_text(const struct ctl *ctl, char *buffer, size_t room, uint64_t size)
+{
+	if (ctl->bytes)
+		snprintf(buffer, room, "%" PRIu64, size);
+	else
+		format_size(buffer, room, size);
+}
+
+/* What follows the digits of a size: K, M, G, KiB, ... or nothing; 0 if it is none of these. */
+static uint64_t parse_unit(const char *text)
 {
 	static const char units[] = "KMGTPE";
-	const char *unit;
-	char *end;
-	double value;
+	const char *unit = *text ? strchr(units, *text >= 'a' ? *text - 'a' + 'A' : *text) : NULL;
 	uint64_t scale = 1;
 
-	errno = 0;
-	value = strtod(text, &end);
-	if (end == text || errno || !(value >= 0))
-		return -EINVAL;
-	unit = *end ? strchr(units, *end >= 'a' ? *end - 'a' + 'A' : *end) : NULL;
 	if (unit) {
 		scale = 1ULL << (10 * (unit - units + 1));
-		end++;
-		if (*end == 'i')
-			end++;
+		text++;
+		text += *text == 'i';
 	}
-	if (*end == 'B')
-		end++;
-	value *= scale;
-	if (*end || value >= 18446744073709551615.0)
+	text += *text == 'B';
+	return *text ? 0 : scale;
+}
+
+/* A number with a unit, all powers of 1024.  Whole numbers are exact. */
+int parse_size(const char *text, uint64_t *size)
+{
+	uint64_t whole, scale;
+	double fraction = 0;
+	char *end;
+
+	if (*text < '0' || *text > '9')
 		return -EINVAL;
-	*size = value;
-	return 0;
+	errno = 0;
+	whole = strtoull(text, &end, 10);
+	if (errno)
+		return -EINVAL;
+	if (*end == '.')
+		fraction = strtod(end, &end);
+	scale = parse_unit(end);
+	if (!scale || whole > UINT64_MAX / scale)
+		return -EINVAL;
+	*size = whole * scale + (uint64_t)(fraction * scale);
+	return *size < whole * scale ? -EINVAL : 0;
+}
+
+/* Returns an exit code. */
+int parse_number(const char *text, int base, uint32_t most, uint32_t *number)
+{
+	unsigned long value;
+	char *end;
+
+	errno = 0;
+	value = strtoul(text, &end, base);
+	if (*text < '0' || *text > '9' || *end || errno || value > most)
+		return complain(EXIT_USAGE,
+				base == 8 ? "'%s' is no octal number up to %o"
+					  : "'%s' is no number up to %u",
+				text, most);
+	*number = value;
+	return EXIT_OK;
 }
 
 static void cell(const struct ctl *ctl, struct libscols_line *line, size_t at,
@@ -68,29 +104,19 @@ static void cell(const struct ctl *ctl, struct libscols_line *line, size_t at,
 {
 	char size[32];
 
-	if (column->type == COLUMN_BYTES && !ctl->bytes) {
-		format_size(size, sizeof(size), json_object_get_uint64(value));
+	if (column->type == COLUMN_BYTES && value) {
+		size_text(ctl, size, sizeof(size), json_object_get_uint64(value));
 		scols_line_set_data(line, at, size);
 	} else {
 		scols_line_set_data(line, at, value ? json_object_get_string(value) : "");
 	}
 }
 
-/* Print rows, which this takes, as a table, or as a JSON array. */
-int print_rows(const struct ctl *ctl, const struct column *columns, size_t count,
-	       struct json_object *rows)
+static int print_table(const struct ctl *ctl, const struct column *columns, size_t count,
+		       struct json_object *rows)
 {
-	struct libscols_table *table;
-	struct libscols_line *line;
+	struct libscols_table *table = scols_new_table();
 
-	if (ctl->json) {
-		puts(json_object_to_json_string_ext(rows, JSON_C_TO_STRING_PRETTY |
-								  JSON_C_TO_STRING_SPACED |
-								  JSON_C_TO_STRING_NOSLASHESCAPE));
-		json_object_put(rows);
-		return EXIT_OK;
-	}
-	table = scols_new_table();
 	if (!table)
 		return failed(-ENOMEM, "printing a table");
 	for (size_t i = 0; i < count; i++)
@@ -98,72 +124,102 @@ int print_rows(const struct ctl *ctl, const struct column *columns, size_t count
 				       columns[i].type == COLUMN_TEXT ? 0 : SCOLS_FL_RIGHT);
 	for (size_t r = 0; r < json_object_array_length(rows); r++) {
 		struct json_object *row = json_object_array_get_idx(rows, r);
+		struct libscols_line *line = scols_table_new_line(table, NULL);
 
-		line = scols_table_new_line(table, NULL);
-		if (!line)
-			break;
-		for (size_t i = 0; i < count; i++)
+		for (size_t i = 0; i < count && line; i++)
 			cell(ctl, line, i, &columns[i],
 			     json_object_object_get(row, columns[i].key));
 	}
 	scols_print_table(table);
 	scols_unref_table(table);
-	json_object_put(rows);
 	return EXIT_OK;
 }
 
-int usage(const struct verb *verb)
+/* Print rows, which this takes, as a table, or as a JSON array. */
+int print_rows(const struct ctl *ctl, const struct column *columns, size_t count,
+	       struct json_object *rows)
 {
-	fprintf(stderr, "Usage: morselctl %s %s\n", verb->name, verb->arguments);
-	return EXIT_USAGE;
+	int code = EXIT_OK;
+
+	if (ctl->json)
+		puts(json_object_to_json_string_ext(rows, JSON_C_TO_STRING_PRETTY |
+								  JSON_C_TO_STRING_SPACED |
+								  JSON_C_TO_STRING_NOSLASHESCAPE));
+	else
+		code = print_table(ctl, columns, count, rows);
+	json_object_put(rows);
+	return code;
+}
+
+static void print_error(const char *format, va_list arguments, const char *why)
+{
+	fputs("morselctl: ", stderr);
+	vfprintf(stderr, format, arguments);
+	fprintf(stderr, "%s%s\n", why ? ": " : "", why ? why : "");
 }
 
 int complain(int code, const char *format, ...)
 {
 	va_list arguments;
 
-	fputs("morselctl: ", stderr);
 	va_start(arguments, format);
-	vfprintf(stderr, format, arguments);
+	print_error(format, arguments, NULL);
 	va_end(arguments);
-	fputc('\n', stderr);
 	return code;
 }
 
-/* What each errno means here, and what to do about it. */
+/* What each errno means of morsels and pools, and what to do about it. */
 static const struct {
 	int err;
 	int code;
-	const char *remedy;
-} remedies[] = {
-	{ENOENT, EXIT_NOT_FOUND, "there is no such thing, or its mode hides it from you"},
-	{EEXIST, EXIT_FAILED, "that exists already; choose another name, or remove it"},
-	{EACCES, EXIT_DENIED, "its mode does not let you"},
-	{EPERM, EXIT_DENIED, "only its owner, or for pools and limits root, may do that"},
+	const char *why;
+} reasons[] = {
+	{ENOENT, EXIT_NOT_FOUND,
+	 "there is none, or you may not see it; 'morselctl list' and 'morselctl pool list' show "
+	 "what there is"},
+	{ENODEV, EXIT_NOT_FOUND,
+	 "there is no such NUMA node with memory; see /sys/devices/system/node"},
+	{EACCES, EXIT_DENIED, "its mode does not let you; ask its owner ('morselctl show')"},
+	{EPERM, EXIT_DENIED, "only its owner may do that, and pools and ceilings are for root"},
+	{EEXIST, EXIT_FAILED, "there is one already; choose another, or remove that one first"},
+	{EINVAL, EXIT_FAILED,
+	 "not possible; a name has at most 63 bytes, no slash and no space, a size is at least 1, "
+	 "and a multiple of 2M with --granule 2m"},
+	{EFBIG, EXIT_FAILED, "larger than a morsel can be"},
 	{ENOMEM, EXIT_FAILED,
-	 "the pool is full ('morselctl pool list'); free something or 'morselctl pool resize'"},
+	 "there is not enough memory; see 'morselctl pool list', free something, or give the pool "
+	 "more with 'morselctl pool resize'"},
 	{EDQUOT, EXIT_FAILED,
-	 "your ceiling is reached ('morselctl limit show'); free something or ask for more"},
-	{EBUSY, EXIT_FAILED, "it is in use; remove its morsels first"},
-	{ENODEV, EXIT_NOT_FOUND, "there is no such NUMA node with memory"},
-	{EFBIG, EXIT_FAILED, "that is larger than a morsel can be"},
+	 "the owner's ceiling is reached; see 'morselctl limit show', free something, or ask root "
+	 "for 'morselctl limit set'"},
+	{EBUSY, EXIT_FAILED,
+	 "in use; remove its morsels first, and wait for input and output to end"},
+	{EINTR, EXIT_FAILED, "interrupted"},
 };
 
 int failed(int err, const char *format, ...)
 {
+	const char *why = strerror(-err);
+	int code = EXIT_FAILED;
 	va_list arguments;
-	size_t i;
 
-	fputs("morselctl: ", stderr);
-	va_start(arguments, format);
-	vfprintf(stderr, format, arguments);
-	va_end(arguments);
-	for (i = 0; i < sizeof(remedies) / sizeof(remedies[0]); i++) {
-		if (remedies[i].err != -err)
+	for (size_t i = 0; i < COUNT(reasons); i++) {
+		if (reasons[i].err != -err)
 			continue;
-		fprintf(stderr, ": %s: %s\n", strerror(-err), remedies[i].remedy);
-		return remedies[i].code;
+		why = reasons[i].why;
+		code = reasons[i].code;
 	}
-	fprintf(stderr, ": %s\n", strerror(-err));
-	return EXIT_FAILED;
+	va_start(arguments, format);
+	print_error(format, arguments, why);
+	va_end(arguments);
+	return code;
+}
+
+/* The same for files, which the kernel's words suit. */
+int failed_file(int err, const char *path)
+{
+	return complain(err == -ENOENT			  ? EXIT_NOT_FOUND
+			: err == -EACCES || err == -EPERM ? EXIT_DENIED
+							  : EXIT_FAILED,
+			"%s: %s", path, strerror(-err));
 }

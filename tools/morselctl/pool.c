@@ -2,32 +2,25 @@
 /*
  * pool, limit: for admins.
  */
-#include <pwd.h>
 #include <ctype.h>
 #include <errno.h>
+#include <pwd.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "ctl.h"
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
 static const struct column pool_columns[] = {
-	{"id", "ID", COLUMN_NUMBER},
-	{"name", "NAME", COLUMN_TEXT},
-	{"node", "NODE", COLUMN_NUMBER},
-	{"morsels", "MORSELS", COLUMN_NUMBER},
-	{"limit", "LIMIT", COLUMN_BYTES},
-	{"held", "HELD", COLUMN_BYTES},
-	{"used", "USED", COLUMN_BYTES},
-	{"free", "FREE", COLUMN_BYTES},
-	{"free_huge", "WHOLE 2M", COLUMN_BYTES},
+	{"id", "ID", COLUMN_NUMBER},	       {"name", "NAME", COLUMN_TEXT},
+	{"kind", "KIND", COLUMN_TEXT},	       {"node", "NODE", COLUMN_NUMBER},
+	{"morsels", "MORSELS", COLUMN_NUMBER}, {"limit", "LIMIT", COLUMN_BYTES},
+	{"held", "HELD", COLUMN_BYTES},	       {"used", "USED", COLUMN_BYTES},
+	{"free", "FREE", COLUMN_BYTES},	       {"free_huge", "WHOLE 2M", COLUMN_BYTES},
 	{"pinned", "PINNED", COLUMN_BYTES},
 };
 
-static int add_row(const struct morsel_pool_info *info, void *rows)
+static int add_pool(const struct morsel_pool_info *info, void *rows)
 {
 	struct json_object *row = json_object_new_object();
 
@@ -48,17 +41,64 @@ static int add_row(const struct morsel_pool_info *info, void *rows)
 	return 0;
 }
 
-static int parse_number(const char *text, uint32_t *number)
+static int print_pools(const struct ctl *ctl, struct json_object *rows)
 {
-	char *end;
-	unsigned long value;
+	return print_rows(ctl, pool_columns, COUNT(pool_columns), rows);
+}
 
-	errno = 0;
-	value = strtoul(text, &end, 10);
-	if (end == text || *end || errno || value > UINT32_MAX)
-		return complain(EXIT_USAGE, "'%s' is no number", text);
-	*number = value;
+/* What a pool is called on the command line. */
+struct wanted {
+	const char *name;
+	uint32_t id;
+};
+
+static int match_name(const struct morsel_pool_info *info, void *context)
+{
+	struct wanted *wanted = context;
+
+	if (strcmp(info->name, wanted->name))
+		return 0;
+	wanted->id = info->id;
+	return 1;
+}
+
+/* By id, or by name; returns an exit code. */
+static int find_pool(const struct ctl *ctl, const char *text, uint32_t *id)
+{
+	struct wanted wanted = {.name = text};
+	int err;
+
+	if (isdigit((unsigned char)text[0]))
+		return parse_number(text, 10, UINT32_MAX, id);
+	err = morsel_pools(ctl->device, match_name, &wanted);
+	if (err <= 0)
+		return failed(err ? err : -ENOENT, "pool %s", text);
+	*id = wanted.id;
 	return EXIT_OK;
+}
+
+static int add_pool_id(const struct ctl *ctl, uint32_t id, struct json_object *rows)
+{
+	struct morsel_pool_info info;
+	int err = morsel_pool_stat(ctl->device, id, &info);
+
+	return err ? failed(err, "pool %u", id) : add_pool(&info, rows);
+}
+
+/* Programs are told what became of a pool; people know. */
+static int print_changed(const struct ctl *ctl, uint32_t id)
+{
+	struct json_object *rows;
+	int code;
+
+	if (!ctl->json)
+		return EXIT_OK;
+	rows = json_object_new_array();
+	code = add_pool_id(ctl, id, rows);
+	if (code == EXIT_OK)
+		return print_pools(ctl, rows);
+	json_object_put(rows);
+	return code;
 }
 
 static int parse_limit(const char *text, uint64_t *limit)
@@ -68,105 +108,87 @@ static int parse_limit(const char *text, uint64_t *limit)
 	return EXIT_OK;
 }
 
-static int pool_list(struct ctl *ctl)
+int run_pool_list(struct ctl *ctl, char **args)
 {
 	struct json_object *rows = json_object_new_array();
-	int err = morsel_pools(ctl->device, add_row, rows);
+	int err = morsel_pools(ctl->device, add_pool, rows);
 
-	return err ? failed(err, "pool list")
-		   : print_rows(ctl, pool_columns, COUNT(pool_columns), rows);
+	(void)args;
+	if (!err)
+		return print_pools(ctl, rows);
+	json_object_put(rows);
+	return failed(err, "pool list");
 }
 
-static int pool_show(struct ctl *ctl, const char *text)
+int run_pool_show(struct ctl *ctl, char **args)
 {
 	struct json_object *rows = json_object_new_array();
-	struct morsel_pool_info info;
+	int code = EXIT_OK;
 	uint32_t id;
-	int code, err;
 
-	code = parse_number(text, &id);
-	if (code)
-		return code;
-	err = morsel_pool_stat(ctl->device, id, &info);
-	if (err)
-		return failed(err, "pool %u", id);
-	add_row(&info, rows);
-	return print_rows(ctl, pool_columns, COUNT(pool_columns), rows);
+	for (; *args && code == EXIT_OK; args++) {
+		code = find_pool(ctl, *args, &id);
+		if (code == EXIT_OK)
+			code = add_pool_id(ctl, id, rows);
+	}
+	if (code == EXIT_OK)
+		return print_pools(ctl, rows);
+	json_object_put(rows);
+	return code;
 }
 
-static int pool_add(struct ctl *ctl, const char *node_text, const char *size_text)
+int run_pool_add(struct ctl *ctl, char **args)
 {
 	uint32_t node, id;
 	uint64_t limit;
 	int code, err;
 
-	code = parse_number(node_text, &node);
-	if (!code)
-		code = parse_limit(size_text, &limit);
+	code = parse_number(args[0], 10, UINT32_MAX, &node);
+	if (code == EXIT_OK)
+		code = parse_limit(args[1], &limit);
 	if (code)
 		return code;
 	err = morsel_pool_add(ctl->device, MORSEL_POOL_DRAM, node, limit, &id);
 	if (err)
-		return failed(err, "pool add on node %u", node);
-	printf("%u\n", id);
-	return EXIT_OK;
+		return failed(err, "pool on node %u", node);
+	if (!ctl->json)
+		printf("%u\n", id);
+	return print_changed(ctl, id);
 }
 
-static int pool_resize(struct ctl *ctl, const char *id_text, const char *size_text)
+int run_pool_resize(struct ctl *ctl, char **args)
 {
 	uint64_t limit;
 	uint32_t id;
 	int code, err;
 
-	code = parse_number(id_text, &id);
-	if (!code)
-		code = parse_limit(size_text, &limit);
+	code = parse_limit(args[1], &limit);
+	if (code == EXIT_OK)
+		code = find_pool(ctl, args[0], &id);
 	if (code)
 		return code;
 	err = morsel_pool_resize(ctl->device, id, limit);
-	return err ? failed(err, "pool resize %u", id) : EXIT_OK;
+	return err ? failed(err, "pool %s", args[0]) : print_changed(ctl, id);
 }
 
-static int pool_remove(struct ctl *ctl, const char *text)
+int run_pool_remove(struct ctl *ctl, char **args)
 {
 	uint32_t id;
 	int code, err;
 
-	code = parse_number(text, &id);
+	code = find_pool(ctl, args[0], &id);
 	if (code)
 		return code;
 	err = morsel_pool_remove(ctl->device, id);
-	return err ? failed(err, "pool remove %u", id) : EXIT_OK;
-}
-
-int run_pool(struct ctl *ctl, int argc, char **argv)
-{
-	const char *what = argc > 1 ? argv[1] : "list";
-
-	if (argc <= 2 && !strcmp(what, "list"))
-		return pool_list(ctl);
-	if (argc == 3 && !strcmp(what, "show"))
-		return pool_show(ctl, argv[2]);
-	if (argc == 4 && !strcmp(what, "add"))
-		return pool_add(ctl, argv[2], argv[3]);
-	if (argc == 4 && !strcmp(what, "resize"))
-		return pool_resize(ctl, argv[2], argv[3]);
-	if (argc == 3 && !strcmp(what, "remove"))
-		return pool_remove(ctl, argv[2]);
-	return usage(find_verb(argv[0]));
+	return err ? failed(err, "pool %s", args[0]) : EXIT_OK;
 }
 
 static int parse_user(const char *text, uid_t *uid)
 {
 	struct passwd *user;
-	uint32_t number;
 
-	if (isdigit((unsigned char)text[0])) {
-		if (parse_number(text, &number))
-			return EXIT_USAGE;
-		*uid = number;
-		return EXIT_OK;
-	}
+	if (isdigit((unsigned char)text[0]))
+		return parse_number(text, 10, UINT32_MAX - 1, uid);
 	user = getpwnam(text);
 	if (!user)
 		return complain(EXIT_NOT_FOUND, "there is no user '%s'", text);
@@ -174,59 +196,63 @@ static int parse_user(const char *text, uid_t *uid)
 	return EXIT_OK;
 }
 
-static int limit_show(struct ctl *ctl, uid_t uid)
+static int print_limit(const struct ctl *ctl, uid_t uid)
 {
 	static const struct column columns[] = {
 		{"uid", "UID", COLUMN_NUMBER},
-		{"limit_text", "LIMIT", COLUMN_TEXT},
+		{"text", "CEILING", COLUMN_TEXT},
 		{"used", "USED", COLUMN_BYTES},
 	};
-	struct json_object *rows = json_object_new_array(), *row = json_object_new_object();
+	struct json_object *rows, *row;
 	struct morsel_limit limit;
-	char text[32] = "none";
+	char text[64] = "none", size[32];
 	int err;
 
 	err = morsel_limit_get(ctl->device, uid, &limit);
 	if (err)
-		return failed(err, "limit of user %u", uid);
+		return failed(err, "ceiling of user %u", uid);
+	row = json_object_new_object();
 	row_number(row, "uid", uid);
-	if (limit.bytes != MORSEL_UNLIMITED) {
-		row_number(row, "limit", limit.bytes);
-		if (ctl->bytes)
-			snprintf(text, sizeof(text), "%llu", limit.bytes);
-		else
-			format_size(text, sizeof(text), limit.bytes);
-	} else {
+	if (limit.bytes == MORSEL_UNLIMITED) {
 		json_object_object_add(row, "limit", NULL);
+	} else {
+		row_number(row, "limit", limit.bytes);
+		size_text(ctl, size, sizeof(size), limit.bytes);
+		snprintf(text, sizeof(text), "%s%s", size,
+			 limit.flags & MORSEL_LIMIT_DEFAULT ? " (default)" : "");
 	}
 	if (!ctl->json)
-		row_text(row, "limit_text", text);
+		row_text(row, "text", text);
 	json_object_object_add(row, "own",
 			       json_object_new_boolean(!(limit.flags & MORSEL_LIMIT_DEFAULT)));
 	row_number(row, "used", limit.used);
+	rows = json_object_new_array();
 	json_object_array_add(rows, row);
 	return print_rows(ctl, columns, COUNT(columns), rows);
 }
 
-int run_limit(struct ctl *ctl, int argc, char **argv)
+int run_limit_show(struct ctl *ctl, char **args)
 {
-	const char *what = argc > 1 ? argv[1] : "show";
-	uint64_t bytes = MORSEL_UNLIMITED;
 	uid_t uid = getuid();
-	int code, err;
+	int code = args[0] ? parse_user(args[0], &uid) : EXIT_OK;
 
-	if (argc > 2) {
-		code = parse_user(argv[2], &uid);
-		if (code)
-			return code;
-	}
-	if (argc <= 3 && !strcmp(what, "show"))
-		return limit_show(ctl, uid);
-	if (argc != 4 || strcmp(what, "set"))
-		return usage(find_verb(argv[0]));
-	if (strcmp(argv[3], "none") && strcmp(argv[3], "default") && parse_size(argv[3], &bytes))
-		return complain(EXIT_USAGE, "'%s' is no size, nor 'none' nor 'default'", argv[3]);
-	err = morsel_limit_set(ctl->device, uid, bytes,
-			       strcmp(argv[3], "default") ? 0 : MORSEL_LIMIT_DEFAULT);
-	return err ? failed(err, "limit of user %u", uid) : EXIT_OK;
+	return code ? code : print_limit(ctl, uid);
+}
+
+int run_limit_set(struct ctl *ctl, char **args)
+{
+	bool by_default = !strcmp(args[1], "default");
+	uint64_t bytes = MORSEL_UNLIMITED;
+	uid_t uid;
+	int err;
+
+	if (!by_default && strcmp(args[1], "none") && parse_size(args[1], &bytes))
+		return complain(EXIT_USAGE, "'%s' is no size, nor 'none' nor 'default'", args[1]);
+	err = parse_user(args[0], &uid);
+	if (err)
+		return err;
+	err = morsel_limit_set(ctl->device, uid, bytes, by_default ? MORSEL_LIMIT_DEFAULT : 0);
+	if (err)
+		return failed(err, "ceiling of user %s", args[0]);
+	return ctl->json ? print_limit(ctl, uid) : EXIT_OK;
 }

@@ -2,14 +2,16 @@
 /*
  * Progress of what takes over a second: done, rate, time left.
  */
-#include <signal.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "ctl.h"
 
-volatile int interrupted;
+#define BAR 20
+
+/* Set by a signal; nothing else can be. */
+volatile sig_atomic_t interrupted;
 
 static void on_interrupt(int number)
 {
@@ -24,9 +26,10 @@ void catch_interrupts(void)
 
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
+	sigaction(SIGHUP, &action, NULL);
 }
 
-double now(void)
+static double now(void)
 {
 	struct timespec time;
 
@@ -48,11 +51,11 @@ static void line(const struct progress *progress, uint64_t done, const char *end
 {
 	double elapsed = now() - progress->began, rate = elapsed > 0 ? done / elapsed : 0;
 	unsigned int left = rate > 0 ? (progress->total - done) / rate : 0;
-	char text_done[32], text_total[32], text_rate[32], bar[31];
+	char text_done[32], text_total[32], text_rate[32], bar[BAR + 1];
 
-	for (unsigned int i = 0; i < 30; i++)
-		bar[i] = i < 30 * (double)done / progress->total ? '#' : '.';
-	bar[30] = 0;
+	for (unsigned int i = 0; i < BAR; i++)
+		bar[i] = i < BAR * (double)done / progress->total ? '#' : '.';
+	bar[BAR] = 0;
 	format_size(text_done, sizeof(text_done), done);
 	format_size(text_total, sizeof(text_total), progress->total);
 	format_size(text_rate, sizeof(text_rate), rate);

@@ -3,129 +3,212 @@
  * tree: draw a morsel's page-table subtree.
  *
  * The extents give the whole shape: per GiB one PMD table or none, in it per
- * 2 MiB a leaf, a PTE table or a hole.  Neighbours of the same kind are drawn
- * as one line.
+ * 2 MiB a leaf, a PTE table or a hole.  GiBs that follow each other and look the
+ * same are drawn as one.
  */
+#include <inttypes.h>
 #include <langinfo.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "ctl.h"
 
-#define GIB (1ULL << 30)
-#define SLOT (1ULL << 21)
-#define NODES 64
+#define GIB ((uint64_t)1 << 30)
+#define SLOT ((uint64_t)1 << 21)
+#define FRAME ((uint64_t)4096)
+#define NODES 1024 /* as many as x86 kernels can have */
 
-/* What is known of one GiB. */
+/**
+ * struct gib - what one GiB of a morsel holds, or several
+ * @tables:	PMD tables
+ * @pte_tables:	PTE tables
+ * @leaves:	bytes in leaves of 2 MiB
+ * @frames:	bytes in frames of 4 KiB
+ * @holes_4k:	bytes that PTE tables lack
+ * @holes_2m:	bytes that PMD tables lack
+ * @nodes:	bytes on each NUMA node
+ */
 struct gib {
-	bool table;
-	uint64_t leaves; /* bytes */
-	uint64_t frames; /* bytes of 4 KiB frames */
-	uint64_t holes_4k; /* bytes */
-	uint64_t holes_2m; /* bytes */
-	unsigned int pte_tables;
+	uint64_t tables;
+	uint64_t pte_tables;
+	uint64_t leaves;
+	uint64_t frames;
+	uint64_t holes_4k;
+	uint64_t holes_2m;
+	uint64_t nodes[NODES];
 };
 
+/**
+ * struct tree - a tree being drawn
+ * @ctl:	how
+ * @rows:	JSON rows
+ * @utf8:	there are characters to draw boxes with
+ * @entry:	PUD entry that the extents are at
+ * @gib:	what is known of it
+ * @first:	first of the entries before it that look the same
+ * @count:	how many these are, or 0
+ * @run:	how they look
+ * @total:	all of the morsel
+ * @pte_slot:	1 + slot of the PTE table counted last
+ */
 struct tree {
-	struct gib gib;
-	uint64_t gib_start;
-	uint64_t last_pte_slot;
+	const struct ctl *ctl;
 	struct json_object *rows;
-	const char *branch;
-	const char *leaf;
-	bool json;
-	bool bytes;
-	uint64_t node_bytes[NODES];
-	uint64_t run_start; /* of GiBs without tables */
-	bool in_run;
+	bool utf8;
+	uint64_t entry;
+	struct gib gib;
+	uint64_t first;
+	uint64_t count;
+	struct gib run;
 	struct gib total;
-	uint64_t gibs;
-	uint64_t pmd_tables;
+	uint64_t pte_slot;
 };
 
-static void size_text(const struct tree *tree, char *buffer, size_t room, uint64_t size)
+__attribute__((format(printf, 4, 5))) static void draw(const struct tree *tree, const char *indent,
+						       bool last, const char *format, ...)
 {
-	if (tree->bytes)
-		snprintf(buffer, room, "%ju", (uintmax_t)size);
-	else
-		format_size(buffer, room, size);
+	va_list arguments;
+
+	printf("%s%s ", indent, tree->utf8 ? (last ? "└─" : "├─") : (last ? "`-" : "|-"));
+	va_start(arguments, format);
+	vprintf(format, arguments);
+	va_end(arguments);
+	putchar('\n');
 }
 
-static void end_run(struct tree *tree, uint64_t end)
+/* What children of a node are indented by. */
+static const char *below(const struct tree *tree, bool last)
 {
-	if (!tree->in_run)
-		return;
-	tree->in_run = false;
-	if (!tree->json)
-		printf("%s PUD entries %ju-%ju: no table yet\n", tree->branch,
-		       (uintmax_t)(tree->run_start / GIB), (uintmax_t)((end - 1) / GIB));
+	return last ? "   " : tree->utf8 ? "│  " : "|  ";
 }
 
-static void part(const struct tree *tree, const char *what, uint64_t bytes, uint64_t unit)
+static void draw_part(const struct tree *tree, const char *indent, bool last, const char *what,
+		      uint64_t bytes, uint64_t unit)
 {
 	char size[32];
 
-	if (!bytes)
+	size_text(tree->ctl, size, sizeof(size), bytes);
+	draw(tree, indent, last, "%s: %" PRIu64 " (%s)", what, (bytes + unit - 1) / unit, size);
+}
+
+static void draw_tables(const struct tree *tree, bool last)
+{
+	const struct gib *run = &tree->run;
+	const char *indent = below(tree, last);
+	bool last_pte = !run->holes_2m;
+	char deeper[32];
+
+	if (run->leaves)
+		draw_part(tree, indent, !run->pte_tables && !run->holes_2m, "2 MiB leaves",
+			  run->leaves, SLOT);
+	if (run->pte_tables) {
+		draw(tree, indent, last_pte, "PTE tables: %" PRIu64, run->pte_tables);
+		snprintf(deeper, sizeof(deeper), "%s%s", indent, below(tree, last_pte));
+		if (run->frames)
+			draw_part(tree, deeper, !run->holes_4k, "4 KiB frames", run->frames, FRAME);
+		if (run->holes_4k)
+			draw_part(tree, deeper, true, "4 KiB holes", run->holes_4k, FRAME);
+	}
+	if (run->holes_2m)
+		draw_part(tree, indent, true, "2 MiB holes", run->holes_2m, SLOT);
+}
+
+static void draw_run(const struct tree *tree, bool last)
+{
+	char entries[64];
+
+	if (tree->count == 1)
+		snprintf(entries, sizeof(entries), "PUD entry %" PRIu64, tree->first);
+	else
+		snprintf(entries, sizeof(entries), "PUD entries %" PRIu64 "-%" PRIu64, tree->first,
+			 tree->first + tree->count - 1);
+	if (!tree->run.tables) {
+		draw(tree, "", last, "%s: no table", entries);
 		return;
-	size_text(tree, size, sizeof(size), bytes);
-	printf("%s %-16s %9ju  %8s\n", tree->leaf, what, (uintmax_t)(bytes / unit), size);
+	}
+	draw(tree, "", last, "%s: PMD table%s", entries, tree->count == 1 ? "" : "s, each with");
+	draw_tables(tree, last);
+}
+
+static void add_rows(const struct tree *tree)
+{
+	const struct gib *run = &tree->run;
+	/* Holes without a table may be millions. */
+	uint64_t step = run->tables ? 1 : tree->count;
+
+	for (uint64_t i = 0; i < tree->count; i += step) {
+		struct json_object *row = json_object_new_object();
+		struct json_object *nodes = json_object_new_array();
+
+		row_number(row, "offset", (tree->first + i) * GIB);
+		row_number(row, "entries", step);
+		row_number(row, "pmd_tables", run->tables);
+		row_number(row, "pte_tables", run->pte_tables);
+		row_number(row, "leaves_2m", run->leaves / SLOT);
+		row_number(row, "frames_4k", run->frames / FRAME);
+		row_number(row, "holes_4k", (run->holes_4k + FRAME - 1) / FRAME);
+		row_number(row, "holes_2m", (run->holes_2m + SLOT - 1) / SLOT);
+		for (unsigned int node = 0; node < NODES; node++) {
+			struct json_object *on;
+
+			if (!run->nodes[node])
+				continue;
+			on = json_object_new_object();
+			row_number(on, "node", node);
+			row_number(on, "bytes", run->nodes[node]);
+			json_object_array_add(nodes, on);
+		}
+		json_object_object_add(row, "nodes", nodes);
+		json_object_array_add(tree->rows, row);
+	}
+}
+
+static void end_run(struct tree *tree, bool last)
+{
+	if (!tree->count)
+		return;
+	if (tree->ctl->json)
+		add_rows(tree);
+	else
+		draw_run(tree, last);
+	tree->count = 0;
 }
 
 static void end_gib(struct tree *tree)
 {
-	struct gib *gib = &tree->gib;
-	struct json_object *row;
+	uint64_t *total = (uint64_t *)&tree->total;
+	const uint64_t *fields = (const uint64_t *)&tree->gib;
 
-	if (!gib->table)
-		return;
-	end_run(tree, tree->gib_start);
-	if (tree->json) {
-		row = json_object_new_object();
-		row_number(row, "offset", tree->gib_start);
-		row_number(row, "leaves_2m", gib->leaves / SLOT);
-		row_number(row, "pte_tables", gib->pte_tables);
-		row_number(row, "frames_4k", gib->frames / 4096);
-		row_number(row, "holes_4k", gib->holes_4k / 4096);
-		row_number(row, "holes_2m", gib->holes_2m / SLOT);
-		json_object_array_add(tree->rows, row);
-	} else {
-		printf("%s PUD entry %ju: PMD table\n", tree->branch,
-		       (uintmax_t)(tree->gib_start / GIB));
-		part(tree, "2 MiB leaves", gib->leaves, SLOT);
-		part(tree, "PTE tables", (uint64_t)gib->pte_tables * 4096, 4096);
-		part(tree, "4 KiB frames", gib->frames, 4096);
-		part(tree, "4 KiB holes", gib->holes_4k, 4096);
-		part(tree, "2 MiB holes", gib->holes_2m, SLOT);
+	for (size_t i = 0; i < sizeof(tree->gib) / sizeof(*fields); i++)
+		total[i] += fields[i];
+	if (tree->count && memcmp(&tree->run, &tree->gib, sizeof(tree->run)))
+		end_run(tree, false);
+	if (!tree->count) {
+		tree->first = tree->entry;
+		tree->run = tree->gib;
 	}
-	tree->pmd_tables++;
-	tree->total.leaves += gib->leaves;
-	tree->total.frames += gib->frames;
-	tree->total.pte_tables += gib->pte_tables;
-	memset(gib, 0, sizeof(*gib));
+	tree->count++;
+	memset(&tree->gib, 0, sizeof(tree->gib));
 }
 
 /* A part of an extent that lies in one GiB. */
-static void add(struct tree *tree, const struct morsel_extent *extent, uint64_t offset,
-		uint64_t length)
+static void add_part(struct tree *tree, const struct morsel_extent *extent, uint64_t offset,
+		     uint64_t length)
 {
 	struct gib *gib = &tree->gib;
-	uint64_t start = offset & ~(GIB - 1);
 
-	if (start != tree->gib_start) {
+	if (offset / GIB != tree->entry) {
 		end_gib(tree);
-		tree->gib_start = start;
+		tree->entry = offset / GIB;
 	}
-	if (extent->level == MORSEL_LEVEL_HOLE_1G) {
-		if (!tree->in_run)
-			tree->run_start = start;
-		tree->in_run = true;
-		return;
-	}
-	gib->table = true;
 	if (extent->node < NODES)
-		tree->node_bytes[extent->node] += length;
+		gib->nodes[extent->node] += length;
+	gib->tables = extent->level != MORSEL_LEVEL_HOLE_1G;
 	switch (extent->level) {
+	case MORSEL_LEVEL_HOLE_1G:
+		return;
 	case MORSEL_LEVEL_2M:
 		gib->leaves += length;
 		return;
@@ -138,76 +221,74 @@ static void add(struct tree *tree, const struct morsel_extent *extent, uint64_t 
 	default:
 		gib->holes_4k += length;
 	}
-	/* Every slot that has 4 KiB entries has a PTE table; an extent may span several. */
+	/* Each slot that has 4 KiB entries has a PTE table; extents may share one. */
 	for (uint64_t slot = offset / SLOT; slot <= (offset + length - 1) / SLOT; slot++) {
-		if (slot + 1 != tree->last_pte_slot)
-			gib->pte_tables++;
-		tree->last_pte_slot = slot + 1;
+		gib->pte_tables += slot + 1 != tree->pte_slot;
+		tree->pte_slot = slot + 1;
 	}
 }
 
-static int visit(const struct morsel_extent *extent, void *context)
+static int visit(const struct morsel_extent *extent, void *tree)
 {
 	uint64_t offset = extent->offset, end = extent->offset + extent->length, next;
 
 	for (; offset < end; offset = next) {
-		next = (offset & ~(GIB - 1)) + GIB;
+		next = (offset / GIB + 1) * GIB;
 		if (next > end)
 			next = end;
-		add(context, extent, offset, next - offset);
+		add_part(tree, extent, offset, next - offset);
 	}
 	return 0;
 }
 
-int run_tree(struct ctl *ctl, int argc, char **argv)
+static void print_total(const struct tree *tree, const struct morsel_info *info)
 {
-	bool utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8");
+	const struct gib *total = &tree->total;
+	char size[32], tables[32];
+
+	size_text(tree->ctl, size, sizeof(size), total->leaves + total->frames);
+	size_text(tree->ctl, tables, sizeof(tables), info->table_bytes);
+	printf("frames: %s; 2 MiB leaves: %" PRIu64 ", 4 KiB frames: %" PRIu64 "\n", size,
+	       total->leaves / SLOT, total->frames / FRAME);
+	printf("tables: %s; PMD tables: %" PRIu64 ", PTE tables: %" PRIu64 "%s\n", tables,
+	       total->tables, total->pte_tables,
+	       info->flags & MORSEL_INFO_TWIN ? ", and twins for other rights" : "");
+	for (unsigned int node = 0; node < NODES; node++) {
+		if (!total->nodes[node])
+			continue;
+		size_text(tree->ctl, size, sizeof(size), total->nodes[node]);
+		printf("node %u: %s\n", node, size);
+	}
+}
+
+int run_tree(struct ctl *ctl, char **args)
+{
 	struct tree tree = {
-		.branch = utf8 ? "├─" : "|-",
-		.leaf = utf8 ? "│  ├─" : "|  |-",
-		.json = ctl->json,
-		.bytes = ctl->bytes,
-		.gib_start = UINT64_MAX,
+		.ctl = ctl,
+		.utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8"),
 	};
 	struct morsel_info info;
-	char size[32], tables[32];
+	char size[32];
 	int fd, err;
 
-	if (argc != 2)
-		return usage(find_verb(argv[0]));
-	fd = open_named(ctl, argv[1], MORSEL_OPEN_READ_ONLY);
-	if (fd < 0)
-		return failed(fd, "%s", argv[1]);
-	err = morsel_stat(fd, &info);
-	if (!err && !ctl->json) {
-		size_text(&tree, size, sizeof(size), info.length);
-		printf("%s: %s\n", info.name[0] ? info.name : argv[1], size);
+	fd = open_named(ctl, args[0], MORSEL_OPEN_READ_ONLY);
+	err = fd < 0 ? fd : morsel_stat(fd, &info);
+	if (err)
+		return failed(err, "%s", args[0]);
+	if (!ctl->json) {
+		size_text(ctl, size, sizeof(size), info.length);
+		printf("%s: %s\n", info.name[0] ? info.name : args[0], size);
 	}
 	tree.rows = json_object_new_array();
-	if (!err)
-		err = morsel_extents(fd, visit, &tree);
+	err = morsel_extents(fd, visit, &tree);
 	close(fd);
-	if (err)
-		return failed(err, "tree %s", argv[1]);
-	end_gib(&tree);
-	end_run(&tree, info.length);
-	if (ctl->json)
-		return print_rows(ctl, NULL, 0, tree.rows);
-	json_object_put(tree.rows);
-
-	size_text(&tree, size, sizeof(size), tree.total.leaves + tree.total.frames);
-	size_text(&tree, tables, sizeof(tables), info.table_bytes);
-	printf("%s %s in %ju leaves of 2 MiB and %ju frames of 4 KiB; %s of tables: %ju PMD, %u "
-	       "PTE%s\n",
-	       utf8 ? "└─" : "`-", size, (uintmax_t)(tree.total.leaves / SLOT),
-	       (uintmax_t)(tree.total.frames / 4096), tables, (uintmax_t)tree.pmd_tables,
-	       tree.total.pte_tables,
-	       info.flags & MORSEL_INFO_TWIN ? ", and read-only or executable twins" : "");
-	for (unsigned int node = 0; node < NODES; node++) {
-		if (!tree.node_bytes[node])
-			continue;
-		size_text(&tree, size, sizeof(size), tree.node_bytes[node]);
-		printf("   node %u: %s\n", node, size);
+	if (!err) {
+		end_gib(&tree);
+		end_run(&tree, true);
+		if (ctl->json)
+			return print_rows(ctl, NULL, 0, tree.rows);
+		print_total(&tree, &info);
 	}
-	return EXIT_OK;
+	json_object_put(tree.rows);
+	return err ? failed(err, "tree %s", args[0]) : EXIT_OK;
 }
