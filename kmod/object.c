@@ -477,6 +477,8 @@ int morsel_objects_init(void)
 		return -ENOMEM;
 	mount = kern_mount(&morsel_fs);
 	if (IS_ERR(mount)) {
+		/* A root inode that there was already is freed after a grace period. */
+		rcu_barrier();
 		kmem_cache_destroy(inodes);
 		return PTR_ERR(mount);
 	}
