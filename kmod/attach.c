@@ -544,7 +544,11 @@ static int morsel_vma_may_split(struct vm_area_struct *vma, unsigned long addr)
 	return 0;
 }
 
+#ifdef CONFIG_ARCH_HAS_PKEYS
 #define PKEY_FLAGS (VM_PKEY_BIT0 | VM_PKEY_BIT1 | VM_PKEY_BIT2 | VM_PKEY_BIT3)
+#else
+#define PKEY_FLAGS 0
+#endif
 
 static int morsel_vma_mprotect(struct vm_area_struct *vma, unsigned long start, unsigned long end,
 			       unsigned long newflags)
