@@ -26,6 +26,7 @@
 
 #include <asm/pgalloc.h>
 
+#include "debug.h"
 #include "morsel.h"
 #include "trace.h"
 
@@ -372,6 +373,12 @@ static void detach_range(struct attachment *att, unsigned long start, unsigned l
 	entries = detach(att, start, end);
 	spin_unlock(&att->lock);
 	detached(att, start, end, entries);
+	if (morsel_planted(PLANT_LOCK_ORDER)) {
+		spin_lock(&att->notifier.mm->page_table_lock);
+		spin_lock(&att->lock);
+		spin_unlock(&att->lock);
+		spin_unlock(&att->notifier.mm->page_table_lock);
+	}
 }
 
 static bool attachment_invalidate(struct mmu_interval_notifier *notifier,
@@ -436,6 +443,8 @@ static void attachment_destroy(struct attachment *att)
 	xa_destroy(&att->gibs);
 	atomic_dec(&att->m->attachments);
 	kfree(att);
+	if (morsel_planted(PLANT_USE_AFTER_FREE))
+		READ_ONCE(att->end);
 }
 
 static const struct vm_operations_struct morsel_vm_ops;
@@ -482,7 +491,10 @@ static vm_fault_t morsel_fault(struct vm_fault *vmf)
 	if (!att)
 		return attach_late(vmf);
 
-	atomic64_inc(&att->m->faults);
+	if (morsel_planted(PLANT_RACE))
+		att->m->faults.counter++;
+	else
+		atomic64_inc(&att->m->faults);
 	do {
 		seq = mmu_interval_read_begin(&att->notifier);
 		err = morsel_fill(att->m, vmf->pgoff);

@@ -24,6 +24,7 @@
 #include <linux/spinlock.h>
 #include <linux/workqueue.h>
 
+#include "debug.h"
 #include "pool.h"
 
 #define CHUNK_ORDER HUGE_ORDER
@@ -222,6 +223,9 @@ static void free_huge(struct dram_pool *dram, struct page *page)
 
 static void free_frame(struct dram_pool *dram, unsigned int order, struct page *page)
 {
+	morsel_poison(page, order);
+	if (morsel_planted(PLANT_LEAK) && !order)
+		return;
 	if (order)
 		free_huge(dram, page);
 	else
@@ -365,8 +369,10 @@ static unsigned int get_small(struct dram_pool *dram, unsigned int count, struct
 	dram->used += got;
 	spin_unlock(&dram->lock);
 
-	for_each_set_bit(i, dirty, got)
+	for_each_set_bit(i, dirty, got) {
+		morsel_check_poison(frames[i], 0);
 		clear_highpage(frames[i]);
+	}
 	return got;
 }
 
@@ -385,6 +391,7 @@ static unsigned int get_huge(struct dram_pool *dram, unsigned int count, struct 
 			dram->used += CHUNK_PAGES;
 			spin_unlock(&dram->lock);
 			set_page_private(page, 0);
+			morsel_check_poison(page, HUGE_ORDER);
 			for (i = 0; i < CHUNK_PAGES; i++) {
 				clear_highpage(page + i);
 				cond_resched();

@@ -23,6 +23,7 @@
 #include <linux/slab.h>
 #include <linux/workqueue.h>
 
+#include "debug.h"
 #include "pool.h"
 
 #define CREATE_TRACE_POINTS
@@ -330,6 +331,10 @@ static int fill_small(struct morsel *m, unsigned long first, unsigned long end, 
 	for (i = max(used, 0); i < got; i++)
 		list_add(&frames[i]->lru, &unused);
 	frames_put(m, 0, &unused, got - max(used, 0));
+	if (morsel_planted(PLANT_EARLY_FREE) && used > 0) {
+		list_add(&frames[0]->lru, &unused);
+		frames_put(m, 0, &unused, 1);
+	}
 	if (used < 0)
 		return used == -EEXIST ? 0 : used;
 	return got < holes ? -EAGAIN : 0;

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Debug builds: planted faults, and a pattern in free frames.
+ */
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/string.h>
+
+#include "debug.h"
+
+/* In no text, and no pointer into anything. */
+#define POISON 0x95
+
+static const char *const names[] = {
+	[PLANT_NONE] = "",
+	[PLANT_USE_AFTER_FREE] = "use-after-free",
+	[PLANT_LEAK] = "leak",
+	[PLANT_LOCK_ORDER] = "lock-order",
+	[PLANT_EARLY_FREE] = "early-free",
+	[PLANT_RACE] = "race",
+};
+
+static enum morsel_plant planted;
+
+static int plant_set(const char *value, const struct kernel_param *kp)
+{
+	int plant = sysfs_match_string(names, value);
+
+	if (plant < 0)
+		return plant;
+	WRITE_ONCE(planted, plant);
+	return 0;
+}
+
+static int plant_get(char *buffer, const struct kernel_param *kp)
+{
+	return sysfs_emit(buffer, "%s\n", names[READ_ONCE(planted)]);
+}
+
+static const struct kernel_param_ops plant_ops = {
+	.set = plant_set,
+	.get = plant_get,
+};
+module_param_cb(plant, &plant_ops, NULL, 0600);
+MODULE_PARM_DESC(plant,
+		 "Fault to plant: use-after-free, leak, lock-order, early-free, race (default: none)");
+
+/**
+ * morsel_planted() - is a fault asked for?
+ * @plant: which
+ * Return: whether it is.
+ */
+bool morsel_planted(enum morsel_plant plant)
+{
+	return READ_ONCE(planted) == plant;
+}
+
+/**
+ * morsel_poison() - mark a frame that nobody uses any more
+ * @frame:	the frame
+ * @order:	log2 of its pages
+ */
+void morsel_poison(struct page *frame, unsigned int order)
+{
+	memset(page_address(frame), POISON, PAGE_SIZE << order);
+}
+
+/**
+ * morsel_check_poison() - see that a frame was left alone since morsel_poison()
+ * @frame:	the frame
+ * @order:	log2 of its pages
+ */
+void morsel_check_poison(struct page *frame, unsigned int order)
+{
+	const u8 *base = page_address(frame);
+	const u8 *at = memchr_inv(base, POISON, PAGE_SIZE << order);
+
+	WARN(at, "morsel: frame %lx was written to while it was free: %02x at byte %zu\n",
+	     page_to_pfn(frame), *at, at - base);
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What only debug builds have (make MORSEL_DEBUG=1): frames are filled with a
+ * pattern while they are free, and faults can be planted, to see that the test
+ * lanes notice them.
+ */
+#ifndef MORSEL_DEBUG_H
+#define MORSEL_DEBUG_H
+
+#include <linux/mm_types.h>
+
+/**
+ * enum morsel_plant - faults that the module's parameter plant asks for
+ * @PLANT_NONE:		none
+ * @PLANT_USE_AFTER_FREE: an attachment is read after it was freed
+ * @PLANT_LEAK:		a small frame that is put back is lost
+ * @PLANT_LOCK_ORDER:	an attachment's lock is taken inside the address space's
+ * @PLANT_EARLY_FREE:	a frame goes back to the pool while a morsel maps it
+ * @PLANT_RACE:		a morsel's faults are counted as if one task took them all
+ */
+enum morsel_plant {
+	PLANT_NONE,
+	PLANT_USE_AFTER_FREE,
+	PLANT_LEAK,
+	PLANT_LOCK_ORDER,
+	PLANT_EARLY_FREE,
+	PLANT_RACE,
+};
+
+#ifdef MORSEL_DEBUG
+bool morsel_planted(enum morsel_plant plant);
+void morsel_poison(struct page *frame, unsigned int order);
+void morsel_check_poison(struct page *frame, unsigned int order);
+#else
+static inline bool morsel_planted(enum morsel_plant plant)
+{
+	return false;
+}
+
+static inline void morsel_poison(struct page *frame, unsigned int order)
+{
+}
+
+static inline void morsel_check_poison(struct page *frame, unsigned int order)
+{
+}
+#endif
+
+#endif /* MORSEL_DEBUG_H */
