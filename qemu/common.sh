@@ -14,6 +14,8 @@ MIRROR=${MORSEL_MIRROR:-http://deb.debian.org}
 
 # Kernel releases the project supports, oldest first.
 KERNELS=(6.1 6.12 7.2)
+# Kernels of our own that check everything; see debug-root.
+DEBUG_KERNELS=(6.12-memory 6.12-locking)
 
 say() {
 	echo "qemu: $*" >&2
@@ -26,7 +28,7 @@ die() {
 
 # The Debian release that ships a kernel.
 suite_of() {
-	case $1 in
+	case ${1%-*} in
 	6.1) echo bookworm ;;
 	6.12) echo trixie ;;
 	7.2) echo sid ;;
@@ -34,12 +36,21 @@ suite_of() {
 	esac
 }
 
+# What a kernel of our own is there to find; nothing for Debian's kernels.
+lane_of() {
+	[ "${1%-*}" = "$1" ] || echo "${1#*-}"
+}
+
 # Where the root of a kernel is, or will be: a changed recipe makes a new one.
 root_of() {
-	local suite recipe
-	suite=$(suite_of "$1")
-	recipe=$(sha256sum <"$QEMU_DIR/root" | cut -c1-12)
-	echo "$CACHE/$suite-$recipe"
+	local lane recipe=("$QEMU_DIR/tree.sh")
+	lane=$(lane_of "$1")
+	if [ -n "$lane" ]; then
+		recipe+=("$QEMU_DIR/debug-root" "$QEMU_DIR/config/guest" "$QEMU_DIR/config/$lane")
+	else
+		recipe+=("$QEMU_DIR/root")
+	fi
+	echo "$CACHE/$1-$(cat "${recipe[@]}" | sha256sum | cut -c1-12)"
 }
 
 # The kernel version inside a root, as uname -r says it.
@@ -51,5 +62,5 @@ uname_of() {
 inside() {
 	local tree=$1
 	shift
-	unshare --mount --fork sh -c 'mount -t proc proc "$0/proc" && exec chroot "$0" "$@"' "$tree" "$@"
+	unshare --mount --fork sh -c 'mount -t proc proc "$0/proc" && exec chroot "$0" env PWD=/ "$@"' "$tree" "$@"
 }

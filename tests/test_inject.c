@@ -1,0 +1,769 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Every allocation that the module makes fails once, and so does every copy from
+ * and to user memory: call by call, the first, then the second, until a call
+ * comes through.  After each: the right errno, nothing leaked, the same call
+ * works.
+ *
+ * The kernel must have been built with fault injection.  It fails the n-th
+ * allocation of a thread (/proc/thread-self/fail-nth) of those that have the
+ * module among their callers, the kernel's on the module's behalf included.
+ */
+#include "common.h"
+
+#include <sys/syscall.h>
+
+#define DEBUG "/sys/kernel/debug/"
+/* Where modules are on x86-64: above the kernel. */
+#define MODULES_START "0xffffffffa0000000"
+#define MODULES_END "0xfffffffffeffffff"
+
+#define LENGTH (2 * HUGE + 3 * PAGE)
+#define MAPPED (3 * HUGE)
+#define SEED 7
+
+/* The thread's own counter; kept open, so that setting it allocates nothing. */
+static int fail_nth = -1;
+
+static const char *const kinds[] = {"failslab", "fail_page_alloc", "fail_usercopy"};
+
+static void injection_begin(void)
+{
+	static const struct {
+		const char *file, *value;
+	} settings[] = {
+		{"require-start", MODULES_START},
+		{"require-end", MODULES_END},
+		{"stacktrace-depth", "32"},
+		/* No report in the log, which would fail the run. */
+		{"verbose", "0"},
+		/* Those that may sleep, too: most of them. */
+		{"ignore-gfp-wait", "N"},
+		{"ignore-gfp-highmem", "N"},
+		{"min-order", "0"},
+	};
+	unsigned int i, j;
+	char path[128];
+
+	if (access(DEBUG "failslab/require-start", F_OK))
+		skip_because("this kernel cannot inject faults (see qemu/config/memory)");
+	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
+		for (j = 0; j < ARRAY_SIZE(settings); j++) {
+			snprintf(path, sizeof(path), DEBUG "%s/%s", kinds[i], settings[j].file);
+			/* Not every kind has every setting. */
+			if (!access(path, F_OK) && !write_text(path, settings[j].value))
+				fail_msg("cannot write %s", path);
+		}
+	}
+	fail_nth = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
+	if (fail_nth < 0)
+		fail_msg("/proc/thread-self/fail-nth: %s", strerror(errno));
+}
+
+/* The @nth allocation from now on fails; 0: none. */
+static void arm(unsigned int nth)
+{
+	char text[16];
+	int length = snprintf(text, sizeof(text), "%u", nth);
+
+	if (pwrite(fail_nth, text, length, 0) != length)
+		fail_msg("/proc/thread-self/fail-nth: %s", strerror(errno));
+}
+
+/* Stop; true if an allocation failed since arm(). */
+static bool disarm(void)
+{
+	char text[16] = "";
+
+	if (pread(fail_nth, text, sizeof(text) - 1, 0) < 1)
+		fail_msg("/proc/thread-self/fail-nth: %s", strerror(errno));
+	arm(0);
+	return !atoi(text);
+}
+
+/* What the calls work on, made anew for each. */
+static int fd, other;
+static char *memory;
+static char page[PAGE];
+
+/**
+ * struct call - what is walked through
+ * @prepare:	makes what it needs; NULL: nothing
+ * @run:	the call, with faults; 0, or -errno, or a signal's number
+ * @check:	what must be so after @run did not fail; NULL: nothing
+ * @expect:	the errors that may come, ended by 0
+ * @least:	places that can fail at least
+ */
+struct call {
+	void (*prepare)(void);
+	int (*run)(void);
+	void (*check)(void);
+	int expect[4];
+	unsigned int least;
+};
+
+static void make_new(uint32_t granule)
+{
+	fd = create(LENGTH & ~(granule == MORSEL_GRANULE_2M ? HUGE - 1 : 0), granule);
+}
+
+static void clear_after_call(void)
+{
+	struct morsel_limit limit = {.size = sizeof(limit)};
+
+	if (memory)
+		munmap(memory, MAPPED);
+	if (fd >= 0)
+		close(fd);
+	if (other >= 0)
+		close(other);
+	unlink_morsel(0, "walk");
+	memory = NULL;
+	fd = other = -1;
+
+	/* Closing is done when the program goes back to its own code. */
+	assert_int_equal(query().nr_morsels, 0);
+	assert_int_equal(pool_info().used_bytes, 0);
+	assert_int_equal(pool_info().pinned_bytes, 0);
+	assert_done(ioctl(dev, MORSEL_IOC_LIMIT_GET, &limit));
+	assert_int_equal(limit.used, 0);
+}
+
+static void once(const struct call *call, unsigned int nth, bool *injected, int *result)
+{
+	fd = other = -1;
+	memory = NULL;
+	if (call->prepare)
+		call->prepare();
+	if (nth)
+		arm(nth);
+	*result = call->run();
+	*injected = nth && disarm();
+	if (!*result && call->check)
+		call->check();
+	clear_after_call();
+}
+
+static void walk(const struct call *call)
+{
+	unsigned int nth, failed = 0, i;
+	bool injected;
+	int result;
+
+	injection_begin();
+	for (nth = 1;; nth++) {
+		once(call, nth, &injected, &result);
+		if (!injected)
+			break;
+		failed += result != 0;
+		for (i = 0; call->expect[i] && result != -call->expect[i]; i++)
+			;
+		if (result && !call->expect[i])
+			fail_msg("failure %u: result %d (%s)", nth, result,
+				 strerrorname_np(-result) ?: "a signal");
+		once(call, 0, &injected, &result);
+		if (result)
+			fail_msg("after failure %u: result %d", nth, result);
+	}
+	if (result)
+		fail_msg("without a failure: result %d", result);
+	print_message("# %u places failed, %u of the calls with them\n", nth - 1, failed);
+	assert_in_range(nth - 1, call->least, 10000);
+	close(fail_nth);
+}
+
+#define WALK(name, ...)                                                                            \
+	static void name(void **state)                                                             \
+	{                                                                                          \
+		walk(&(struct call){__VA_ARGS__});                                                 \
+	}
+
+/* Making, opening, unlinking. */
+
+static int create_call(uint32_t granule, uint32_t flags, const char *name)
+{
+	struct morsel_create args = {
+		.size = sizeof(args),
+		.flags = flags,
+		.length = LENGTH & ~(granule == MORSEL_GRANULE_2M ? HUGE - 1 : 0),
+		.granule = granule,
+		.mode = 0600,
+		.pool = MORSEL_ANY,
+		.node = MORSEL_ANY,
+	};
+
+	strcpy(args.name, name);
+	fd = create_with(&args);
+	return fd < 0 ? -errno : 0;
+}
+
+static int run_create(void)
+{
+	return create_call(MORSEL_GRANULE_AUTO, 0, "");
+}
+
+static int run_create_named(void)
+{
+	int result = create_call(MORSEL_GRANULE_4K, 0, "walk");
+
+	/* A creation that failed leaves no name behind. */
+	if (result)
+		assert_errno(unlink_morsel(0, "walk"), ENOENT);
+	return result;
+}
+
+static int run_create_populated(void)
+{
+	return create_call(MORSEL_GRANULE_AUTO, MORSEL_CREATE_POPULATE, "");
+}
+
+static int run_create_populated_4k(void)
+{
+	return create_call(MORSEL_GRANULE_4K, MORSEL_CREATE_POPULATE, "");
+}
+
+static int run_create_populated_2m(void)
+{
+	return create_call(MORSEL_GRANULE_2M, MORSEL_CREATE_POPULATE, "");
+}
+
+static void check_populated(void)
+{
+	struct stat stat;
+
+	assert_done(fstat(fd, &stat));
+	assert_int_equal(info_of(fd).frame_bytes, stat.st_size);
+}
+
+static void prepare_named(void)
+{
+	fd = create_named("walk", LENGTH, 0600);
+}
+
+static int run_open(void)
+{
+	other = open_with(0, "walk", 0);
+	return other < 0 ? -errno : 0;
+}
+
+static int run_open_read_only(void)
+{
+	other = open_with(0, "walk", MORSEL_OPEN_READ_ONLY);
+	return other < 0 ? -errno : 0;
+}
+
+static int run_unlink(void)
+{
+	return unlink_morsel(0, "walk") ? -errno : 0;
+}
+
+WALK(create_fails, NULL, run_create, NULL, {ENOMEM, EFAULT}, 12)
+WALK(create_named_fails, NULL, run_create_named, NULL, {ENOMEM, EFAULT}, 12)
+WALK(create_populated_fails, NULL, run_create_populated, check_populated, {ENOMEM, EFAULT}, 18)
+WALK(create_populated_4k_fails, NULL, run_create_populated_4k, check_populated, {ENOMEM, EFAULT}, 20)
+WALK(create_populated_2m_fails, NULL, run_create_populated_2m, check_populated, {ENOMEM, EFAULT}, 18)
+WALK(open_fails, prepare_named, run_open, NULL, {ENOMEM, EFAULT}, 6)
+WALK(open_read_only_fails, prepare_named, run_open_read_only, NULL, {ENOMEM, EFAULT}, 6)
+WALK(unlink_fails, prepare_named, run_unlink, NULL, {EFAULT}, 1)
+
+/* Asking. */
+
+static int run_query(void)
+{
+	struct morsel_query args = {.size = sizeof(args)};
+
+	return ioctl(dev, MORSEL_IOC_QUERY, &args) ? -errno : 0;
+}
+
+static int run_list(void)
+{
+	struct morsel_info info[4];
+	uint64_t cursor = 0;
+
+	return list_step(dev, MORSEL_IOC_LIST, &cursor, info, sizeof(info[0]), 4) < 0 ? -errno : 0;
+}
+
+static void prepare_two(void)
+{
+	prepare_named();
+	other = create(GIB, MORSEL_GRANULE_4K);
+}
+
+static int run_stat(void)
+{
+	struct morsel_info info = {.size = sizeof(info)};
+
+	return ioctl(fd, MORSEL_IOC_STAT, &info) ? -errno : 0;
+}
+
+static void prepare_full(void)
+{
+	fd = create(LENGTH, MORSEL_GRANULE_AUTO);
+	assert_done(populate(fd, 0, 0));
+}
+
+static int run_extents(void)
+{
+	struct morsel_extent extents[8];
+	uint64_t cursor = 0;
+
+	return list_step(fd, MORSEL_IOC_EXTENTS, &cursor, extents, sizeof(extents[0]), 8) < 0 ?
+		       -errno : 0;
+}
+
+static int run_pool_list(void)
+{
+	struct morsel_pool_info info[4];
+	uint64_t cursor = 0;
+
+	return list_step(dev, MORSEL_IOC_POOL_LIST, &cursor, info, sizeof(info[0]), 4) < 0 ?
+		       -errno : 0;
+}
+
+static uint32_t pool_id;
+static uint64_t pool_bytes;
+
+static int run_pool_stat(void)
+{
+	struct morsel_pool_info info = {.size = sizeof(info), .id = pool_id};
+
+	return ioctl(dev, MORSEL_IOC_POOL_STAT, &info) ? -errno : 0;
+}
+
+static void prepare_pool(void)
+{
+	pool_id = pool_info().id;
+	pool_bytes = pool_info().limit_bytes;
+}
+
+static int run_limit_get(void)
+{
+	struct morsel_limit limit = {.size = sizeof(limit), .uid = OTHER};
+
+	return ioctl(dev, MORSEL_IOC_LIMIT_GET, &limit) ? -errno : 0;
+}
+
+WALK(query_fails, NULL, run_query, NULL, {EFAULT}, 2)
+WALK(list_fails, prepare_two, run_list, NULL, {EFAULT}, 4)
+WALK(stat_fails, prepare_named, run_stat, NULL, {EFAULT}, 2)
+WALK(extents_fails, prepare_full, run_extents, NULL, {EFAULT, ENOMEM}, 6)
+WALK(pool_list_fails, NULL, run_pool_list, NULL, {EFAULT}, 3)
+WALK(pool_stat_fails, prepare_pool, run_pool_stat, NULL, {EFAULT}, 2)
+WALK(limit_get_fails, NULL, run_limit_get, NULL, {EFAULT}, 2)
+
+/* Setting. */
+
+static int run_limit_set(void)
+{
+	struct morsel_limit limit = {.size = sizeof(limit), .uid = OTHER, .bytes = GIB};
+
+	return ioctl(dev, MORSEL_IOC_LIMIT_SET, &limit) ? -errno : 0;
+}
+
+static void check_limit(void)
+{
+	struct morsel_limit limit = {.size = sizeof(limit), .uid = OTHER};
+
+	assert_done(ioctl(dev, MORSEL_IOC_LIMIT_GET, &limit));
+	assert_int_equal(limit.bytes, GIB);
+	limit = (struct morsel_limit){
+		.size = sizeof(limit), .uid = OTHER, .flags = MORSEL_LIMIT_DEFAULT};
+	assert_done(ioctl(dev, MORSEL_IOC_LIMIT_SET, &limit));
+}
+
+static void prepare_no_pool(void)
+{
+	struct morsel_pool pool = {.size = sizeof(pool)};
+
+	/* What an earlier call has added already stays. */
+	pool_bytes = pool_info().limit_bytes;
+	pool.id = pool_info().id;
+	assert_done(ioctl(dev, MORSEL_IOC_POOL_REMOVE, &pool));
+}
+
+static int run_pool_add(void)
+{
+	struct morsel_pool pool = {
+		.size = sizeof(pool), .kind = MORSEL_POOL_DRAM, .limit_bytes = pool_bytes};
+	int result = ioctl(dev, MORSEL_IOC_POOL_ADD, &pool) ? -errno : 0;
+
+	/* The pool must be there in the end; the answer may have got lost. */
+	if (result) {
+		bool injected = disarm();
+
+		if (ioctl(dev, MORSEL_IOC_POOL_ADD, &pool) && errno != EEXIST)
+			fail_msg("POOL_ADD: %s", strerror(errno));
+		if (!injected)
+			arm(10000);
+	}
+	return result;
+}
+
+static int run_pool_resize(void)
+{
+	struct morsel_pool pool = {
+		.size = sizeof(pool), .id = pool_id, .limit_bytes = pool_bytes};
+
+	return ioctl(dev, MORSEL_IOC_POOL_RESIZE, &pool) ? -errno : 0;
+}
+
+WALK(limit_set_fails, NULL, run_limit_set, check_limit, {EFAULT, ENOMEM}, 3)
+WALK(pool_add_fails, prepare_no_pool, run_pool_add, NULL, {EFAULT, ENOMEM}, 6)
+WALK(pool_resize_fails, prepare_pool, run_pool_resize, NULL, {EFAULT}, 1)
+
+/* Contents. */
+
+static void prepare_4k(void)
+{
+	make_new(MORSEL_GRANULE_4K);
+}
+
+static void prepare_auto(void)
+{
+	make_new(MORSEL_GRANULE_AUTO);
+}
+
+static void prepare_2m(void)
+{
+	make_new(MORSEL_GRANULE_2M);
+}
+
+static int run_populate(void)
+{
+	return populate(fd, 0, 0) ? -errno : 0;
+}
+
+static int run_punch(void)
+{
+	return punch(fd, PAGE, 2 * HUGE) ? -errno : 0;
+}
+
+static int run_fallocate(void)
+{
+	return fallocate(fd, 0, PAGE, HUGE) ? -errno : 0;
+}
+
+static int run_write(void)
+{
+	fill_pattern(page, PAGE, SEED);
+	return pwrite(fd, page, PAGE, HUGE) == PAGE ? 0 : -errno;
+}
+
+static void check_written(void)
+{
+	memset(page, 0, PAGE);
+	assert_int_equal(pread(fd, page, PAGE, HUGE), PAGE);
+	assert_true(has_pattern(page, PAGE, SEED));
+}
+
+static int run_read(void)
+{
+	return pread(fd, page, PAGE, HUGE) == PAGE ? 0 : -errno;
+}
+
+static void prepare_written(void)
+{
+	prepare_4k();
+	assert_int_equal(run_write(), 0);
+}
+
+static int run_fstat(void)
+{
+	struct stat stat;
+
+	return fstat(fd, &stat) ? -errno : 0;
+}
+
+WALK(populate_fails, prepare_auto, run_populate, check_populated, {ENOMEM, EFAULT}, 5)
+WALK(populate_4k_fails, prepare_4k, run_populate, check_populated, {ENOMEM, EFAULT}, 7)
+WALK(populate_2m_fails, prepare_2m, run_populate, check_populated, {ENOMEM, EFAULT}, 4)
+WALK(punch_fails, prepare_full, run_punch, NULL, {EFAULT}, 1)
+WALK(fallocate_fails, prepare_4k, run_fallocate, NULL, {ENOMEM}, 5)
+WALK(write_fails, prepare_4k, run_write, check_written, {ENOMEM, EFAULT}, 3)
+WALK(read_fails, prepare_written, run_read, check_written, {EFAULT}, 1)
+WALK(fstat_fails, prepare_written, run_fstat, NULL, {EFAULT}, 0)
+
+/* Address spaces. */
+
+static int map_call(int prot, int flags)
+{
+	memory = mmap(NULL, MAPPED, prot, MAP_SHARED | flags, fd, 0);
+	if (memory != MAP_FAILED)
+		return 0;
+	memory = NULL;
+	return -errno;
+}
+
+static void prepare_filled(void)
+{
+	prepare_4k();
+	assert_done(populate(fd, 0, 0));
+	assert_int_equal(run_write(), 0);
+}
+
+static int run_map(void)
+{
+	return map_call(RW, 0);
+}
+
+static int run_map_read_only(void)
+{
+	return map_call(PROT_READ, 0);
+}
+
+static int run_map_executable(void)
+{
+	return map_call(PROT_READ | PROT_EXEC, 0);
+}
+
+static int run_map_populate(void)
+{
+	return map_call(RW, MAP_POPULATE);
+}
+
+static void check_mapped(void)
+{
+	assert_true(has_pattern(memory + HUGE, PAGE, SEED));
+}
+
+static int run_touch(void)
+{
+	return probe_write(memory + HUGE + 1, 5);
+}
+
+static int run_look(void)
+{
+	return probe_read(memory + HUGE, NULL);
+}
+
+static void check_touched(void)
+{
+	assert_int_equal(memory[HUGE + 1], 5);
+}
+
+static void prepare_mapped_4k(void)
+{
+	prepare_4k();
+	assert_int_equal(run_map(), 0);
+}
+
+static void prepare_mapped_auto(void)
+{
+	prepare_auto();
+	assert_int_equal(run_map(), 0);
+}
+
+/* The frame is there, its place in the twin is not. */
+static void prepare_mapped_read_only(void)
+{
+	prepare_4k();
+	assert_int_equal(run_map_read_only(), 0);
+	assert_int_equal(run_write(), 0);
+}
+
+/* A GiB that is covered as a whole. */
+static void prepare_gib(void)
+{
+	char *place = free_place(GIB);
+
+	fd = create(GIB, MORSEL_GRANULE_4K);
+	map_at(place, fd, GIB, RW, 0);
+	memory = NULL;
+	assert_done(populate(fd, 0, HUGE));
+	munmap(place, GIB);
+	memory = place;
+}
+
+static int run_map_gib(void)
+{
+	void *at = mmap(memory, GIB, RW, MAP_SHARED | MAP_FIXED, fd, 0);
+	int result = at == MAP_FAILED ? -errno : probe_write(memory + HUGE, 1);
+
+	/* Not to be counted among what failed. */
+	if (at != MAP_FAILED) {
+		bool injected = disarm();
+
+		munmap(memory, GIB);
+		if (!injected)
+			arm(10000);
+	}
+	return result;
+}
+
+/* Part of a mapping goes, and what is left serves. */
+static int run_munmap_part(void)
+{
+	int result = munmap(memory, HUGE) ? -errno : 0;
+
+	return result ?: probe_write(memory + HUGE + 1, 5);
+}
+
+static int run_mprotect(void)
+{
+	int result = mprotect(memory + HUGE, HUGE, PROT_READ) ? -errno : 0;
+
+	return result ?: probe_read(memory + HUGE, NULL);
+}
+
+static int run_mremap(void)
+{
+	char *target = free_place(GIB), *moved;
+
+	moved = mremap(memory, MAPPED, MAPPED,
+		       MREMAP_MAYMOVE | MREMAP_FIXED, target);
+	if (moved == MAP_FAILED)
+		return -errno;
+	memory = moved;
+	/* The new place may not have been attached: the first touch does that. */
+	return 0;
+}
+
+static void prepare_mapped_written(void)
+{
+	prepare_filled();
+	assert_int_equal(run_map(), 0);
+}
+
+/* The child's copy may not be attached: its first touch does that. */
+static int run_fork(void)
+{
+	pid_t pid = fork();
+
+	if (pid < 0)
+		return -errno;
+	if (!pid)
+		_exit(has_pattern(memory + HUGE, PAGE, SEED) ? 0 : 1);
+	return wait_child(pid) ? -EIO : 0;
+}
+
+WALK(map_fails, prepare_filled, run_map, check_mapped, {ENOMEM}, 10)
+WALK(map_read_only_fails, prepare_filled, run_map_read_only, check_mapped, {ENOMEM}, 16)
+WALK(map_executable_fails, prepare_filled, run_map_executable, check_mapped, {ENOMEM}, 16)
+WALK(map_populate_fails, prepare_written, run_map_populate, check_mapped, {ENOMEM}, 14)
+WALK(map_gib_fails, prepare_gib, run_map_gib, NULL, {ENOMEM, -SIGBUS}, 10)
+WALK(touch_fails, prepare_mapped_4k, run_touch, check_touched, {-SIGBUS}, 10)
+WALK(touch_2m_fails, prepare_mapped_auto, run_touch, check_touched, {-SIGBUS}, 9)
+WALK(look_at_a_twin_fails, prepare_mapped_read_only, run_look, check_mapped, {-SIGBUS}, 10)
+WALK(munmap_of_a_part_fails, prepare_mapped_written, run_munmap_part, check_touched,
+     {ENOMEM, -SIGBUS}, 0)
+WALK(mprotect_fails, prepare_mapped_written, run_mprotect, check_mapped, {ENOMEM, -SIGBUS}, 7)
+WALK(mremap_fails, prepare_mapped_written, run_mremap, check_mapped, {ENOMEM}, 2)
+WALK(fork_fails, prepare_mapped_written, run_fork, check_mapped, {ENOMEM}, 4)
+
+/* Loading, too. */
+
+/*
+ * What the kernel itself does when it cannot make a cache for us is not clean:
+ * it says so in the log, and loses the name.
+ */
+static void spare_cache_creation(void)
+{
+	static const char symbol[] = " __kmem_cache_create_args\n";
+	unsigned long start = 0;
+	char line[256], text[32];
+	FILE *symbols = fopen("/proc/kallsyms", "re");
+	unsigned int i;
+
+	while (symbols && fgets(line, sizeof(line), symbols))
+		if (strstr(line, symbol))
+			start = strtoul(line, NULL, 16);
+	if (symbols)
+		fclose(symbols);
+	assert_int_not_equal(start, 0);
+	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
+		snprintf(line, sizeof(line), DEBUG "%s/reject-start", kinds[i]);
+		snprintf(text, sizeof(text), "%#lx", start);
+		assert_true(write_text(line, text));
+		snprintf(line, sizeof(line), DEBUG "%s/reject-end", kinds[i]);
+		snprintf(text, sizeof(text), "%#lx", start + PAGE);
+		assert_true(write_text(line, text));
+	}
+}
+
+static int run_load(void)
+{
+	int file = open(getenv("MORSEL_KO"), O_RDONLY | O_CLOEXEC);
+	int result = syscall(SYS_finit_module, file, "", 0) ? -errno : 0;
+
+	close(file);
+	return result;
+}
+
+static void load_fails(void **state)
+{
+	unsigned int nth;
+	bool injected;
+	int result;
+
+	injection_begin();
+	spare_cache_creation();
+	close(dev);
+	dev = -1;
+	for (nth = 1;; nth++) {
+		assert_int_equal(unload_module(), 0);
+		arm(nth);
+		result = run_load();
+		injected = disarm();
+		if (!injected)
+			break;
+		if (result && result != -ENOMEM)
+			fail_msg("failure %u: %s", nth, strerrorname_np(-result));
+		if (result)
+			assert_int_equal(access(MORSEL_DEVICE, F_OK), -1);
+		/* And it loads. */
+		if (result)
+			assert_int_equal(run_load(), 0);
+	}
+	assert_int_equal(result, 0);
+	print_message("# %u places failed\n", nth - 1);
+	assert_in_range(nth - 1, 50, 1000);
+	close(fail_nth);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(create_fails),
+		TEST(create_named_fails),
+		TEST(create_populated_fails),
+		TEST(create_populated_4k_fails),
+		TEST(create_populated_2m_fails),
+		TEST(open_fails),
+		TEST(open_read_only_fails),
+		TEST(unlink_fails),
+		TEST(query_fails),
+		TEST(list_fails),
+		TEST(stat_fails),
+		TEST(extents_fails),
+		TEST(pool_list_fails),
+		TEST(pool_stat_fails),
+		TEST(limit_get_fails),
+		TEST(limit_set_fails),
+		TEST(pool_add_fails),
+		TEST(pool_resize_fails),
+		TEST(populate_fails),
+		TEST(populate_4k_fails),
+		TEST(populate_2m_fails),
+		TEST(punch_fails),
+		TEST(fallocate_fails),
+		TEST(write_fails),
+		TEST(read_fails),
+		TEST(fstat_fails),
+		TEST(map_fails),
+		TEST(map_read_only_fails),
+		TEST(map_executable_fails),
+		TEST(map_populate_fails),
+		TEST(map_gib_fails),
+		TEST(touch_fails),
+		TEST(touch_2m_fails),
+		TEST(look_at_a_twin_fails),
+		TEST(munmap_of_a_part_fails),
+		TEST(mprotect_fails),
+		TEST(mremap_fails),
+		TEST(fork_fails),
+		TEST(load_fails),
+		TEST(module_unloads),
+	};
+
+	return cmocka_run_group_tests(tests, suite_begin, suite_end);
+}
