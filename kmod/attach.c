@@ -478,6 +478,20 @@ static vm_fault_t attach_late(struct vm_fault *vmf)
 	return VM_FAULT_RETRY;
 }
 
+static void count_fault(struct morsel *m)
+{
+	int i;
+
+	atomic64_inc(&m->faults);
+	if (!morsel_planted(PLANT_RACE))
+		return;
+	/* Often, since of many accesses one is looked at. */
+	for (i = 0; i < 100; i++) {
+		m->faults.counter++;
+		barrier();
+	}
+}
+
 static vm_fault_t morsel_fault(struct vm_fault *vmf)
 {
 	struct vm_area_struct *vma = vmf->vma;
@@ -491,10 +505,7 @@ static vm_fault_t morsel_fault(struct vm_fault *vmf)
 	if (!att)
 		return attach_late(vmf);
 
-	if (morsel_planted(PLANT_RACE))
-		att->m->faults.counter++;
-	else
-		atomic64_inc(&att->m->faults);
+	count_fault(att->m);
 	do {
 		seq = mmu_interval_read_begin(&att->notifier);
 		err = morsel_fill(att->m, vmf->pgoff);

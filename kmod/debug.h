@@ -16,7 +16,7 @@
  * @PLANT_LEAK:		a small frame that is put back is lost
  * @PLANT_LOCK_ORDER:	an attachment's lock is taken inside the address space's
  * @PLANT_EARLY_FREE:	a frame goes back to the pool while a morsel maps it
- * @PLANT_RACE:		a morsel's faults are counted as if one task took them all
+ * @PLANT_RACE:		faults are counted as if one task took them all
  */
 enum morsel_plant {
 	PLANT_NONE,

@@ -543,7 +543,9 @@ static struct frame_pool *dram_create(u32 node, unsigned long limit)
 static void dram_destroy(struct frame_pool *pool)
 {
 	struct dram_pool *dram = to_dram(pool);
+	struct dram_chunk *chunk;
 	struct dram_return ret;
+	struct page *page;
 
 	dram_return_init(&ret);
 	mutex_lock(&dram_pools_lock);
@@ -556,8 +558,7 @@ static void dram_destroy(struct frame_pool *pool)
 	 */
 	spin_lock(&dram->lock);
 	while (!list_empty(&dram->pinned)) {
-		struct page *page = list_first_entry(&dram->pinned, struct page, lru);
-
+		page = list_first_entry(&dram->pinned, struct page, lru);
 		list_del(&page->lru);
 		free_small(dram, page);
 	}
@@ -565,8 +566,13 @@ static void dram_destroy(struct frame_pool *pool)
 	list_splice_init(&dram->huge, &ret.huge);
 	list_splice_init(&dram->idle, &ret.chunks);
 	spin_unlock(&dram->lock);
+
+	list_for_each_entry(chunk, &ret.chunks, list)
+		dram->held -= 1UL << chunk->order;
+	list_for_each_entry(page, &ret.huge, lru)
+		dram->held -= CHUNK_PAGES;
+	WARN(dram->held, "morsel: %lu pages are lost\n", dram->held);
 	dram_return(&ret);
-	WARN_ON(!list_empty(&dram->partial) || dram->used);
 	kfree(dram);
 }
 
