@@ -52,6 +52,7 @@ struct attached_gib {
 /**
  * struct attachment - a morsel in an address space
  * @notifier:	tells of what is about to happen to the range
+ * @list:	in the morsel's @attached, under its @attached_lock
  * @m:		the morsel; the file of the VMAs holds it
  * @start:	first address
  * @end:	address after the last
@@ -63,6 +64,7 @@ struct attached_gib {
  */
 struct attachment {
 	struct mmu_interval_notifier notifier;
+	struct list_head list;
 	struct morsel *m;
 	unsigned long start;
 	unsigned long end;
@@ -300,12 +302,14 @@ static void splice_all(struct attachment *att, struct vm_area_struct *vma)
 static unsigned long detach_gib(struct attachment *att, struct attached_gib *gib,
 				unsigned long base, unsigned long start, unsigned long end)
 {
-	pud_t *pudp = find_pud(att->notifier.mm, base);
 	struct mm_struct *mm = att->notifier.mm;
 	unsigned long slot, last, entries = 0;
 	spinlock_t *ptl;
+	pud_t *pudp;
 
+	/* The upper tables are sure to be there only while something is spliced below them. */
 	if (gib->whole) {
+		pudp = find_pud(mm, base);
 		spin_lock(&mm->page_table_lock);
 		set_pud(pudp, gib->pmds ? __pud(page_to_phys(gib->pmds) | _PAGE_TABLE) : __pud(0));
 		spin_unlock(&mm->page_table_lock);
@@ -319,6 +323,7 @@ static unsigned long detach_gib(struct attachment *att, struct attached_gib *gib
 	slot = find_next_bit(gib->slots, last + 1, slot);
 	if (slot > last)
 		return 0;
+	pudp = find_pud(mm, base);
 	ptl = pmd_lock(mm, pmd_offset(pudp, base));
 	for (; slot <= last; slot = find_next_bit(gib->slots, last + 1, slot + 1)) {
 		bool put_back = gib->ptes && gib->ptes_slot == slot;
@@ -381,6 +386,32 @@ static void detach_range(struct attachment *att, unsigned long start, unsigned l
 	}
 }
 
+/**
+ * morsel_detach() - take all splices of a range of a morsel out again
+ * @m:		the morsel
+ * @start:	first byte
+ * @end:	byte after the last
+ *
+ * Finds all attachments, also those of mappings that are just being made, which
+ * unmap_mapping_range() does not know yet.  Nobody uses what was spliced any
+ * more when it returns.
+ */
+void morsel_detach(struct morsel *m, loff_t start, loff_t end)
+{
+	struct attachment *att;
+
+	mutex_lock(&m->attached_lock);
+	list_for_each_entry(att, &m->attached, list) {
+		loff_t base = (loff_t)att->pgoff << PAGE_SHIFT;
+		loff_t first = max(start, base);
+		loff_t last = min_t(loff_t, end, base + (att->end - att->start));
+
+		if (first < last)
+			detach_range(att, att->start + (first - base), att->start + (last - base));
+	}
+	mutex_unlock(&m->attached_lock);
+}
+
 static bool attachment_invalidate(struct mmu_interval_notifier *notifier,
 				  const struct mmu_notifier_range *range, unsigned long seq)
 {
@@ -424,11 +455,15 @@ static struct attachment *attachment_create(struct morsel *m, struct vm_area_str
 		return ERR_PTR(err);
 	}
 	atomic_inc(&m->attachments);
+	mutex_lock(&m->attached_lock);
+	list_add(&att->list, &m->attached);
+	mutex_unlock(&m->attached_lock);
 	return att;
 }
 
 static void attachment_destroy(struct attachment *att)
 {
+	struct morsel *m = att->m;
 	struct attached_gib *gib;
 	unsigned long index;
 
@@ -437,11 +472,14 @@ static void attachment_destroy(struct attachment *att)
 	 * half-way has not.
 	 */
 	detach_range(att, att->start, att->end);
+	mutex_lock(&m->attached_lock);
+	list_del(&att->list);
+	mutex_unlock(&m->attached_lock);
 	mmu_interval_notifier_remove(&att->notifier);
 	xa_for_each(&att->gibs, index, gib)
 		kfree(gib);
 	xa_destroy(&att->gibs);
-	atomic_dec(&att->m->attachments);
+	atomic_dec(&m->attachments);
 	kfree(att);
 	if (morsel_planted(PLANT_USE_AFTER_FREE))
 		READ_ONCE(att->end);

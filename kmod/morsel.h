@@ -17,13 +17,15 @@
  *
  *	mm->mmap_lock
  *	  registry lock (object.c)	i_mmap_rwsem (the kernel's)
- *	    morsel->sem			  attachment->lock
- *	      pool list lock (pool.c)	    mm->page_table_lock, then a PMD table's lock
+ *	    morsel->sem			  attachment->lock, see below
+ *	      pool list lock (pool.c)
  *		dram pool lock, user lock
+ *	      morsel->attached_lock
+ *		attachment->lock
+ *		  mm->page_table_lock, then a PMD table's lock
  *
- * The two columns never nest: the tables of a morsel are changed under its sem,
- * and only after that is dropped are its attachments told
- * (unmap_mapping_range()).
+ * What is under i_mmap_rwsem is called by the kernel and takes no lock but the
+ * attachment's and what follows that.
  */
 #ifndef MORSEL_H
 #define MORSEL_H
@@ -33,6 +35,7 @@
 #include <linux/io.h>
 #include <linux/list.h>
 #include <linux/mm.h>
+#include <linux/mutex.h>
 #include <linux/rwsem.h>
 #include <linux/types.h>
 #include <linux/uidgid.h>
@@ -101,6 +104,8 @@ struct dead_tables;
  * @nr_tables:	pages of tables, twins included
  * @faults:	faults taken in all attachments
  * @attachments: attachments now
+ * @attached_lock: protects @attached
+ * @attached:	the attachments
  */
 struct morsel {
 	struct inode inode;
@@ -123,6 +128,8 @@ struct morsel {
 	atomic_long_t nr_tables;
 	atomic64_t faults;
 	atomic_t attachments;
+	struct mutex attached_lock;
+	struct list_head attached;
 };
 
 static inline struct morsel *to_morsel(const struct inode *inode)
@@ -196,6 +203,7 @@ extern const struct inode_operations morsel_iops;
 int morsel_mmap(struct file *file, struct vm_area_struct *vma);
 unsigned long morsel_get_unmapped_area(struct file *file, unsigned long addr, unsigned long len,
 				       unsigned long pgoff, unsigned long flags);
+void morsel_detach(struct morsel *m, loff_t start, loff_t end);
 
 /* subtree.c */
 int morsel_subtrees_init(void);

@@ -295,6 +295,8 @@ static struct morsel *make(const struct morsel_create *args)
 	m = to_morsel(inode);
 	m->pages = DIV_ROUND_UP(args->length, PAGE_SIZE);
 	m->granule = args->granule;
+	mutex_init(&m->attached_lock);
+	INIT_LIST_HEAD(&m->attached);
 	err = morsel_subtree_init(m, pool, user);
 	if (!err && args->flags & MORSEL_CREATE_POPULATE)
 		err = morsel_populate(m, 0, m->pages);

@@ -623,8 +623,8 @@ static void give_back(struct morsel *m, struct freed *freed)
  * @end:	byte after the last
  *
  * The entries go first, then unmap_mapping_range() makes every address space
- * drop its translations (and tells secondary MMUs), then the frames go to the
- * pool.
+ * drop its translations (and tells secondary MMUs), and morsel_detach() those
+ * that it does not find; then the frames go to the pool.
  */
 void morsel_punch(struct morsel *m, loff_t start, loff_t end)
 {
@@ -649,6 +649,7 @@ void morsel_punch(struct morsel *m, loff_t start, loff_t end)
 	if (!freed.nr_small && !freed.nr_huge)
 		return;
 	unmap_mapping_range(m->inode.i_mapping, start, end - start, 1);
+	morsel_detach(m, start, end);
 	give_back(m, &freed);
 }
 

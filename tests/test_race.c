@@ -282,6 +282,106 @@ static void punched_frames_are_not_seen_by_other_processes(void **state)
 	assert_child_killed(pids[0], SIGKILL);
 }
 
+/*
+ * Frames that punching must take out of more places than it finds at first.  Who
+ * looks sees nothing but zeroes, unless such a frame, which has another owner by
+ * then, is still mapped.
+ */
+#define TAKEN_LENGTH (4 * HUGE)
+#define TAKEN_ROUNDS 1000
+
+static void look_at_taken(volatile char *memory)
+{
+	size_t at;
+	int i;
+
+	for (i = 0; i < 4; i++)
+		for (at = 0; at < TAKEN_LENGTH; at += HUGE)
+			need(memory[at] == 0);
+}
+
+/* A mapping that is just being made: it is not among the file's yet, but shows the morsel. */
+static void *map_and_look(void *arg)
+{
+	char *place = free_place(TAKEN_LENGTH);
+
+	while (!atomic_load(&stop)) {
+		look_at_taken(map_at(place, morsel, TAKEN_LENGTH, RW, 0));
+		need(!munmap(place, TAKEN_LENGTH));
+	}
+	return NULL;
+}
+
+/* MADV_COLD takes a huge frame out of the table for a moment, and puts it back. */
+static void *age_and_look(void *arg)
+{
+	char *memory = map(morsel, GIB, RW);
+
+	while (!atomic_load(&stop)) {
+		need(!madvise(memory, TAKEN_LENGTH, MADV_COLD));
+		look_at_taken(memory);
+	}
+	return NULL;
+}
+
+static void *(*look)(void *arg);
+
+static void *punch_and_take_over(void *arg)
+{
+	char *other = map(foreign, TAKEN_LENGTH, RW);
+	unsigned int round;
+	size_t at;
+
+	for (round = 0; round < TAKEN_ROUNDS; round++) {
+		need(!populate(morsel, 0, TAKEN_LENGTH));
+		if (round % 2)
+			sched_yield();
+		need(!punch(morsel, 0, 0));
+		for (at = 0; at < TAKEN_LENGTH; at += HUGE)
+			other[at] = 0x5a;
+		need(!punch(foreign, 0, 0));
+	}
+	atomic_store(&stop, 1);
+	return NULL;
+}
+
+static void *look_or_take_over(void *arg)
+{
+	return *(unsigned int *)arg ? look(arg) : punch_and_take_over(arg);
+}
+
+static void race_taken(uint64_t length, void *(*how)(void *arg))
+{
+	unsigned int numbers[2] = {0, 1};
+
+	morsel = create(length, MORSEL_GRANULE_2M);
+	foreign = create(TAKEN_LENGTH, MORSEL_GRANULE_2M);
+	look = how;
+	run_threads(2, look_or_take_over, numbers, sizeof(numbers[0]));
+	need_frames_add_up(morsel);
+	need_frames_add_up(foreign);
+}
+
+static void race_new_mapping(void)
+{
+	race_taken(TAKEN_LENGTH, map_and_look);
+}
+
+static void punched_frames_are_not_in_new_mappings(void **state)
+{
+	assert_race(race_new_mapping);
+}
+
+static void race_aging(void)
+{
+	race_taken(GIB, age_and_look);
+}
+
+static void punched_frames_are_not_put_back_by_aging(void **state)
+{
+	assert_race(race_aging);
+}
+
 /* Writers, while the mapping goes and comes. */
 
 #define LENGTH (GIB + 2 * HUGE)
@@ -638,6 +738,8 @@ int main(void)
 		TEST(punched_frames_are_not_seen_again),
 		TEST(punched_huge_frames_are_not_seen_again),
 		TEST(punched_frames_are_not_seen_by_other_processes),
+		TEST(punched_frames_are_not_in_new_mappings),
+		TEST(punched_frames_are_not_put_back_by_aging),
 		TEST(data_stays_while_munmap_and_mmap_run),
 		TEST(data_stays_while_mremap_runs),
 		TEST(nothing_is_written_after_mprotect),
