@@ -80,12 +80,24 @@ static unsigned long page_at(const struct vm_area_struct *vma, unsigned long add
 }
 
 /*
+ * May address spaces share the morsel's PMD tables?  Generic code changes huge
+ * leaves under the table's lock, or, where tables have none, under the address
+ * space's: then a table with huge leaves must not be in several.  PTE tables may
+ * always be shared: their entries are left alone, the frames being on no LRU.
+ */
+static bool may_share_table(const struct morsel *m)
+{
+	return COMPAT_PMD_TABLE_LOCKS || m->granule == MORSEL_GRANULE_4K;
+}
+
+/*
  * May the GiB at @base be spliced by one PUD entry?  Not if a neighbour may
  * share its PMD table, nor if the morsel's GiBs begin elsewhere.
  */
 static bool covers_gib(const struct vm_area_struct *vma, unsigned long base)
 {
-	return vma->vm_start <= base && vma->vm_end - base >= PUD_SIZE && vma->vm_end > base &&
+	return may_share_table(file_morsel(vma->vm_file)) && vma->vm_start <= base &&
+	       vma->vm_end - base >= PUD_SIZE && vma->vm_end > base &&
 	       IS_ALIGNED(page_at(vma, base), GIB_PAGES);
 }
 

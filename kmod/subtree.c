@@ -507,12 +507,14 @@ int morsel_mirror(struct morsel *m, enum morsel_view view, unsigned long first, 
 }
 
 /*
- * Take a huge leaf out: madvise(MADV_COLD) takes one out for a moment and puts
- * it back, under the table's own lock: it must not put back what is gone.
+ * Take a huge leaf out: generic code relies on it while it holds the table's
+ * lock, and madvise(MADV_COLD) even takes it out for a moment and puts it back.
+ * Where tables have no lock, no such code comes here (may_share_table()).
  */
 static void remove_leaf(pmd_t *pmdp)
 {
-	spinlock_t *lock = compat_pmd_table_lock(pmdp);
+	static DEFINE_SPINLOCK(no_table_lock);
+	spinlock_t *lock = COMPAT_PMD_TABLE_LOCKS ? pmd_lockptr(NULL, pmdp) : &no_table_lock;
 
 	spin_lock(lock);
 	WRITE_ONCE(*pmdp, __pmd(0));

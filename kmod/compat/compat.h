@@ -60,21 +60,12 @@ static inline void compat_table_dtor(struct page *page)
 }
 #endif
 
-/*
- * The lock of a PMD table itself, which generic code takes to age entries.  On
- * kernels built for so few processors that tables have none, that code takes
- * the address space's, and there is nothing to share.
- */
-static inline spinlock_t *compat_pmd_table_lock(pmd_t *pmdp)
-{
-#if defined(CONFIG_SPLIT_PMD_PTLOCKS) || USE_SPLIT_PMD_PTLOCKS
-	return pmd_lockptr(NULL, pmdp);
+/* Do PMD tables have locks of their own?  Not on kernels built for fewer than 4 processors. */
+#ifdef USE_SPLIT_PMD_PTLOCKS
+#define COMPAT_PMD_TABLE_LOCKS USE_SPLIT_PMD_PTLOCKS
 #else
-	static DEFINE_SPINLOCK(none);
-
-	return &none;
+#define COMPAT_PMD_TABLE_LOCKS IS_ENABLED(CONFIG_SPLIT_PMD_PTLOCKS)
 #endif
-}
 
 /* Flags of a VMA became read-only in 6.3. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
