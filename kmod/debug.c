@@ -46,13 +46,15 @@ MODULE_PARM_DESC(plant,
 		 "Fault to plant: use-after-free, leak, lock-order, early-free, race (default: none)");
 
 /**
- * morsel_planted() - is a fault asked for?
+ * morsel_planted() - is a fault asked for, here and now?
  * @plant: which
- * Return: whether it is.
+ * Return: true once; for PLANT_RACE always, as it takes two.
  */
 bool morsel_planted(enum morsel_plant plant)
 {
-	return READ_ONCE(planted) == plant;
+	if (READ_ONCE(planted) != plant)
+		return false;
+	return plant == PLANT_RACE || cmpxchg(&planted, plant, PLANT_NONE) == plant;
 }
 
 /**

@@ -224,7 +224,7 @@ static void free_huge(struct dram_pool *dram, struct page *page)
 static void free_frame(struct dram_pool *dram, unsigned int order, struct page *page)
 {
 	morsel_poison(page, order);
-	if (morsel_planted(PLANT_LEAK) && !order)
+	if (!order && morsel_planted(PLANT_LEAK))
 		return;
 	if (order)
 		free_huge(dram, page);

@@ -331,7 +331,7 @@ static int fill_small(struct morsel *m, unsigned long first, unsigned long end, 
 	for (i = max(used, 0); i < got; i++)
 		list_add(&frames[i]->lru, &unused);
 	frames_put(m, 0, &unused, got - max(used, 0));
-	if (morsel_planted(PLANT_EARLY_FREE) && used > 0) {
+	if (used > 0 && morsel_planted(PLANT_EARLY_FREE)) {
 		list_add(&frames[0]->lru, &unused);
 		frames_put(m, 0, &unused, 1);
 	}
