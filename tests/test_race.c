@@ -287,8 +287,8 @@ static void punched_frames_are_not_seen_by_other_processes(void **state)
  * looks sees nothing but zeroes, unless such a frame, which has another owner by
  * then, is still mapped.
  */
-#define TAKEN_LENGTH (4 * HUGE)
-#define TAKEN_ROUNDS 1000
+#define TAKEN_LENGTH HUGE
+#define TAKEN_ROUNDS 500
 
 static void look_at_taken(volatile char *memory)
 {
@@ -336,7 +336,7 @@ static void *punch_and_take_over(void *arg)
 		need(!populate(morsel, 0, TAKEN_LENGTH));
 		if (round % 2)
 			sched_yield();
-		need(!punch(morsel, 0, 0));
+		need(!punch(morsel, 0, TAKEN_LENGTH));
 		for (at = 0; at < TAKEN_LENGTH; at += HUGE)
 			other[at] = 0x5a;
 		need(!punch(foreign, 0, 0));
@@ -415,20 +415,23 @@ static void *write_and_check(void *arg)
 	return NULL;
 }
 
+static void unmap_and_map_some(struct writer *self, unsigned int round)
+{
+	size_t at = round % 4 ? random_next(&self->seed) % (LENGTH / HUGE) * HUGE : 0;
+	size_t length = round % 4 ? HUGE : LENGTH;
+
+	need(!munmap(shared + at, length));
+	if (round % 3 == 0)
+		sched_yield();
+	map_at(shared + at, morsel, length, RW, at);
+}
+
 static void *unmap_and_map(void *arg)
 {
-	struct writer *self = arg;
 	unsigned int round;
 
-	for (round = 0; round < ROUNDS; round++) {
-		size_t at = round % 4 ? random_next(&self->seed) % (LENGTH / HUGE) * HUGE : 0;
-		size_t length = round % 4 ? HUGE : LENGTH;
-
-		need(!munmap(shared + at, length));
-		if (round % 3 == 0)
-			sched_yield();
-		map_at(shared + at, morsel, length, RW, at);
-	}
+	for (round = 0; round < ROUNDS; round++)
+		unmap_and_map_some(arg, round);
 	atomic_store(&stop, 1);
 	return NULL;
 }
@@ -729,6 +732,210 @@ static void populate_against_a_full_pool(void **state)
 	assert_race(race_pool);
 }
 
+/*
+ * All of it at once: writers' faults against munmap(), fork(), unlink, a pool
+ * that shrinks below its use and grows again, and attempts to unload.
+ */
+
+static void *keep_unmapping(void *arg)
+{
+	unsigned int round;
+
+	for (round = 0; !atomic_load(&stop); round++)
+		unmap_and_map_some(arg, round);
+	return NULL;
+}
+
+static void *keep_forking(void *arg)
+{
+	struct writer *self = arg;
+	int status;
+
+	while (!atomic_load(&stop)) {
+		size_t at = random_next(&self->seed) % (LENGTH / PAGE) * PAGE;
+		pid_t pid = fork();
+
+		need(pid >= 0);
+		if (!pid) {
+			/* The place may be unmapped, or the pool full. */
+			probe_write(shared + at, 0);
+			probe_read(shared + at + PAGE / 2, NULL);
+			_exit(0);
+		}
+		need(waitpid(pid, &status, 0) == pid && !status);
+	}
+	return NULL;
+}
+
+static void *keep_unlinking(void *arg)
+{
+	struct morsel_create args = {
+		.size = sizeof(args),
+		.length = 2 * HUGE,
+		.mode = 0600,
+		.pool = MORSEL_ANY,
+		.node = MORSEL_ANY,
+		.name = "passing",
+	};
+
+	while (!atomic_load(&stop)) {
+		int fd = create_with(&args);
+		char *memory;
+
+		if (fd < 0) {
+			need(errno == ENOMEM);
+			continue;
+		}
+		memory = map(fd, args.length, RW);
+		probe_write(memory, 1);
+		need(!unlink_morsel(0, args.name));
+		probe_write(memory + HUGE, 1);
+		close(fd);
+		need(!munmap(memory, args.length));
+	}
+	return NULL;
+}
+
+static void *keep_shrinking(void *arg)
+{
+	struct writer *self = arg;
+	struct morsel_pool pool = {.size = sizeof(pool), .id = pool_info().id};
+
+	while (!atomic_load(&stop)) {
+		pool.limit_bytes = (random_next(&self->seed) % 16 + 1) * HUGE;
+		need(!ioctl(dev, MORSEL_IOC_POOL_RESIZE, &pool));
+		write_text("/proc/sys/vm/drop_caches", "2");
+	}
+	return NULL;
+}
+
+static void *keep_unloading(void *arg)
+{
+	while (!atomic_load(&stop)) {
+		int err = unload_module();
+
+		need(err == -EWOULDBLOCK || err == -EBUSY);
+		sched_yield();
+	}
+	return NULL;
+}
+
+static double race_end;
+
+static void *end_in_time(void *arg)
+{
+	while (seconds_now() < race_end)
+		sleep_ms(10);
+	atomic_store(&stop, 1);
+	return NULL;
+}
+
+static void *take_part(void *arg)
+{
+	static void *(*const parts[])(void *arg) = {end_in_time,    keep_unmapping, keep_forking,
+						    keep_unlinking, keep_shrinking, keep_unloading};
+	struct writer *self = arg;
+
+	return self->self < ARRAY_SIZE(parts) ? parts[self->self](arg) : write_and_check(arg);
+}
+
+static void race_all(void)
+{
+	/* The first ones have their parts, the others, on both processors, write. */
+	struct writer writers[10];
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(writers); i++)
+		writers[i] = (struct writer){.self = i, .seed = i + 1};
+	morsel = create(LENGTH, MORSEL_GRANULE_4K);
+	shared = map_at(free_place(LENGTH), morsel, LENGTH, RW, 0);
+	run_threads(ARRAY_SIZE(writers), take_part, writers, sizeof(writers[0]));
+	need_frames_add_up(morsel);
+	need(count_morsels() == 1);
+}
+
+/* MORSEL_RACE_SECONDS: how long, for those who have the time. */
+static double race_seconds(void)
+{
+	const char *text = getenv("MORSEL_RACE_SECONDS");
+
+	return text ? atof(text) : 3;
+}
+
+static void everything_at_once(void **state)
+{
+	race_end = seconds_now() + race_seconds();
+	assert_race(race_all);
+	assert_int_equal(pool_info().used_bytes, 0);
+}
+
+/* Unloading may succeed whenever nobody has anything; whoever opens then is told so. */
+
+static void use_what_is_there(void)
+{
+	for (;;) {
+		int control = open(MORSEL_DEVICE, O_RDWR | O_CLOEXEC);
+		struct morsel_create args = {
+			.size = sizeof(args),
+			.length = HUGE,
+			.mode = 0600,
+			.pool = MORSEL_ANY,
+			.node = MORSEL_ANY,
+		};
+		char *memory;
+
+		if (control < 0) {
+			need(errno == ENOENT || errno == ENODEV || errno == ENXIO);
+			continue;
+		}
+		need(!ioctl(control, MORSEL_IOC_CREATE, &args));
+		close(control);
+		memory = map(args.fd, HUGE, RW);
+		close(args.fd);
+		memory[0]++;
+		need(memory[0] == 1);
+		need(!munmap(memory, HUGE));
+		/* Unloading is to have its chance. */
+		usleep(1000);
+	}
+}
+
+static void unloading_against_opening(void **state)
+{
+	double end = seconds_now() + race_seconds();
+	unsigned int i, unloaded = 0;
+	pid_t pids[2];
+
+	close(dev);
+	dev = -1;
+	for (i = 0; i < ARRAY_SIZE(pids); i++) {
+		pids[i] = spawn();
+		if (!pids[i]) {
+			pin_to_cpu(i);
+			use_what_is_there();
+		}
+	}
+	/* As long as it takes to have been at it for real. */
+	while (seconds_now() < end || unloaded < 5) {
+		int err = unload_module();
+
+		if (err) {
+			assert_true(err == -EWOULDBLOCK || err == -EBUSY);
+			continue;
+		}
+		unloaded++;
+		load_module();
+	}
+	for (i = 0; i < ARRAY_SIZE(pids); i++) {
+		assert_int_equal(waitpid(pids[i], NULL, WNOHANG), 0);
+		kill(pids[i], SIGKILL);
+		assert_child_killed(pids[i], SIGKILL);
+	}
+	dev = open(MORSEL_DEVICE, O_RDWR | O_CLOEXEC);
+	assert_done(dev);
+	assert_int_equal(count_morsels(), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -749,6 +956,8 @@ int main(void)
 		TEST(data_stays_while_processes_are_killed),
 		TEST(create_against_unlink_and_open),
 		TEST(populate_against_a_full_pool),
+		TEST(everything_at_once),
+		TEST(unloading_against_opening),
 		TEST(module_unloads),
 	};
 
