@@ -10,7 +10,7 @@ KERNELS := $(if $(KERNEL),$(KERNEL),6.1 6.12 7.2)
 VERSION := $(shell sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' dkms.conf)
 USER_PARTS := $(wildcard lib tools/morselctl)
 
-.PHONY: all module user guest-programs help deps check check-native check-static bench demo \
+.PHONY: all module user guest-programs help deps check check-native check-static check-debug bench demo \
 	shell install uninstall dkms-source dkms-install clean distclean
 
 all: user $(if $(wildcard $(KDIR)),module)
@@ -21,6 +21,7 @@ help:
 	@echo "make demo         a 6.82-GiB model, mapped in microseconds, in a guest"
 	@echo "make check        all tests, on kernels 6.1, 6.12 and 7.2 (KERNEL=6.12: one of them)"
 	@echo "make check-native the tests that need no guest"
+	@echo "make check-debug  all tests in kernels that check everything, which are built first"
 	@echo "make bench        the figures, as a table and build/bench.json"
 	@echo "make shell        a guest to play in (KERNEL=6.12)"
 	@echo "make install      module, library and tools on this machine; make uninstall"
@@ -48,6 +49,9 @@ check-native: guest-programs
 
 check-static: deps
 	@qemu/check --static $(KERNELS)
+
+check-debug: deps guest-programs
+	@qemu/check --debug $(KERNEL)
 
 bench: deps guest-programs
 	@bench/run $(or $(KERNEL),6.12)
