@@ -56,15 +56,16 @@ out_subtrees:
 
 /*
  * The kernel comes here only when no descriptor, no mapping and no name is
- * left: each holds the module.
+ * left: each holds the module.  Who closed the last one may still be freeing
+ * its morsel: morsel_objects_exit() waits for that.
  */
 static void __exit morsel_exit(void)
 {
 	morsel_control_exit();
+	morsel_objects_exit();
 	morsel_subtrees_exit();
 	morsel_dram_exit();
 	morsel_pools_exit();
-	morsel_objects_exit();
 	morsel_users_exit();
 }
 

@@ -10,6 +10,7 @@
 #include <linux/cred.h>
 #include <linux/ctype.h>
 #include <linux/dcache.h>
+#include <linux/delay.h>
 #include <linux/file.h>
 #include <linux/fs_context.h>
 #include <linux/hashtable.h>
@@ -29,6 +30,7 @@
 
 static struct kmem_cache *inodes;
 static struct vfsmount *mount;
+static struct super_block *super;
 
 /*
  * The registry lock: protects the two below, last_id, and the named field of
@@ -484,15 +486,26 @@ int morsel_objects_init(void)
 		kmem_cache_destroy(inodes);
 		return PTR_ERR(mount);
 	}
+	super = mount->mnt_sb;
+	/* Ours, beside that of the mount: see morsel_objects_exit(). */
+	atomic_inc(&super->s_active);
 	return 0;
 }
 
 /**
- * morsel_objects_exit() - no morsel is left
+ * morsel_objects_exit() - no morsel is left, or its last descriptor is being
+ * closed
+ *
+ * Closing lets go of the module first, then of the inode, which frees the
+ * morsel, and last of the mount.  Whoever is at that holds the mount still, and
+ * so the super block, whose last reference, then, is ours.
  */
 void morsel_objects_exit(void)
 {
 	kern_unmount(mount);
+	while (atomic_read(&super->s_active) > 1)
+		msleep(1);
+	deactivate_super(super);
 	/* Inodes are freed after a grace period. */
 	rcu_barrier();
 	kmem_cache_destroy(inodes);
