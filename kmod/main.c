@@ -55,9 +55,8 @@ out_subtrees:
 }
 
 /*
- * The kernel comes here only when no descriptor, no mapping and no name is
- * left: each holds the module.  Who closed the last one may still be freeing
- * its morsel: morsel_objects_exit() waits for that.
+ * The kernel comes here only when no morsel is left: each holds the module, as
+ * does each descriptor.
  */
 static void __exit morsel_exit(void)
 {

@@ -4,8 +4,9 @@
  *
  * A morsel is an inode of a file system that is mounted nowhere.  Its
  * descriptors and mappings hold the inode, as does its name; when the last of
- * them goes, so does the morsel.  A name also holds the module, so that
- * unloading it cannot lose what somebody named.
+ * them goes, so does the morsel.  The inode holds the module, so that unloading
+ * loses nothing, whoever holds the inode: a name, or a descriptor that is not
+ * even ours (O_PATH).
  */
 #include <linux/cred.h>
 #include <linux/ctype.h>
@@ -69,6 +70,9 @@ static void morsel_evict_inode(struct inode *inode)
 		atomic_dec(&nr_morsels);
 	}
 	morsel_subtree_free(m);
+	/* The root is no morsel.  What still runs of us: see morsel_objects_exit(). */
+	if (m->pages)
+		module_put(THIS_MODULE);
 }
 
 static const struct super_operations morsel_sops = {
@@ -111,10 +115,7 @@ static int morsel_init_fs_context(struct fs_context *fc)
 	return 0;
 }
 
-/*
- * No owner: our one mount of it would hold the module for ever.  Descriptors
- * and names hold it instead.
- */
+/* No owner: our one mount of it would hold the module for ever. */
 static struct file_system_type morsel_fs = {
 	.name = "morsel",
 	.init_fs_context = morsel_init_fs_context,
@@ -181,7 +182,7 @@ static struct file *open_file(struct morsel *m, int flags)
 {
 	struct file *file;
 
-	/* The caller came by way of /dev/morsel, which holds the module. */
+	/* As closing will let go of it. */
 	__module_get(THIS_MODULE);
 	file = alloc_file_pseudo(&m->inode, mount, "morsel", flags | O_LARGEFILE, &morsel_fops);
 	if (IS_ERR(file)) {
@@ -216,7 +217,6 @@ static int publish(struct morsel *m, const char *name)
 		hash_add(by_name, &m->name_node, name_hash(name));
 		m->named = true;
 		ihold(&m->inode);
-		__module_get(THIS_MODULE);
 	}
 out:
 	mutex_unlock(&registry_lock);
@@ -242,7 +242,6 @@ int morsel_unname(struct morsel *m)
 	if (!named)
 		return -ENOENT;
 	iput(&m->inode);
-	module_put(THIS_MODULE);
 	return 0;
 }
 
@@ -295,6 +294,8 @@ static struct morsel *make(const struct morsel_create *args)
 	i_size_write(inode, args->length);
 
 	m = to_morsel(inode);
+	/* The caller came by way of /dev/morsel, which holds the module. */
+	__module_get(THIS_MODULE);
 	m->pages = DIV_ROUND_UP(args->length, PAGE_SIZE);
 	m->granule = args->granule;
 	mutex_init(&m->attached_lock);
@@ -493,12 +494,12 @@ int morsel_objects_init(void)
 }
 
 /**
- * morsel_objects_exit() - no morsel is left, or its last descriptor is being
- * closed
+ * morsel_objects_exit() - no morsel is left
  *
- * Closing lets go of the module first, then of the inode, which frees the
- * morsel, and last of the mount.  Whoever is at that holds the mount still, and
- * so the super block, whose last reference, then, is ours.
+ * Whoever closed the last descriptor may not be out of morsel_evict_inode()
+ * yet, but holds the mount until then, and with it the super block: the last
+ * reference to that is ours.  (Where a watch of inotify was the last to hold the
+ * inode, shutting the super block down waits for it.)
  */
 void morsel_objects_exit(void)
 {

@@ -5,6 +5,7 @@
  */
 #include "common.h"
 
+#include <sys/inotify.h>
 #include <sys/resource.h>
 
 static struct morsel_create request(const char *name, uint64_t length)
@@ -623,6 +624,38 @@ static void the_module_stays_while_a_name_is_there(void **state)
 	assert_true(open_with(0, "holds", 0) >= 0);
 }
 
+/* A descriptor that has nothing of ours but the inode. */
+static void the_module_stays_while_a_path_is_held(void **state)
+{
+	int fd = create(HUGE, MORSEL_GRANULE_AUTO), held;
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	held = open(path, O_PATH | O_CLOEXEC);
+	assert_done(held);
+	close(fd);
+	assert_module_stays();
+	assert_int_equal(count_morsels(), 1);
+	close(held);
+	assert_int_equal(count_morsels(), 0);
+}
+
+static void the_module_stays_while_a_morsel_is_watched(void **state)
+{
+	int fd = create(HUGE, MORSEL_GRANULE_AUTO);
+	int watch = inotify_init1(IN_CLOEXEC), wd;
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	assert_done(watch);
+	wd = inotify_add_watch(watch, path, IN_OPEN);
+	assert_done(wd);
+	close(fd);
+	assert_module_stays();
+	assert_done(inotify_rm_watch(watch, wd));
+	close(watch);
+}
+
 static void the_module_can_go_and_come_back(void **state)
 {
 	int i;
@@ -726,6 +759,8 @@ int main(void)
 		TEST(the_module_stays_while_a_descriptor_is_open),
 		TEST(the_module_stays_while_a_morsel_is_mapped),
 		TEST(the_module_stays_while_a_name_is_there),
+		TEST(the_module_stays_while_a_path_is_held),
+		TEST(the_module_stays_while_a_morsel_is_watched),
 		TEST(the_module_can_go_and_come_back),
 		TEST(there_may_be_thousands),
 		TEST(module_unloads),
