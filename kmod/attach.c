@@ -83,7 +83,7 @@ static unsigned long page_at(const struct vm_area_struct *vma, unsigned long add
  * May address spaces share the morsel's PMD tables?  Generic code changes huge
  * leaves under the table's lock, or, where tables have none, under the address
  * space's: then a table with huge leaves must not be in several.  PTE tables may
- * always be shared: their entries are left alone, the frames being on no LRU.
+ * always be shared, as who takes entries out knows how to wait (remove_small()).
  */
 static bool may_share_table(const struct morsel *m)
 {

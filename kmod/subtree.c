@@ -507,41 +507,79 @@ int morsel_mirror(struct morsel *m, enum morsel_view view, unsigned long first, 
 }
 
 /*
- * Take a huge leaf out: generic code relies on it while it holds the table's
- * lock, and madvise(MADV_COLD) even takes it out for a moment and puts it back.
- * Where tables have no lock, no such code comes here (may_share_table()).
+ * The lock under which generic code relies on the leaf, or the leaves, of a
+ * slot: get_user_pages() takes its reference to a frame under it, a fault that
+ * finds the entry there already writes it again, and madvise(MADV_COLD) takes a
+ * huge leaf out and puts it back.
+ *
+ * Where tables have no lock of their own, that code takes the address space's,
+ * and this is none: huge leaves are not shared then (may_share_table()), and
+ * remove_small() waits for who is at it.
  */
-static void remove_leaf(pmd_t *pmdp)
+static spinlock_t *slot_lock(pmd_t *pmdp)
 {
-	static DEFINE_SPINLOCK(no_table_lock);
-	spinlock_t *lock = COMPAT_PMD_TABLE_LOCKS ? pmd_lockptr(NULL, pmdp) : &no_table_lock;
+	static DEFINE_SPINLOCK(none);
+
+	if (!COMPAT_PMD_TABLE_LOCKS)
+		return &none;
+	return pmd_is_leaf(*pmdp) ? pmd_lockptr(NULL, pmdp) : pte_lockptr(NULL, pmdp);
+}
+
+/* Take a slot's huge leaf out. */
+static void remove_huge(pmd_t *pmdp)
+{
+	spinlock_t *lock = slot_lock(pmdp);
 
 	spin_lock(lock);
 	WRITE_ONCE(*pmdp, __pmd(0));
 	spin_unlock(lock);
 }
 
-/* Take a slot's leaf out of the twins; its place in the truth is cleared already. */
-static void clear_twins(struct morsel *m, unsigned long slot, unsigned long first,
-			unsigned long end, bool leaf)
+/* Take a slot's small leaves from @first to before @end out. */
+static void remove_small(pmd_t *pmdp, unsigned int first, unsigned int end)
+{
+	spinlock_t *lock = slot_lock(pmdp);
+	pte_t *ptes = pmd_ptes(*pmdp);
+	unsigned int index;
+	bool found;
+
+	for (;;) {
+		found = false;
+		spin_lock(lock);
+		for (index = first; index < end; index++) {
+			if (pte_none(READ_ONCE(ptes[index])))
+				continue;
+			WRITE_ONCE(ptes[index], __pte(0));
+			found = true;
+		}
+		spin_unlock(lock);
+		if (COMPAT_PMD_TABLE_LOCKS || !found)
+			return;
+		/* Who had seen one, under a spinlock, may have written it again. */
+		synchronize_rcu_expedited();
+	}
+}
+
+/*
+ * Take the leaves of a slot's pages from @first to before @end out of the twins;
+ * the truth has none there any more.
+ */
+static void clear_twins(struct morsel *m, unsigned long slot, unsigned int first, unsigned int end)
 {
 	int view;
 
 	for (view = VIEW_RO; view < NR_VIEWS; view++) {
 		pmd_t *pmds = morsel_pmds(m, view, slot / GIB_SLOTS), *pmdp;
-		unsigned long index;
 
 		if (!pmds)
 			continue;
 		pmdp = &pmds[slot % GIB_SLOTS];
 		if (pmd_none(*pmdp))
 			continue;
-		if (leaf) {
-			remove_leaf(pmdp);
-			continue;
-		}
-		for (index = first; index < end; index++)
-			WRITE_ONCE(pmd_ptes(*pmdp)[index % SLOT_PAGES], __pte(0));
+		if (pmd_is_leaf(*pmdp))
+			remove_huge(pmdp);
+		else
+			remove_small(pmdp, first, end);
 	}
 }
 
@@ -567,6 +605,7 @@ static void punch_slot(struct morsel *m, unsigned long slot, size_t start, size_
 		       struct freed *freed)
 {
 	pmd_t *pmds = morsel_pmds(m, VIEW_RW, slot / GIB_SLOTS), *pmdp, pmd;
+	unsigned long before = freed->nr_small;
 	size_t offset, next;
 	struct page *page;
 
@@ -583,16 +622,15 @@ static void punch_slot(struct morsel *m, unsigned long slot, size_t start, size_
 			zero_part(page, start, end);
 			return;
 		}
-		remove_leaf(pmdp);
-		clear_twins(m, slot, 0, 0, true);
+		remove_huge(pmdp);
+		clear_twins(m, slot, 0, SLOT_PAGES);
 		list_add(&page->lru, &freed->huge);
 		freed->nr_huge++;
 		return;
 	}
 
 	for (offset = start; offset < end; offset = next) {
-		pte_t *ptep = &pmd_ptes(pmd)[offset / PAGE_SIZE], pte = *ptep;
-		unsigned long index = slot * SLOT_PAGES + offset / PAGE_SIZE;
+		pte_t pte = READ_ONCE(pmd_ptes(pmd)[offset / PAGE_SIZE]);
 
 		next = min(end, (offset / PAGE_SIZE + 1) * PAGE_SIZE);
 		if (pte_none(pte))
@@ -602,11 +640,13 @@ static void punch_slot(struct morsel *m, unsigned long slot, size_t start, size_
 			zero_part(page, offset % PAGE_SIZE, (next - 1) % PAGE_SIZE + 1);
 			continue;
 		}
-		WRITE_ONCE(*ptep, __pte(0));
-		clear_twins(m, slot, index, index + 1, false);
 		list_add(&page->lru, &freed->small);
 		freed->nr_small++;
 	}
+	if (freed->nr_small == before)
+		return;
+	remove_small(pmdp, DIV_ROUND_UP(start, PAGE_SIZE), end / PAGE_SIZE);
+	clear_twins(m, slot, DIV_ROUND_UP(start, PAGE_SIZE), end / PAGE_SIZE);
 }
 
 static void give_back(struct morsel *m, struct freed *freed)
@@ -626,7 +666,8 @@ static void give_back(struct morsel *m, struct freed *freed)
  *
  * The entries go first, then unmap_mapping_range() makes every address space
  * drop its translations (and tells secondary MMUs), and morsel_detach() those
- * that it does not find; then the frames go to the pool.
+ * that it does not find; then the frames go to the pool, which sets those aside
+ * that somebody has pinned.
  */
 void morsel_punch(struct morsel *m, loff_t start, loff_t end)
 {
