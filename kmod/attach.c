@@ -58,6 +58,8 @@ struct attached_gib {
  * @end:	address after the last
  * @pgoff:	page of the morsel at @start
  * @vmas:	VMAs that share this attachment: more than one after a split
+ * @flushing:	flushes after detaching that are not done yet; raised under
+ *		@lock
  * @lock:	protects all below, and orders splicing against the notifier
  * @gibs:	struct attached_gib by address / 1 GiB, where anything was
  *		ever spliced
@@ -70,6 +72,7 @@ struct attachment {
 	unsigned long end;
 	unsigned long pgoff;
 	refcount_t vmas;
+	atomic_t flushing;
 	spinlock_t lock;
 	struct xarray gibs;
 };
@@ -353,43 +356,47 @@ static unsigned long detach_gib(struct attachment *att, struct attached_gib *gib
 
 /*
  * Take all splices from @start to before @end out again.  Called with the lock
- * held; the caller flushes if any entry was taken.
+ * held; detached() is to follow without it, if this returns true.
  */
-static unsigned long detach(struct attachment *att, unsigned long start, unsigned long end)
+static bool detach(struct attachment *att, unsigned long start, unsigned long end)
 {
 	unsigned long index, entries = 0;
 	struct attached_gib *gib;
+	bool flush;
 
 	start = max(start, att->start);
 	end = min(end, att->end);
 	if (start >= end)
-		return 0;
+		return false;
 	xa_for_each_range(&att->gibs, index, gib, start >> PUD_SHIFT, (end - 1) >> PUD_SHIFT)
 		entries += detach_gib(att, gib, index << PUD_SHIFT, start, end);
-	return entries;
+	if (entries)
+		trace_morsel_detach(att->m, start, end, entries);
+	/* Somebody else may have taken what is asked for, and not have flushed yet. */
+	flush = entries || atomic_read(&att->flushing);
+	if (flush)
+		atomic_inc(&att->flushing);
+	return flush;
 }
 
-/*
- * After detach(), without the lock: nobody uses what was spliced any more when
- * it returns.
- */
-static void detached(struct attachment *att, unsigned long start, unsigned long end,
-		     unsigned long entries)
+/* Nobody uses what was spliced any more when it returns. */
+static void detached(struct attachment *att)
 {
-	if (!entries)
-		return;
 	morsel_flush_mm(att->notifier.mm);
-	trace_morsel_detach(att->m, start, end, entries);
+	/* Said after it was done. */
+	smp_mb__before_atomic();
+	atomic_dec(&att->flushing);
 }
 
 static void detach_range(struct attachment *att, unsigned long start, unsigned long end)
 {
-	unsigned long entries;
+	bool flush;
 
 	spin_lock(&att->lock);
-	entries = detach(att, start, end);
+	flush = detach(att, start, end);
 	spin_unlock(&att->lock);
-	detached(att, start, end, entries);
+	if (flush)
+		detached(att);
 	if (morsel_planted(PLANT_LOCK_ORDER)) {
 		spin_lock(&att->notifier.mm->page_table_lock);
 		spin_lock(&att->lock);
@@ -428,7 +435,7 @@ static bool attachment_invalidate(struct mmu_interval_notifier *notifier,
 				  const struct mmu_notifier_range *range, unsigned long seq)
 {
 	struct attachment *att = container_of(notifier, struct attachment, notifier);
-	unsigned long entries;
+	bool flush;
 
 	/*
 	 * Nothing here sleeps, so ranges that must not block are served like
@@ -436,9 +443,10 @@ static bool attachment_invalidate(struct mmu_interval_notifier *notifier,
 	 */
 	spin_lock(&att->lock);
 	mmu_interval_set_seq(notifier, seq);
-	entries = detach(att, range->start, range->end);
+	flush = detach(att, range->start, range->end);
 	spin_unlock(&att->lock);
-	detached(att, range->start, range->end, entries);
+	if (flush)
+		detached(att);
 	return true;
 }
 
