@@ -156,7 +156,7 @@ static bool splice_whole(struct attachment *att, struct attached_gib *gib, pud_t
 	if (gib->whole)
 		return true;
 	spin_lock(&mm->page_table_lock);
-	free = pud_none(*pudp) || pmds_empty(*pudp);
+	free = pud_none(*pudp) || (bitmap_empty(gib->slots, PTRS_PER_PMD) && pmds_empty(*pudp));
 	if (free) {
 		gib->pmds = pud_none(*pudp) ? NULL : pud_page(*pudp);
 		gib->whole = true;
