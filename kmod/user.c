@@ -110,10 +110,15 @@ static unsigned long user_limit(const struct morsel_user *user)
  */
 int morsel_user_charge(struct morsel_user *user, unsigned long pages)
 {
-	if (atomic_long_add_return(pages, &user->used) <= user_limit(user))
-		return 0;
-	atomic_long_sub(pages, &user->used);
-	return -EDQUOT;
+	unsigned long limit = user_limit(user);
+	long used = atomic_long_read(&user->used);
+
+	/* Never above it, not even for a moment: others would be refused meanwhile. */
+	do {
+		if (used + pages > limit)
+			return -EDQUOT;
+	} while (!atomic_long_try_cmpxchg(&user->used, &used, used + pages));
+	return 0;
 }
 
 /**
