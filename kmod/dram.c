@@ -151,6 +151,7 @@ static void dram_return(struct dram_return *ret)
 		list_del(&page->lru);
 		set_page_private(page, 0);
 		put_page(page);
+		cond_resched();
 	}
 }
 
@@ -253,9 +254,11 @@ static void reap_pinned(struct dram_pool *dram)
 /*
  * Make room for @pages under the limit, by giving back what is idle.  Called
  * with the lock held, drops it and takes it again.
- * Returns how many of @pages there is room for, and counts these as held.
+ * Returns how many of @pages there is room for, and counts these as held; 0 if
+ * there is not even room for @least.
  */
-static unsigned long reserve(struct dram_pool *dram, unsigned long pages) __must_hold(&dram->lock)
+static unsigned long reserve(struct dram_pool *dram, unsigned long pages, unsigned long least)
+	__must_hold(&dram->lock)
 {
 	struct dram_return ret;
 	unsigned long room;
@@ -266,11 +269,24 @@ static unsigned long reserve(struct dram_pool *dram, unsigned long pages) __must
 	while (dram->held + pages > dram->limit && take_idle(dram, jiffies, &ret))
 		;
 	room = dram->held < dram->limit ? min(pages, dram->limit - dram->held) : 0;
+	if (room < least)
+		room = 0;
 	dram->held += room;
 	spin_unlock(&dram->lock);
 	dram_return(&ret);
 	spin_lock(&dram->lock);
 	return room;
+}
+
+/*
+ * How many frames may be handed out yet?  What is free in the pool does not
+ * count where the limit was lowered below it.  Called with the lock held.
+ */
+static unsigned long left_to_use(struct dram_pool *dram)
+{
+	if (dram->used + dram->nr_pinned >= dram->limit)
+		reap_pinned(dram);
+	return dram->limit - min(dram->limit, dram->used + dram->nr_pinned);
 }
 
 static struct page *borrow(struct dram_pool *dram, gfp_t gfp, unsigned int order)
@@ -296,7 +312,7 @@ static bool grow_small(struct dram_pool *dram) __must_hold(&dram->lock)
 	unsigned long room;
 	int order, i;
 
-	room = reserve(dram, CHUNK_PAGES);
+	room = reserve(dram, CHUNK_PAGES, 1);
 	if (!room)
 		return false;
 	spin_unlock(&dram->lock);
@@ -342,6 +358,9 @@ static unsigned int get_small(struct dram_pool *dram, unsigned int count, struct
 
 	spin_lock(&dram->lock);
 	while (got < count) {
+		count = min_t(unsigned long, count, left_to_use(dram));
+		if (got >= count)
+			break;
 		if (!list_empty(&dram->partial)) {
 			chunk = list_first_entry(&dram->partial, struct dram_chunk, list);
 		} else if (!list_empty(&dram->idle)) {
@@ -384,6 +403,10 @@ static unsigned int get_huge(struct dram_pool *dram, unsigned int count, struct 
 
 	for (got = 0; got < count; got++) {
 		spin_lock(&dram->lock);
+		if (left_to_use(dram) < CHUNK_PAGES) {
+			spin_unlock(&dram->lock);
+			break;
+		}
 		page = list_first_entry_or_null(&dram->huge, struct page, lru);
 		if (page) {
 			list_del(&page->lru);
@@ -397,9 +420,9 @@ static unsigned int get_huge(struct dram_pool *dram, unsigned int count, struct 
 				cond_resched();
 			}
 		} else {
-			room = reserve(dram, CHUNK_PAGES);
+			room = reserve(dram, CHUNK_PAGES, CHUNK_PAGES);
 			spin_unlock(&dram->lock);
-			page = room == CHUNK_PAGES ? borrow(dram, __GFP_COMP, CHUNK_ORDER) : NULL;
+			page = room ? borrow(dram, __GFP_COMP, CHUNK_ORDER) : NULL;
 			spin_lock(&dram->lock);
 			if (!page) {
 				dram->held -= room;
@@ -459,7 +482,7 @@ static struct page *dram_get_table(struct frame_pool *pool)
 	unsigned long room;
 
 	spin_lock(&dram->lock);
-	room = reserve(dram, 1);
+	room = reserve(dram, 1, 1);
 	spin_unlock(&dram->lock);
 
 	if (room)

@@ -275,6 +275,45 @@ static void shrinking_below_use_stops_growth(void **state)
 	assert_done(populate(fd, 0, 48 * MIB));
 }
 
+/* Nor is what is free in the pool already handed out. */
+static void shrinking_below_use_keeps_free_frames(void **state)
+{
+	int small = create(16 * MIB, MORSEL_GRANULE_4K), huge = create(16 * MIB, MORSEL_GRANULE_2M);
+
+	assert_done(populate(huge, 0, 8 * MIB));
+	assert_done(populate(small, 0, 3 * MIB));
+	assert_done(punch(huge, 0, 2 * MIB));
+	assert_done(resize(6 * MIB));
+	assert_errno(populate(huge, 0, 2 * MIB), ENOMEM);
+	assert_errno(populate(small, 3 * MIB, PAGE), ENOMEM);
+	assert_done(punch(huge, 0, 0));
+	assert_done(populate(huge, 0, 2 * MIB));
+	assert_done(populate(small, 3 * MIB, PAGE));
+	assert_true(pool_info().used_bytes <= 6 * MIB);
+}
+
+/* What is on its way back counts as free: its tables wait for a grace period. */
+static void what_was_freed_can_be_had_at_once(void **state)
+{
+	pid_t pid;
+
+	assert_done(limit_set(TESTER, MIB, 0));
+	assert_done(resize(4 * MIB));
+	pid = spawn();
+	if (!pid) {
+		struct morsel_create args = populated(PAGE, MORSEL_GRANULE_4K);
+		unsigned int i;
+
+		become(TESTER);
+		for (i = 0; i < 1000; i++) {
+			need(create_with(&args) >= 0);
+			close(args.fd);
+		}
+		_exit(0);
+	}
+	assert_child_done(pid);
+}
+
 static void ceilings_are_set_and_told(void **state)
 {
 	struct morsel_limit limit = limit_of(TESTER);
@@ -527,6 +566,8 @@ int main(void)
 		TEST(a_full_pool_gives_sigbus),
 		TEST(what_one_size_left_serves_the_other),
 		TEST(shrinking_below_use_stops_growth),
+		TEST(shrinking_below_use_keeps_free_frames),
+		TEST(what_was_freed_can_be_had_at_once),
 		TEST(ceilings_are_set_and_told),
 		TEST(ceilings_are_the_admin_s),
 		TEST(a_ceiling_holds_in_every_way),
