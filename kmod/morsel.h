@@ -210,7 +210,7 @@ int morsel_subtrees_init(void);
 void morsel_subtrees_exit(void);
 int morsel_subtree_init(struct morsel *m, struct frame_pool *pool, struct morsel_user *user);
 void morsel_subtree_free(struct morsel *m);
-void morsel_subtree_sync(void);
+bool morsel_subtree_sync(void);
 int morsel_fill(struct morsel *m, unsigned long index);
 int morsel_populate(struct morsel *m, unsigned long first, unsigned long end);
 void morsel_punch(struct morsel *m, loff_t start, loff_t end);

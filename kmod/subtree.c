@@ -345,7 +345,8 @@ static int fill_small(struct morsel *m, unsigned long first, unsigned long end, 
  * and cleared without any lock held, so that many can do so at once; who loses
  * the race for an entry gives its frame back.
  */
-static int fill_slot(struct morsel *m, unsigned long first, unsigned long end, struct page **frames)
+static int try_fill_slot(struct morsel *m, unsigned long first, unsigned long end,
+			 struct page **frames)
 {
 	unsigned int holes;
 	pmd_t pmd;
@@ -370,6 +371,16 @@ static int fill_slot(struct morsel *m, unsigned long first, unsigned long end, s
 		if (err && err != -EAGAIN)
 			return err;
 	}
+}
+
+/* As try_fill_slot(); what is on its way back to the pool counts as free. */
+static int fill_slot(struct morsel *m, unsigned long first, unsigned long end, struct page **frames)
+{
+	int err = try_fill_slot(m, first, end, frames);
+
+	if ((err == -ENOMEM || err == -EDQUOT) && morsel_subtree_sync())
+		err = try_fill_slot(m, first, end, frames);
+	return err;
 }
 
 /**
@@ -983,13 +994,15 @@ void morsel_subtree_free(struct morsel *m)
 /**
  * morsel_subtree_sync() - wait until the tables of all freed morsels are back
  * in their pools
+ * Return: whether there was any to wait for.
  */
-void morsel_subtree_sync(void)
+bool morsel_subtree_sync(void)
 {
 	if (!atomic_read(&nr_dead))
-		return;
+		return false;
 	rcu_barrier();
 	flush_workqueue(reaper);
+	return true;
 }
 
 /**
