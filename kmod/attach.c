@@ -722,7 +722,8 @@ unsigned long morsel_get_unmapped_area(struct file *file, unsigned long addr, un
 	 * for it.
 	 */
 	if (flags & MAP_POPULATE && pgoff < m->pages)
-		morsel_populate(m, pgoff, min(m->pages, pgoff + (len >> PAGE_SHIFT)));
+		morsel_populate(m, pgoff, min(m->pages, pgoff + (len >> PAGE_SHIFT)),
+				TASK_INTERRUPTIBLE);
 
 	if (flags & MAP_FIXED) {
 		if (!IS_ALIGNED(addr, PMD_SIZE))

@@ -121,9 +121,10 @@ static long morsel_fallocate(struct file *file, int mode, loff_t offset, loff_t 
 		fallthrough;
 	case FALLOC_FL_KEEP_SIZE:
 		end = min(end, size);
-		return offset < end ? morsel_populate(m, offset >> PAGE_SHIFT,
-						      DIV_ROUND_UP(end, PAGE_SIZE))
-				    : 0;
+		return offset < end
+			       ? morsel_populate(m, offset >> PAGE_SHIFT,
+						 DIV_ROUND_UP(end, PAGE_SIZE), TASK_INTERRUPTIBLE)
+			       : 0;
 	default:
 		return -EOPNOTSUPP;
 	}
@@ -180,7 +181,7 @@ static long ioctl_range(struct file *file, bool punch, void __user *arg)
 	if (!(file->f_mode & FMODE_WRITE))
 		return -EBADF;
 	if (!punch)
-		return morsel_populate(m, first, end);
+		return morsel_populate(m, first, end, TASK_INTERRUPTIBLE);
 	morsel_punch(m, (loff_t)first << PAGE_SHIFT, (loff_t)end << PAGE_SHIFT);
 	return 0;
 }

@@ -212,7 +212,7 @@ int morsel_subtree_init(struct morsel *m, struct frame_pool *pool, struct morsel
 void morsel_subtree_free(struct morsel *m);
 bool morsel_subtree_sync(void);
 int morsel_fill(struct morsel *m, unsigned long index);
-int morsel_populate(struct morsel *m, unsigned long first, unsigned long end);
+int morsel_populate(struct morsel *m, unsigned long first, unsigned long end, unsigned int state);
 void morsel_punch(struct morsel *m, loff_t start, loff_t end);
 struct page *morsel_get_page(struct morsel *m, unsigned long index, bool fill);
 int morsel_mirror(struct morsel *m, enum morsel_view view, unsigned long first, unsigned long end);

@@ -155,11 +155,17 @@ static bool visible(struct morsel *m)
 	return !generic_permission(&nop_mnt_idmap, &m->inode, MAY_READ);
 }
 
+/* Or is it the caller's? */
+static bool visible_or_own(struct morsel *m)
+{
+	return visible(m) || inode_owner_or_capable(&nop_mnt_idmap, &m->inode);
+}
+
 /*
  * Find by id, or by name if that is 0, and take a reference; ERR_PTR(-ENOENT)
- * also for what the caller may not see.
+ * also for what the caller may not see, as @may has it.
  */
-static struct morsel *find(u64 id, const char *name)
+static struct morsel *find(u64 id, const char *name, bool (*may)(struct morsel *m))
 {
 	struct morsel *m;
 
@@ -170,7 +176,7 @@ static struct morsel *find(u64 id, const char *name)
 	if (m && !igrab(&m->inode))
 		m = NULL;
 	mutex_unlock(&registry_lock);
-	if (m && !visible(m)) {
+	if (m && !may(m)) {
 		iput(&m->inode);
 		m = NULL;
 	}
@@ -302,7 +308,7 @@ static struct morsel *make(const struct morsel_create *args)
 	INIT_LIST_HEAD(&m->attached);
 	err = morsel_subtree_init(m, pool, user);
 	if (!err && args->flags & MORSEL_CREATE_POPULATE)
-		err = morsel_populate(m, 0, m->pages);
+		err = morsel_populate(m, 0, m->pages, TASK_KILLABLE);
 	if (err) {
 		iput(inode);
 		return ERR_PTR(err);
@@ -360,7 +366,7 @@ struct file *morsel_create(struct morsel_create *args)
 struct file *morsel_open(struct morsel_open *args)
 {
 	bool read_only = args->flags & MORSEL_OPEN_READ_ONLY;
-	struct morsel *m = find(args->id, args->name);
+	struct morsel *m = find(args->id, args->name, visible);
 
 	if (IS_ERR(m))
 		return ERR_CAST(m);
@@ -379,7 +385,8 @@ struct file *morsel_open(struct morsel_open *args)
  */
 int morsel_unlink(const struct morsel_unlink *args)
 {
-	struct morsel *m = find(args->id, args->name);
+	/* One's own can be told to go even if one has taken one's own rights away. */
+	struct morsel *m = find(args->id, args->name, visible_or_own);
 	int err;
 
 	if (IS_ERR(m))
@@ -445,6 +452,7 @@ int morsel_list(struct morsel_cursor *cursor)
 			break;
 		if (visible(m)) {
 			morsel_stat(m, &info);
+			info.size = min_t(u32, info.size, cursor->list.entry_size);
 			err = morsel_cursor_put(cursor, &info, sizeof(info));
 		}
 		iput(&m->inode);

@@ -199,6 +199,7 @@ int morsel_pool_list(struct morsel_cursor *cursor)
 		mutex_unlock(&pools_lock);
 		if (!pool)
 			break;
+		info.size = min_t(u32, info.size, cursor->list.entry_size);
 		err = morsel_cursor_put(cursor, &info, sizeof(info));
 		cursor->list.cursor = id;
 	}

@@ -401,9 +401,10 @@ int morsel_fill(struct morsel *m, unsigned long index)
  * @m:		the morsel
  * @first:	first page
  * @end:	page after the last, at most @m->pages
+ * @state:	TASK_INTERRUPTIBLE or TASK_KILLABLE: which signals end it
  * Return: 0, -ENOMEM, -EDQUOT or -EINTR; what was populated by then stays.
  */
-int morsel_populate(struct morsel *m, unsigned long first, unsigned long end)
+int morsel_populate(struct morsel *m, unsigned long first, unsigned long end, unsigned int state)
 {
 	struct page **frames = kmalloc_array(BULK, sizeof(*frames), GFP_KERNEL);
 	unsigned long next, start = first;
@@ -413,7 +414,7 @@ int morsel_populate(struct morsel *m, unsigned long first, unsigned long end)
 		return -ENOMEM;
 	for (; first < end && !err; first = next) {
 		next = min(end, (first / SLOT_PAGES + 1) * SLOT_PAGES);
-		if (signal_pending(current))
+		if (signal_pending_state(state, current))
 			err = -EINTR;
 		else
 			err = fill_slot(m, first, next, frames);

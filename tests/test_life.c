@@ -7,6 +7,7 @@
 
 #include <sys/inotify.h>
 #include <sys/resource.h>
+#include <sys/time.h>
 
 static struct morsel_create request(const char *name, uint64_t length)
 {
@@ -293,6 +294,33 @@ static void pools_and_nodes_are_checked(void **state)
 	assert_int_equal(pool_info().morsels, 1);
 }
 
+static void on_alarm(int number)
+{
+}
+
+/* A signal that does not kill is no reason to undo it all. */
+static void creating_goes_on_after_signals(void **state)
+{
+	const struct itimerval often = {{0, 1000}, {0, 1000}}, never = {};
+	const struct sigaction action = {.sa_handler = on_alarm}, none = {.sa_handler = SIG_DFL};
+	struct morsel_create args = request("", 64 * MIB);
+	unsigned int i;
+
+	args.flags = MORSEL_CREATE_POPULATE;
+	args.granule = MORSEL_GRANULE_4K;
+	sigaction(SIGALRM, &action, NULL);
+	setitimer(ITIMER_REAL, &often, NULL);
+	for (i = 0; i < 3; i++) {
+		int fd = create_with(&args);
+
+		setitimer(ITIMER_REAL, fd < 0 || i == 2 ? &never : &often, NULL);
+		assert_done(fd);
+		assert_int_equal(info_of(fd).frame_bytes, 64 * MIB);
+		close(fd);
+	}
+	sigaction(SIGALRM, &none, NULL);
+}
+
 static void ids_are_never_used_twice(void **state)
 {
 	uint64_t last = 0;
@@ -456,6 +484,10 @@ static void only_the_owner_unlinks(void **state)
 		need(unlink_morsel(0, "unseen") == -1 && errno == ENOENT);
 		create_named("own", HUGE, 0600);
 		need(!unlink_morsel(0, "own"));
+		/* One's own, even if one may not look into it. */
+		create_named("shut", HUGE, 0);
+		need(open_with(0, "shut", MORSEL_OPEN_READ_ONLY) == -1 && errno == ENOENT);
+		need(!unlink_morsel(0, "shut"));
 		create_named("left", HUGE, 0600);
 		_exit(0);
 	}
@@ -529,6 +561,7 @@ static void list_entries_may_be_shorter_or_longer(void **state)
 	memset(entries, 0xaa, sizeof(entries));
 	assert_int_equal(list_step(dev, MORSEL_IOC_LIST, &cursor, entries, 24, 2), 2);
 	assert_int_equal(((uint64_t *)entries)[4], id);
+	assert_int_equal(((struct morsel_info *)entries[0])->size, 24);
 	assert_int_equal(entries[0][48], 0xaa);
 	cursor = 0;
 	memset(entries, 0xaa, sizeof(entries));
@@ -743,6 +776,7 @@ int main(void)
 		TEST(lengths_are_checked),
 		TEST(granules_are_checked),
 		TEST(pools_and_nodes_are_checked),
+		TEST(creating_goes_on_after_signals),
 		TEST(ids_are_never_used_twice),
 		TEST(stat_describes),
 		TEST(the_creator_owns_it),
