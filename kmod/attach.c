@@ -13,6 +13,13 @@
  * mremap, unmap_mapping_range()), or asks a function of ours first (mprotect,
  * splitting a mapping); we detach, and it finds private tables without entries.
  *
+ * Code that only looks relies on one thing: an entry that points to a table does
+ * so until nobody can be looking any more, which takes the mmap_lock for writing
+ * or the end of the mapping.  So where there was nothing before, detaching leaves
+ * an entry that points to a table of the module's without any, the same for all;
+ * the entry is said to be parked.  What unmaps clears it.  (For PMD entries that
+ * is so on old kernels only, COMPAT_PMD_ENTRIES_GO.)
+ *
  * A fault, from entry to return: morsel_fault() has subtree.c put a frame into
  * the morsel, and splice_gib() puts the tables into the address space; if a
  * notifier came in between, it starts again.
@@ -33,18 +40,22 @@
 /**
  * struct attached_gib - what is spliced into one GiB of addresses
  * @whole:	the PUD entry is ours; under the attachment's lock, as all here
+ * @parked:	the PUD entry is parked
  * @pmds:	if @whole, the private PMD table whose place that took, or
  *		NULL.  Kept, since another thread's fault may still stand in
  *		it
  * @slots:	if not @whole, the PMD entries that are ours
+ * @parked_slots: the PMD entries that are parked
  * @ptes:	the private PTE table, without entries, whose place one of
  *		these took; or NULL
  * @ptes_slot:	which
  */
 struct attached_gib {
 	bool whole;
+	bool parked;
 	struct page *pmds;
 	DECLARE_BITMAP(slots, PTRS_PER_PMD);
+	DECLARE_BITMAP(parked_slots, PTRS_PER_PMD);
 	struct page *ptes;
 	unsigned int ptes_slot;
 };
@@ -76,6 +87,10 @@ struct attachment {
 	spinlock_t lock;
 	struct xarray gibs;
 };
+
+/* What parked entries point to: no entry of it is ever set. */
+static struct page *parked_pmds;
+static struct page *parked_ptes;
 
 static unsigned long page_at(const struct vm_area_struct *vma, unsigned long addr)
 {
@@ -156,9 +171,12 @@ static bool splice_whole(struct attachment *att, struct attached_gib *gib, pud_t
 	if (gib->whole)
 		return true;
 	spin_lock(&mm->page_table_lock);
-	free = pud_none(*pudp) || (bitmap_empty(gib->slots, PTRS_PER_PMD) && pmds_empty(*pudp));
+	free = pud_none(*pudp) ||
+	       (bitmap_empty(gib->slots, PTRS_PER_PMD) &&
+		bitmap_empty(gib->parked_slots, PTRS_PER_PMD) && pmds_empty(*pudp));
 	if (free) {
-		gib->pmds = pud_none(*pudp) ? NULL : pud_page(*pudp);
+		gib->pmds = pud_none(*pudp) || gib->parked ? NULL : pud_page(*pudp);
+		gib->parked = false;
 		gib->whole = true;
 		set_pud(pudp, __pud(__pa(pmds) | _PAGE_TABLE));
 	}
@@ -179,7 +197,7 @@ static int splice_slots(struct attachment *att, struct vm_area_struct *vma,
 	spinlock_t *ptl;
 	int err = 0;
 
-	if (gib->whole || pud_none(*pudp))
+	if (gib->whole || gib->parked || pud_none(*pudp))
 		return 0;
 	ptl = pmd_lock(mm, pmd_offset(pudp, start));
 	for (; start < end; start += PMD_SIZE) {
@@ -192,7 +210,7 @@ static int splice_slots(struct attachment *att, struct vm_area_struct *vma,
 		pmd = pmds ? READ_ONCE(pmds[page / SLOT_PAGES % GIB_SLOTS]) : __pmd(0);
 		if (pmd_none(pmd) || test_bit(slot, gib->slots))
 			continue;
-		if (!pmd_none(*pmdp)) {
+		if (!pmd_none(*pmdp) && !test_bit(slot, gib->parked_slots)) {
 			/*
 			 * Only apply_to_page_range() leaves a table without
 			 * entries, and only one.
@@ -207,6 +225,7 @@ static int splice_slots(struct attachment *att, struct vm_area_struct *vma,
 		}
 		set_pmd(pmdp, pmd);
 		__set_bit(slot, gib->slots);
+		__clear_bit(slot, gib->parked_slots);
 	}
 	spin_unlock(ptl);
 	return err;
@@ -310,44 +329,75 @@ static void splice_all(struct attachment *att, struct vm_area_struct *vma)
 	trace_morsel_attach(att->m, vma->vm_start, vma->vm_end, spliced);
 }
 
+/* As detach_gib(), for the PUD entry. */
+static bool detach_whole(struct attachment *att, struct attached_gib *gib, unsigned long base,
+			 bool gone)
+{
+	struct mm_struct *mm = att->notifier.mm;
+	struct page *table;
+	pud_t *pudp;
+
+	if (!gib->whole && !(gib->parked && gone))
+		return false;
+	pudp = find_pud(mm, base);
+	table = gib->whole ? gib->pmds : NULL;
+	gib->parked = !table && !gone;
+	if (gib->parked)
+		table = parked_pmds;
+	spin_lock(&mm->page_table_lock);
+	set_pud(pudp, table ? __pud(page_to_phys(table) | _PAGE_TABLE) : __pud(0));
+	spin_unlock(&mm->page_table_lock);
+	gib->whole = false;
+	gib->pmds = NULL;
+	return true;
+}
+
+/* As detach_gib(), for a PMD entry.  A huge leaf may vanish at any time. */
+static void detach_slot(struct attached_gib *gib, unsigned long slot, pmd_t *pmdp, bool gone)
+{
+	struct page *table = NULL;
+
+	if (gib->ptes && gib->ptes_slot == slot && test_bit(slot, gib->slots)) {
+		table = gib->ptes;
+		gib->ptes = NULL;
+	} else if (!COMPAT_PMD_ENTRIES_GO && !gone && !(pmd_val(*pmdp) & _PAGE_PSE)) {
+		table = parked_ptes;
+	}
+	__assign_bit(slot, gib->parked_slots, table == parked_ptes);
+	__clear_bit(slot, gib->slots);
+	set_pmd(pmdp, table ? __pmd(page_to_phys(table) | _PAGE_TABLE) : __pmd(0));
+}
+
 /*
  * Take one GiB's splices, from @start to before @end, out again; returns how
  * many entries.
+ *
+ * @gone:	nobody can be looking; take parked entries out, too
  */
 static unsigned long detach_gib(struct attachment *att, struct attached_gib *gib,
-				unsigned long base, unsigned long start, unsigned long end)
+				unsigned long base, unsigned long start, unsigned long end,
+				bool gone)
 {
 	struct mm_struct *mm = att->notifier.mm;
 	unsigned long slot, last, entries = 0;
 	spinlock_t *ptl;
 	pud_t *pudp;
 
-	/* The upper tables are sure to be there only while something is spliced below them. */
-	if (gib->whole) {
-		pudp = find_pud(mm, base);
-		spin_lock(&mm->page_table_lock);
-		set_pud(pudp, gib->pmds ? __pud(page_to_phys(gib->pmds) | _PAGE_TABLE) : __pud(0));
-		spin_unlock(&mm->page_table_lock);
-		gib->whole = false;
-		gib->pmds = NULL;
+	/* The upper tables are sure to be there only while an entry below them is ours. */
+	if (detach_whole(att, gib, base, gone))
 		return 1;
-	}
-
 	slot = start > base ? pmd_index(start) : 0;
 	last = end - base < PUD_SIZE ? pmd_index(end - 1) : PTRS_PER_PMD - 1;
-	slot = find_next_bit(gib->slots, last + 1, slot);
-	if (slot > last)
+	if (find_next_bit(gib->slots, last + 1, slot) > last &&
+	    (!gone || find_next_bit(gib->parked_slots, last + 1, slot) > last))
 		return 0;
+
 	pudp = find_pud(mm, base);
 	ptl = pmd_lock(mm, pmd_offset(pudp, base));
-	for (; slot <= last; slot = find_next_bit(gib->slots, last + 1, slot + 1)) {
-		bool put_back = gib->ptes && gib->ptes_slot == slot;
-
-		set_pmd(pmd_offset(pudp, base + slot * PMD_SIZE),
-			put_back ? __pmd(page_to_phys(gib->ptes) | _PAGE_TABLE) : __pmd(0));
-		if (put_back)
-			gib->ptes = NULL;
-		__clear_bit(slot, gib->slots);
+	for (; slot <= last; slot++) {
+		if (!test_bit(slot, gib->slots) && !(gone && test_bit(slot, gib->parked_slots)))
+			continue;
+		detach_slot(gib, slot, pmd_offset(pudp, base + slot * PMD_SIZE), gone);
 		entries++;
 	}
 	spin_unlock(ptl);
@@ -356,9 +406,10 @@ static unsigned long detach_gib(struct attachment *att, struct attached_gib *gib
 
 /*
  * Take all splices from @start to before @end out again.  Called with the lock
- * held; detached() is to follow without it, if this returns true.
+ * held; detached() is to follow without it, if this returns true.  @gone: see
+ * detach_gib().
  */
-static bool detach(struct attachment *att, unsigned long start, unsigned long end)
+static bool detach(struct attachment *att, unsigned long start, unsigned long end, bool gone)
 {
 	unsigned long index, entries = 0;
 	struct attached_gib *gib;
@@ -369,7 +420,7 @@ static bool detach(struct attachment *att, unsigned long start, unsigned long en
 	if (start >= end)
 		return false;
 	xa_for_each_range(&att->gibs, index, gib, start >> PUD_SHIFT, (end - 1) >> PUD_SHIFT)
-		entries += detach_gib(att, gib, index << PUD_SHIFT, start, end);
+		entries += detach_gib(att, gib, index << PUD_SHIFT, start, end, gone);
 	if (entries)
 		trace_morsel_detach(att->m, start, end, entries);
 	/* Somebody else may have taken what is asked for, and not have flushed yet. */
@@ -388,12 +439,12 @@ static void detached(struct attachment *att)
 	atomic_dec(&att->flushing);
 }
 
-static void detach_range(struct attachment *att, unsigned long start, unsigned long end)
+static void detach_range(struct attachment *att, unsigned long start, unsigned long end, bool gone)
 {
 	bool flush;
 
 	spin_lock(&att->lock);
-	flush = detach(att, start, end);
+	flush = detach(att, start, end, gone);
 	spin_unlock(&att->lock);
 	if (flush)
 		detached(att);
@@ -426,7 +477,8 @@ void morsel_detach(struct morsel *m, loff_t start, loff_t end)
 		loff_t last = min_t(loff_t, end, base + (att->end - att->start));
 
 		if (first < last)
-			detach_range(att, att->start + (first - base), att->start + (last - base));
+			detach_range(att, att->start + (first - base), att->start + (last - base),
+				     false);
 	}
 	mutex_unlock(&m->attached_lock);
 }
@@ -435,16 +487,24 @@ static bool attachment_invalidate(struct mmu_interval_notifier *notifier,
 				  const struct mmu_notifier_range *range, unsigned long seq)
 {
 	struct attachment *att = container_of(notifier, struct attachment, notifier);
-	bool flush;
+	struct mm_struct *mm = notifier->mm;
+	bool release = range->event == MMU_NOTIFY_RELEASE;
+	bool flush, gone;
 
 	/*
-	 * Nothing here sleeps, so ranges that must not block are served like
-	 * the others.
+	 * Who unmaps has had the mmap_lock for writing.  The OOM reaper says
+	 * that it unmaps, too, but has not, and may not block; at the end of an
+	 * address space it may still be at it.
 	 */
+	gone = release || (range->event == MMU_NOTIFY_UNMAP && mmu_notifier_range_blockable(range));
+	if (release)
+		mmap_write_lock(mm);
 	spin_lock(&att->lock);
 	mmu_interval_set_seq(notifier, seq);
-	flush = detach(att, range->start, range->end);
+	flush = detach(att, range->start, range->end, gone);
 	spin_unlock(&att->lock);
+	if (release)
+		mmap_write_unlock(mm);
 	if (flush)
 		detached(att);
 	return true;
@@ -491,7 +551,7 @@ static void attachment_destroy(struct attachment *att)
 	 * Unmapping has detached everything already; a mapping that failed
 	 * half-way has not.
 	 */
-	detach_range(att, att->start, att->end);
+	detach_range(att, att->start, att->end, true);
 	mutex_lock(&m->attached_lock);
 	list_del(&att->list);
 	mutex_unlock(&m->attached_lock);
@@ -619,9 +679,14 @@ static int morsel_vma_may_split(struct vm_area_struct *vma, unsigned long addr)
 
 	if (!IS_ALIGNED(addr, PMD_SIZE))
 		return -EINVAL;
-	/* Neither half will cover this GiB. */
-	if (att && addr != base)
-		detach_range(att, base, base + PUD_SIZE);
+	/*
+	 * Neither half will cover this GiB.  Faults are the only ones that may
+	 * be looking without the mmap_lock.
+	 */
+	if (att && addr != base) {
+		vma_start_write(vma);
+		detach_range(att, base, base + PUD_SIZE, true);
+	}
 	return 0;
 }
 
@@ -645,7 +710,7 @@ static int morsel_vma_mprotect(struct vm_area_struct *vma, unsigned long start, 
 		return -EINVAL;
 	/* On 6.1 mprotect tells the notifier when it stands in the tables already. */
 	if (att)
-		detach_range(att, start, end);
+		detach_range(att, start, end, false);
 	return 0;
 }
 
@@ -745,4 +810,46 @@ unsigned long morsel_get_unmapped_area(struct file *file, unsigned long addr, un
 		if (align == PMD_SIZE)
 			return found;
 	}
+}
+
+static struct page *table_alloc(void)
+{
+	struct page *page = alloc_page(GFP_KERNEL | __GFP_ZERO);
+
+	if (page && !compat_table_ctor(page)) {
+		__free_page(page);
+		page = NULL;
+	}
+	return page;
+}
+
+static void table_free(struct page *page)
+{
+	if (!page)
+		return;
+	compat_table_dtor(page);
+	__free_page(page);
+}
+
+/**
+ * morsel_attach_init() - make what all attachments share
+ * Return: 0 or -ENOMEM.
+ */
+int morsel_attach_init(void)
+{
+	parked_pmds = table_alloc();
+	parked_ptes = table_alloc();
+	if (parked_pmds && parked_ptes)
+		return 0;
+	morsel_attach_exit();
+	return -ENOMEM;
+}
+
+/**
+ * morsel_attach_exit() - no attachment is left
+ */
+void morsel_attach_exit(void)
+{
+	table_free(parked_pmds);
+	table_free(parked_ptes);
 }

@@ -42,8 +42,9 @@ static const struct kernel_param_ops plant_ops = {
 	.get = plant_get,
 };
 module_param_cb(plant, &plant_ops, NULL, 0600);
-MODULE_PARM_DESC(plant,
-		 "Fault to plant: use-after-free, leak, lock-order, early-free, race (default: none)");
+MODULE_PARM_DESC(
+	plant,
+	"Fault to plant: use-after-free, leak, lock-order, early-free, race (default: none)");
 
 /**
  * morsel_planted() - is a fault asked for, here and now?

@@ -29,9 +29,12 @@ static int __init morsel_init(void)
 	err = morsel_subtrees_init();
 	if (err)
 		return err;
-	err = morsel_objects_init();
+	err = morsel_attach_init();
 	if (err)
 		goto out_subtrees;
+	err = morsel_objects_init();
+	if (err)
+		goto out_attach;
 	err = morsel_dram_init();
 	if (err)
 		goto out_objects;
@@ -49,6 +52,8 @@ out_dram:
 	morsel_dram_exit();
 out_objects:
 	morsel_objects_exit();
+out_attach:
+	morsel_attach_exit();
 out_subtrees:
 	morsel_subtrees_exit();
 	return err;
@@ -62,6 +67,7 @@ static void __exit morsel_exit(void)
 {
 	morsel_control_exit();
 	morsel_objects_exit();
+	morsel_attach_exit();
 	morsel_subtrees_exit();
 	morsel_dram_exit();
 	morsel_pools_exit();

@@ -200,6 +200,8 @@ extern const struct file_operations morsel_fops;
 extern const struct inode_operations morsel_iops;
 
 /* attach.c */
+int morsel_attach_init(void);
+void morsel_attach_exit(void);
 int morsel_mmap(struct file *file, struct vm_area_struct *vma);
 unsigned long morsel_get_unmapped_area(struct file *file, unsigned long addr, unsigned long len,
 				       unsigned long pgoff, unsigned long flags);

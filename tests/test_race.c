@@ -616,6 +616,86 @@ static void data_stays_while_proc_is_read(void **state)
 	assert_race(race_proc);
 }
 
+/*
+ * Code that only looks at the tables, against punching, which takes the tables of
+ * a mapping that is new out of it.  Who looks where a table was must find one.
+ */
+#define LOOK_ROUNDS 2000
+
+static size_t look_length;
+
+static void *map_anew(void *arg)
+{
+	unsigned int round;
+
+	for (round = 0; round < LOOK_ROUNDS; round++) {
+		map_at(shared, morsel, look_length, RW, 0);
+		sched_yield();
+		/* Away with it, but nobody else is to get the place. */
+		need(mmap(shared, look_length, PROT_NONE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
+			  0) == shared);
+	}
+	atomic_store(&stop, 1);
+	return NULL;
+}
+
+static void *look_at_tables(void *arg)
+{
+	unsigned char there[4];
+
+	while (!atomic_load(&stop)) {
+		/* The morsel may be there, or not. */
+		mincore(shared, sizeof(there) * PAGE, there);
+		madvise(shared, HUGE, MADV_COLD);
+		madvise(shared + HUGE, HUGE, MADV_DONTNEED);
+	}
+	return NULL;
+}
+
+static void *keep_punching(void *arg)
+{
+	while (!atomic_load(&stop)) {
+		need(pwrite(morsel, "x", 1, 0) == 1);
+		need(!punch(morsel, 0, PAGE));
+	}
+	return NULL;
+}
+
+static void *look_and_punch(void *arg)
+{
+	static void *(*const parts[])(void *arg) = {look_at_tables, map_anew, keep_punching};
+
+	return parts[*(unsigned int *)arg](arg);
+}
+
+static void race_look(size_t length)
+{
+	unsigned int numbers[3] = {0, 1, 2};
+
+	look_length = length;
+	morsel = create(length, MORSEL_GRANULE_4K);
+	need(pwrite(morsel, "x", 1, HUGE) == 1);
+	shared = map_at(free_place(length), morsel, length, RW, 0);
+	run_threads(ARRAY_SIZE(numbers), look_and_punch, numbers, sizeof(numbers[0]));
+}
+
+static void race_look_at_gib(void)
+{
+	race_look(GIB);
+}
+
+static void race_look_at_slots(void)
+{
+	race_look(2 * HUGE);
+}
+
+static void tables_are_there_for_who_looks(void **state)
+{
+	assert_race(race_look_at_gib);
+	assert_race(race_look_at_slots);
+}
+
 /* Processes that die in the middle of it. */
 static void data_stays_while_processes_are_killed(void **state)
 {
@@ -953,6 +1033,7 @@ int main(void)
 		TEST(data_stays_while_fork_runs),
 		TEST(data_stays_while_madvise_runs),
 		TEST(data_stays_while_proc_is_read),
+		TEST(tables_are_there_for_who_looks),
 		TEST(data_stays_while_processes_are_killed),
 		TEST(create_against_unlink_and_open),
 		TEST(populate_against_a_full_pool),

@@ -67,6 +67,19 @@ static inline void compat_table_dtor(struct page *page)
 #define COMPAT_PMD_TABLE_LOCKS IS_ENABLED(CONFIG_SPLIT_PMD_PTLOCKS)
 #endif
 
+/*
+ * From 6.5 on, who looks at a PTE table is ready for its PMD entry to have gone;
+ * and from 6.14 on, the kernel frees PTE tables that it finds without entries.
+ */
+#define COMPAT_PMD_ENTRIES_GO (LINUX_VERSION_CODE >= KERNEL_VERSION(6, 5, 0))
+
+/* Faults do not go without the mmap_lock before 6.4. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 4, 0)
+static inline void vma_start_write(struct vm_area_struct *vma)
+{
+}
+#endif
+
 /* Flags of a VMA became read-only in 6.3. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
 static inline void vm_flags_set(struct vm_area_struct *vma, unsigned long flags)
