@@ -171,10 +171,10 @@ static void walk(const struct call *call)
 	close(fail_nth);
 }
 
-#define WALK(name, ...)                                                                            \
-	static void name(void **state)                                                             \
-	{                                                                                          \
-		walk(&(struct call){__VA_ARGS__});                                                 \
+#define WALK(name, ...)                            \
+	static void name(void **state)             \
+	{                                          \
+		walk(&(struct call){__VA_ARGS__}); \
 	}
 
 /* Making, opening, unlinking. */
@@ -259,8 +259,10 @@ static int run_unlink(void)
 WALK(create_fails, NULL, run_create, NULL, {ENOMEM, EFAULT}, 12)
 WALK(create_named_fails, NULL, run_create_named, NULL, {ENOMEM, EFAULT}, 12)
 WALK(create_populated_fails, NULL, run_create_populated, check_populated, {ENOMEM, EFAULT}, 18)
-WALK(create_populated_4k_fails, NULL, run_create_populated_4k, check_populated, {ENOMEM, EFAULT}, 20)
-WALK(create_populated_2m_fails, NULL, run_create_populated_2m, check_populated, {ENOMEM, EFAULT}, 18)
+WALK(create_populated_4k_fails, NULL, run_create_populated_4k, check_populated, {ENOMEM, EFAULT},
+     20)
+WALK(create_populated_2m_fails, NULL, run_create_populated_2m, check_populated, {ENOMEM, EFAULT},
+     18)
 WALK(open_fails, prepare_named, run_open, NULL, {ENOMEM, EFAULT}, 4)
 WALK(open_read_only_fails, prepare_named, run_open_read_only, NULL, {ENOMEM, EFAULT}, 4)
 WALK(unlink_fails, prepare_named, run_unlink, NULL, {EFAULT}, 1)
@@ -306,8 +308,9 @@ static int run_extents(void)
 	struct morsel_extent extents[8];
 	uint64_t cursor = 0;
 
-	return list_step(fd, MORSEL_IOC_EXTENTS, &cursor, extents, sizeof(extents[0]), 8) < 0 ?
-		       -errno : 0;
+	return list_step(fd, MORSEL_IOC_EXTENTS, &cursor, extents, sizeof(extents[0]), 8) < 0
+		       ? -errno
+		       : 0;
 }
 
 static int run_pool_list(void)
@@ -315,8 +318,8 @@ static int run_pool_list(void)
 	struct morsel_pool_info info[4];
 	uint64_t cursor = 0;
 
-	return list_step(dev, MORSEL_IOC_POOL_LIST, &cursor, info, sizeof(info[0]), 4) < 0 ?
-		       -errno : 0;
+	return list_step(dev, MORSEL_IOC_POOL_LIST, &cursor, info, sizeof(info[0]), 4) < 0 ? -errno
+											   : 0;
 }
 
 static uint32_t pool_id;
@@ -400,8 +403,7 @@ static int run_pool_add(void)
 
 static int run_pool_resize(void)
 {
-	struct morsel_pool pool = {
-		.size = sizeof(pool), .id = pool_id, .limit_bytes = pool_bytes};
+	struct morsel_pool pool = {.size = sizeof(pool), .id = pool_id, .limit_bytes = pool_bytes};
 
 	return ioctl(dev, MORSEL_IOC_POOL_RESIZE, &pool) ? -errno : 0;
 }
@@ -608,8 +610,7 @@ static int run_mremap(void)
 {
 	char *target = free_place(GIB), *moved;
 
-	moved = mremap(memory, MAPPED, MAPPED,
-		       MREMAP_MAYMOVE | MREMAP_FIXED, target);
+	moved = mremap(memory, MAPPED, MAPPED, MREMAP_MAYMOVE | MREMAP_FIXED, target);
 	if (moved == MAP_FAILED)
 		return -errno;
 	memory = moved;

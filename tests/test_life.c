@@ -192,7 +192,13 @@ static void names_are_checked(void **state)
 static void names_may_be_long_and_odd(void **state)
 {
 	static const char *const good[] = {
-		"a", "...", "model-7b.q4_K_M", "\xc3\xa4\xe2\x82\xac", "%s%n", "[x]", "#1",
+		"a",
+		"...",
+		"model-7b.q4_K_M",
+		"\xc3\xa4\xe2\x82\xac",
+		"%s%n",
+		"[x]",
+		"#1",
 		"012345678901234567890123456789012345678901234567890123456789012",
 	};
 	unsigned int i;
@@ -568,8 +574,8 @@ static void list_entries_may_be_shorter_or_longer(void **state)
 	assert_int_equal(list_step(dev, MORSEL_IOC_LIST, &cursor, entries, 256, 2), 2);
 	assert_int_equal(((struct morsel_info *)entries[1])->id, id);
 	assert_int_equal(((struct morsel_info *)entries[1])->size, sizeof(struct morsel_info));
-	assert_true(is_zero(entries[1] + sizeof(struct morsel_info),
-			    256 - sizeof(struct morsel_info)));
+	assert_true(
+		is_zero(entries[1] + sizeof(struct morsel_info), 256 - sizeof(struct morsel_info)));
 	assert_int_equal(entries[2][0], 0xaa);
 }
 

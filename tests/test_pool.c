@@ -248,8 +248,8 @@ static void what_one_size_left_serves_the_other(void **state)
 
 	assert_done(resize(32 * MIB));
 	for (i = 0; i < 6; i++) {
-		struct morsel_create args = populated(
-			28 * MIB, i % 2 ? MORSEL_GRANULE_4K : MORSEL_GRANULE_2M);
+		struct morsel_create args = populated(28 * MIB, i % 2 ? MORSEL_GRANULE_4K
+								      : MORSEL_GRANULE_2M);
 
 		assert_done(create_with(&args));
 		assert_int_equal(info_of(args.fd).frame_bytes, 28 * MIB);
