@@ -513,7 +513,7 @@ void morsel_objects_exit(void)
 {
 	kern_unmount(mount);
 	while (atomic_read(&super->s_active) > 1)
-		msleep(1);
+		usleep_range(100, 1000);
 	deactivate_super(super);
 	/* Inodes are freed after a grace period. */
 	rcu_barrier();
