@@ -343,7 +343,10 @@ static bool grow_small(struct dram_pool *dram) __must_hold(&dram->lock)
 	spin_lock(&dram->lock);
 	dram->held -= room - chunk->nr_free;
 	dram->borrows++;
-	list_add(&chunk->list, &dram->partial);
+	/* Idle it is until somebody takes of it, who may not be allowed to any more. */
+	chunk->since = jiffies;
+	list_add(&chunk->list, &dram->idle);
+	dram->nr_idle += chunk->nr_free;
 	return true;
 }
 
