@@ -202,12 +202,11 @@ static int splice_slots(struct attachment *att, struct vm_area_struct *vma,
 	ptl = pmd_lock(mm, pmd_offset(pudp, start));
 	for (; start < end; start += PMD_SIZE) {
 		unsigned long page = page_at(vma, start), slot = pmd_index(start);
-		pmd_t *pmds, *pmdp = pmd_offset(pudp, start), pmd;
+		pmd_t *pmdp = pmd_offset(pudp, start), pmd;
 
 		if (page >= att->m->pages)
 			break;
-		pmds = morsel_pmds(att->m, view, page / GIB_PAGES);
-		pmd = pmds ? READ_ONCE(pmds[page / SLOT_PAGES % GIB_SLOTS]) : __pmd(0);
+		pmd = morsel_slot(att->m, view, page / SLOT_PAGES);
 		if (pmd_none(pmd) || test_bit(slot, gib->slots))
 			continue;
 		if (!pmd_none(*pmdp) && !test_bit(slot, gib->parked_slots)) {

@@ -219,6 +219,7 @@ void morsel_punch(struct morsel *m, loff_t start, loff_t end);
 struct page *morsel_get_page(struct morsel *m, unsigned long index, bool fill);
 int morsel_mirror(struct morsel *m, enum morsel_view view, unsigned long first, unsigned long end);
 pmd_t *morsel_pmds(struct morsel *m, enum morsel_view view, unsigned long gib);
+pmd_t morsel_slot(struct morsel *m, enum morsel_view view, unsigned long slot);
 int morsel_extents(struct morsel *m, struct morsel_cursor *cursor);
 
 /* tlb.c */

@@ -118,6 +118,22 @@ pmd_t *morsel_pmds(struct morsel *m, enum morsel_view view, unsigned long gib)
 	return tables ? READ_ONCE(tables[gib]) : NULL;
 }
 
+/**
+ * morsel_slot() - the PMD entry of a slot, to be spliced
+ * @m:		the morsel
+ * @view:	the rights
+ * @slot:	which slot
+ * Return: the entry, or none.
+ */
+pmd_t morsel_slot(struct morsel *m, enum morsel_view view, unsigned long slot)
+{
+	pmd_t *pmds = morsel_pmds(m, view, slot / GIB_SLOTS);
+	pmd_t pmd = pmds ? READ_ONCE(pmds[slot % GIB_SLOTS]) : __pmd(0);
+
+	/* A leaf may be invalid for a moment, see slot_lock(): that is not to be copied. */
+	return pmd_is_leaf(pmd) ? pmd_leaf_entry(pmd_page(pmd), view) : pmd;
+}
+
 /* As morsel_pmds(), but makes the table where there is none; NULL without memory. */
 static pmd_t *make_pmds(struct morsel *m, enum morsel_view view, unsigned long gib)
 {
