@@ -811,33 +811,14 @@ unsigned long morsel_get_unmapped_area(struct file *file, unsigned long addr, un
 	}
 }
 
-static struct page *table_alloc(void)
-{
-	struct page *page = alloc_page(GFP_KERNEL | __GFP_ZERO);
-
-	if (page && !compat_table_ctor(page)) {
-		__free_page(page);
-		page = NULL;
-	}
-	return page;
-}
-
-static void table_free(struct page *page)
-{
-	if (!page)
-		return;
-	compat_table_dtor(page);
-	__free_page(page);
-}
-
 /**
  * morsel_attach_init() - make what all attachments share
  * Return: 0 or -ENOMEM.
  */
 int morsel_attach_init(void)
 {
-	parked_pmds = table_alloc();
-	parked_ptes = table_alloc();
+	parked_pmds = morsel_table_make(alloc_page(GFP_KERNEL | __GFP_ZERO));
+	parked_ptes = morsel_table_make(alloc_page(GFP_KERNEL | __GFP_ZERO));
 	if (parked_pmds && parked_ptes)
 		return 0;
 	morsel_attach_exit();
@@ -849,6 +830,6 @@ int morsel_attach_init(void)
  */
 void morsel_attach_exit(void)
 {
-	table_free(parked_pmds);
-	table_free(parked_ptes);
+	morsel_table_free(parked_pmds);
+	morsel_table_free(parked_ptes);
 }

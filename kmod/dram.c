@@ -489,11 +489,7 @@ static struct page *dram_get_table(struct frame_pool *pool)
 	spin_unlock(&dram->lock);
 
 	if (room)
-		page = borrow(dram, 0, 0);
-	if (page && !compat_table_ctor(page)) {
-		__free_page(page);
-		page = NULL;
-	}
+		page = morsel_table_make(borrow(dram, 0, 0));
 
 	spin_lock(&dram->lock);
 	if (page)
@@ -508,8 +504,7 @@ static void dram_put_table(struct frame_pool *pool, struct page *table)
 {
 	struct dram_pool *dram = to_dram(pool);
 
-	compat_table_dtor(table);
-	__free_page(table);
+	morsel_table_free(table);
 	spin_lock(&dram->lock);
 	dram->used--;
 	dram->held--;

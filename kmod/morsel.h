@@ -210,6 +210,8 @@ void morsel_detach(struct morsel *m, loff_t start, loff_t end);
 /* subtree.c */
 int morsel_subtrees_init(void);
 void morsel_subtrees_exit(void);
+struct page *morsel_table_make(struct page *page);
+void morsel_table_free(struct page *table);
 int morsel_subtree_init(struct morsel *m, struct frame_pool *pool, struct morsel_user *user);
 void morsel_subtree_free(struct morsel *m);
 bool morsel_subtree_sync(void);

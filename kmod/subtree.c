@@ -82,6 +82,32 @@ static bool pte_add(pte_t *ptep, pte_t pte)
 	return !cmpxchg((pteval_t *)ptep, 0, pte_val(pte));
 }
 
+/**
+ * morsel_table_make() - make a page of the kernel's a page of tables
+ * @page: the page, cleared; or NULL
+ * Return: the page, or NULL, and it is freed.
+ */
+struct page *morsel_table_make(struct page *page)
+{
+	if (page && !compat_table_ctor(page)) {
+		__free_page(page);
+		return NULL;
+	}
+	return page;
+}
+
+/**
+ * morsel_table_free() - free what morsel_table_make() made
+ * @table: the page, or NULL
+ */
+void morsel_table_free(struct page *table)
+{
+	if (!table)
+		return;
+	compat_table_dtor(table);
+	__free_page(table);
+}
+
 static struct page *table_get(struct morsel *m)
 {
 	struct page *table;
