@@ -22,12 +22,8 @@
  * that died goes on with the next number and empty tables, and
  * --seed S --only W --from N replays what it did then, but for the timing.
  */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
+#include "common.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <grp.h>
 #include <inttypes.h>
@@ -35,40 +31,15 @@
 #include <linux/fs.h>
 #include <linux/kcov.h>
 #include <linux/mempolicy.h>
-#include <pthread.h>
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stdatomic.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
-#include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
-
-#include "morsel_ioctl.h"
-
-#define MIB (1UL << 20)
-#define GIB (1UL << 30)
-#define TIB (1UL << 40)
-#define PAGE 4096UL
-#define HUGE (2 * MIB)
-#define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 
 #define MAX_WORKERS 16
 #define FDS 12 /* places for descriptors */
@@ -85,8 +56,7 @@
 #define ROUND (1UL << 24)
 #define ROUND_SECONDS 15
 
-/* Whose rights the odd workers have. */
-#define USER 1000
+/* The odd workers are TESTER, in the group that may use the device. */
 #define GROUP 900
 
 /* A part of an address space: nobody else's, so fixed mappings go there. */
@@ -106,7 +76,7 @@ struct span {
 static uint64_t seed, seconds = 10, max_ops, workers = 4, only = UINT64_MAX, from;
 static bool tracing, covering;
 
-static int dev = -1, null = -1, kmsg = -1, scratch = -1;
+static int null = -1, kmsg = -1, scratch = -1;
 static int sockets[MAX_WORKERS][2]; /* to receive from, to send to */
 
 /* What all processes share. */
@@ -190,14 +160,6 @@ static uint64_t interesting(void)
 	};
 
 	return chance(4) ? rnd() >> below(64) : numbers[below(ARRAY_SIZE(numbers))];
-}
-
-static double now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return time.tv_sec + time.tv_nsec / 1e9;
 }
 
 /* An offset into so many bytes: mostly near the start, where others are, too. */
@@ -411,7 +373,7 @@ static long keep_fd(int fd)
 
 /* The ioctls. */
 
-static const uint32_t users[] = {0, USER, USER + 1, 65534, UINT32_MAX};
+static const uint32_t users[] = {0, TESTER, OTHER, 65534, UINT32_MAX};
 
 /* Whatever the dice say: memory is not to run out, and ceilings are to be found again. */
 static void moderate(unsigned long cmd, void *args)
@@ -693,23 +655,15 @@ static long op_ioctl(long unused)
 static int unlink_all(void)
 {
 	static struct morsel_info info[64];
-	struct morsel_list list = {
-		.size = sizeof(list), .entry_size = sizeof(info[0]), .entries = (uintptr_t)info};
-	int unlinked = 0;
-	unsigned int i;
+	int unlinked = 0, count, i;
+	uint64_t cursor = 0;
 
-	do {
-		list.count = ARRAY_SIZE(info);
-		if (ioctl(dev, MORSEL_IOC_LIST, &list))
-			return -1;
-		for (i = 0; i < list.count; i++) {
-			struct morsel_unlink args = {.size = sizeof(args), .id = info[i].id};
-
+	while ((count = list_step(dev, MORSEL_IOC_LIST, &cursor, info, sizeof(info[0]),
+				  ARRAY_SIZE(info))) > 0)
+		for (i = 0; i < count; i++)
 			unlinked += info[i].flags & MORSEL_INFO_NAMED &&
-				    !ioctl(dev, MORSEL_IOC_UNLINK, &args);
-		}
-	} while (list.count);
-	return unlinked;
+				    !unlink_morsel(info[i].id, "");
+	return count < 0 ? -1 : unlinked;
 }
 
 static long op_sweep(long unused)
@@ -1536,9 +1490,9 @@ static void do_op(uint64_t number)
 	}
 	count = &shared->counts[op - operations];
 	count->done++;
-	begin = now();
+	begin = seconds_now();
 	result = op->function(op->arg);
-	took = (now() - begin) * 1e6;
+	took = (seconds_now() - begin) * 1e6;
 	if (result == SKIP)
 		count->done--;
 	if (result >= 0)
@@ -1553,7 +1507,8 @@ static void do_op(uint64_t number)
 
 static void drop_rights(void)
 {
-	if (setgroups(0, NULL) || setresgid(GROUP, GROUP, GROUP) || setresuid(USER, USER, USER))
+	if (setgroups(0, NULL) || setresgid(GROUP, GROUP, GROUP) ||
+	    setresuid(TESTER, TESTER, TESTER))
 		_exit(3);
 	/* Its own files in /proc, and those of its like. */
 	prctl(PR_SET_DUMPABLE, 1);
@@ -1602,11 +1557,6 @@ static unsigned int running, deaths;
 static double worked; /* seconds */
 static bool failed;
 static volatile sig_atomic_t interrupted;
-
-static void doze(void)
-{
-	nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
-}
 
 __attribute__((format(printf, 1, 2))) static void complain(const char *format, ...)
 {
@@ -1694,31 +1644,31 @@ static void mark(void)
 
 static void supervise(double deadline)
 {
-	double begin = now(), marked = 0;
+	double begin = seconds_now(), marked = 0;
 
-	while (running && !interrupted && (max_ops || now() < deadline)) {
-		if (now() > marked + 1) {
+	while (running && !interrupted && (max_ops || seconds_now() < deadline)) {
+		if (seconds_now() > marked + 1) {
 			mark();
-			marked = now();
+			marked = seconds_now();
 		}
 		reap();
-		doze();
+		sleep_ms(10);
 	}
 	/* In the middle of whatever they do. */
 	shared->stop = true;
-	worked += now() - begin;
+	worked += seconds_now() - begin;
 }
 
 static void kill_all(void)
 {
-	double begin = now();
+	double begin = seconds_now();
 	unsigned int i;
 
 	for (i = 0; i < workers; i++)
 		if (shared->seats[i].pid)
 			kill(-shared->seats[i].pid, SIGKILL);
-	while (reap() && now() < begin + 120)
-		doze();
+	while (reap() && seconds_now() < begin + 120)
+		sleep_ms(10);
 	for (i = 0; i < workers; i++)
 		if (shared->seats[i].pid)
 			complain("worker %u does not end: operation %" PRIu64 " (%s)\n", i,
@@ -1732,14 +1682,11 @@ static struct morsel_limit limits[ARRAY_SIZE(users)];
 
 static unsigned int list_pools(struct morsel_pool_info *info)
 {
-	struct morsel_list list = {
-		.size = sizeof(list),
-		.entry_size = sizeof(*info),
-		.entries = (uintptr_t)info,
-		.count = ARRAY_SIZE(pools),
-	};
+	uint64_t cursor = 0;
+	int count = list_step(dev, MORSEL_IOC_POOL_LIST, &cursor, info, sizeof(*info),
+			      ARRAY_SIZE(pools));
 
-	return ioctl(dev, MORSEL_IOC_POOL_LIST, &list) ? 0 : list.count;
+	return count < 0 ? 0 : count;
 }
 
 static void get_limit(unsigned int user, struct morsel_limit *limit)
@@ -1772,17 +1719,10 @@ static void prepare(void)
 		get_limit(i, &limits[i]);
 }
 
-static uint32_t count_morsels(void)
-{
-	struct morsel_query query = {.size = sizeof(query)};
-
-	return ioctl(dev, MORSEL_IOC_QUERY, &query) ? UINT32_MAX : query.nr_morsels;
-}
-
 /* Is anything in use, though nobody is left to use it?  Tells, if that is wanted. */
 static bool in_use(bool tell)
 {
-	uint32_t morsels = count_morsels();
+	uint32_t morsels = query().nr_morsels;
 	struct morsel_pool_info info[ARRAY_SIZE(pools)];
 	unsigned int i, count = list_pools(info);
 	struct morsel_limit limit;
@@ -1815,7 +1755,7 @@ static void clear_up(void)
 {
 	struct morsel_pool_info info[ARRAY_SIZE(pools)];
 	unsigned int i, count;
-	double begin = now();
+	double begin = seconds_now();
 
 	for (i = 0; i < workers; i++) {
 		close(sockets[i][0]);
@@ -1823,8 +1763,8 @@ static void clear_up(void)
 	}
 	unlink_all();
 	/* Freeing takes its time. */
-	while (in_use(false) && now() < begin + 30)
-		doze();
+	while (in_use(false) && seconds_now() < begin + 30)
+		sleep_ms(10);
 	in_use(true);
 
 	count = list_pools(info);
@@ -2024,7 +1964,7 @@ static int open_all(void)
 			dev < 0 ? strerror(errno) : "only root");
 		return -1;
 	}
-	if (count_morsels()) {
+	if (query().nr_morsels) {
 		fprintf(stderr, "fuzz: there are morsels, and none would survive\n");
 		return -1;
 	}
@@ -2104,13 +2044,13 @@ int main(int argc, char **argv)
 	if (covering && !cover_open(&covers[0]))
 		cover_begin(&covers[0]);
 
-	begin = now();
+	begin = seconds_now();
 	for (first = from; !failed && !interrupted; first += ROUND) {
-		double left = begin + seconds - now();
+		double left = begin + seconds - seconds_now();
 
 		if (first > from && (max_ops || left < 1))
 			break;
-		play(now() + (left < 2 * ROUND_SECONDS ? left : ROUND_SECONDS));
+		play(seconds_now() + (left < 2 * ROUND_SECONDS ? left : ROUND_SECONDS));
 	}
 	summarize();
 	if (covering) {
