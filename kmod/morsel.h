@@ -93,6 +93,9 @@ struct dead_tables;
  * @name:	"" or the name; fixed once created
  * @named:	it is in the directory; under the registry lock
  * @name_node:	in the directory; under the registry lock
+ * @frame_mapping: what its frames say they belong to, so that futexes in them
+ *		are the same ones in all processes.  It knows of no VMA: the
+ *		kernel must not get from a frame to the tables that map it
  * @sem:	held for reading to look at or add entries, for writing to
  *		remove them
  * @dead:	what subtree.c will need to free the tables
@@ -118,6 +121,7 @@ struct morsel {
 	bool named;
 	struct hlist_node name_node;
 
+	struct address_space frame_mapping;
 	struct rw_semaphore sem;
 	struct dead_tables *dead;
 	pmd_t **tables[NR_VIEWS];

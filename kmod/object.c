@@ -50,6 +50,7 @@ static struct inode *morsel_alloc_inode(struct super_block *sb)
 	if (!m)
 		return NULL;
 	memset((void *)m + sizeof(m->inode), 0, sizeof(*m) - sizeof(m->inode));
+	address_space_init_once(&m->frame_mapping);
 	return &m->inode;
 }
 

@@ -229,6 +229,35 @@ static bool slot_huge(const struct morsel *m, unsigned long slot)
 	}
 }
 
+static const struct address_space_operations frame_aops = {
+	.dirty_folio = noop_dirty_folio,
+};
+
+/*
+ * Have a frame, which nobody sees yet, say whose it is.  A futex that processes
+ * share is known by its frame's mapping and index.
+ */
+static void frame_claim(struct morsel *m, struct page *frame, unsigned long index)
+{
+	struct folio *folio = page_folio(frame);
+
+	folio->index = index;
+	WRITE_ONCE(folio->mapping, &m->frame_mapping);
+}
+
+/*
+ * A frame leaves the morsel.  Under its lock, since who has that may rely on the
+ * mapping, and on the morsel then; who looks without it does so under RCU.
+ */
+static void frame_disclaim(struct page *frame)
+{
+	struct folio *folio = page_folio(frame);
+
+	folio_lock(folio);
+	WRITE_ONCE(folio->mapping, NULL);
+	folio_unlock(folio);
+}
+
 /* Get up to @count frames, fewer where the ceiling is near. */
 static unsigned int frames_get(struct morsel *m, unsigned int order, unsigned int count,
 			       struct page **frames)
@@ -248,8 +277,12 @@ static unsigned int frames_get(struct morsel *m, unsigned int order, unsigned in
 static void frames_put(struct morsel *m, unsigned int order, struct list_head *frames,
 		       unsigned long count)
 {
+	struct page *frame;
+
 	if (!count)
 		return;
+	list_for_each_entry(frame, frames, lru)
+		frame_disclaim(frame);
 	m->pool->ops->put(m->pool, order, frames);
 	morsel_user_uncharge(m->user, count << order);
 }
@@ -272,6 +305,7 @@ static int add_huge(struct morsel *m, unsigned long slot, struct page *frame)
 
 	if (!pmds)
 		return why_none(m, 0);
+	frame_claim(m, frame, slot * SLOT_PAGES);
 	if (!pmd_add(&pmds[slot % GIB_SLOTS], pmd_leaf_entry(frame, VIEW_RW)))
 		return -EEXIST;
 	atomic_long_inc(&m->huge);
@@ -301,10 +335,13 @@ static int add_small(struct morsel *m, unsigned long first, unsigned long end, s
 		return -EEXIST;
 
 	ptes = pmd_ptes(pmd);
-	for (index = first; index < end && used < count; index++)
-		if (pte_none(READ_ONCE(ptes[index % SLOT_PAGES])) &&
-		    pte_add(&ptes[index % SLOT_PAGES], pte_leaf(frames[used], VIEW_RW)))
+	for (index = first; index < end && used < count; index++) {
+		if (!pte_none(READ_ONCE(ptes[index % SLOT_PAGES])))
+			continue;
+		frame_claim(m, frames[used], index);
+		if (pte_add(&ptes[index % SLOT_PAGES], pte_leaf(frames[used], VIEW_RW)))
 			used++;
+	}
 	atomic_long_add(used, &m->frames);
 	mark_stale(m, gib);
 	return used;
@@ -966,6 +1003,8 @@ static void reap_tables(struct work_struct *work)
 int morsel_subtree_init(struct morsel *m, struct frame_pool *pool, struct morsel_user *user)
 {
 	init_rwsem(&m->sem);
+	m->frame_mapping.host = &m->inode;
+	m->frame_mapping.a_ops = &frame_aops;
 	m->pool = pool;
 	m->user = user;
 	/* Both now, so that freeing needs no memory. */
