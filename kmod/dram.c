@@ -12,6 +12,9 @@
  * A frame is an ordinary page with one reference, ours.  get_user_pages() and
  * friends add theirs; a frame that has any of them when it is freed is set
  * aside until it has ours alone.
+ *
+ * A frame whose memory has failed (memory_failure() says so in its flags) is not
+ * handed out again.
  */
 #include <linux/bitmap.h>
 #include <linux/gfp.h>
@@ -42,6 +45,7 @@ MODULE_PARM_DESC(dram_idle_seconds,
  * @base:	first page; each page's private field points back here
  * @order:	log2 of its pages
  * @nr_free:	free frames
+ * @nr_bad:	frames neither in use nor free, whose memory has failed
  * @since:	jiffies when it became idle
  * @free:	a bit for each free frame
  * @dirty:	a bit for each frame that was handed out since the chunk was
@@ -52,6 +56,7 @@ struct dram_chunk {
 	struct page *base;
 	unsigned int order;
 	unsigned int nr_free;
+	unsigned int nr_bad;
 	unsigned long since;
 	DECLARE_BITMAP(free, CHUNK_PAGES);
 	DECLARE_BITMAP(dirty, CHUNK_PAGES);
@@ -64,6 +69,7 @@ struct dram_chunk {
  * @lock:	protects all below
  * @partial:	chunks with frames in use and free ones
  * @idle:	chunks with no frame in use, the longest idle last
+ * @failed:	chunks of failed memory only
  * @huge:	free huge frames by page->lru, the longest idle last;
  *		page->private says since when
  * @pinned:	small frames set aside, by page->lru
@@ -83,6 +89,7 @@ struct dram_pool {
 	spinlock_t lock;
 	struct list_head partial;
 	struct list_head idle;
+	struct list_head failed;
 	struct list_head huge;
 	struct list_head pinned;
 	struct list_head pinned_huge;
@@ -129,9 +136,27 @@ static void dram_return_init(struct dram_return *ret)
 	INIT_LIST_HEAD(&ret->huge);
 }
 
+/* Has some of a frame's memory failed? */
+static bool frame_bad(struct page *page, unsigned int order)
+{
+	unsigned int i;
+
+	for (i = 0; i < 1U << order; i++)
+		if (PageHWPoison(page + i))
+			return true;
+	return false;
+}
+
+static void say_lost(struct page *page, unsigned int order)
+{
+	pr_warn("morsel: %lu KiB at frame 0x%lx are lost: memory has failed there\n",
+		(PAGE_SIZE << order) / 1024, page_to_pfn(page));
+}
+
 /*
  * Give what was taken off the lists back to the kernel.  Frames that are pinned
- * stay alive until their holders let go.
+ * stay alive until their holders let go.  Of failed memory the kernel's allocator
+ * sorts out single pages, but not parts of huge ones: these are kept for good.
  */
 static void dram_return(struct dram_return *ret)
 {
@@ -150,7 +175,10 @@ static void dram_return(struct dram_return *ret)
 	list_for_each_entry_safe(page, next, &ret->huge, lru) {
 		list_del(&page->lru);
 		set_page_private(page, 0);
-		put_page(page);
+		if (frame_bad(page, HUGE_ORDER))
+			say_lost(page, HUGE_ORDER);
+		else
+			put_page(page);
 		cond_resched();
 	}
 }
@@ -203,15 +231,14 @@ static unsigned long take_idle(struct dram_pool *dram, unsigned long before,
 static void free_small(struct dram_pool *dram, struct page *page)
 {
 	struct dram_chunk *chunk = (struct dram_chunk *)page_private(page);
-	unsigned int total = 1U << chunk->order;
 
 	__set_bit(page - chunk->base, chunk->free);
 	if (chunk->nr_free++ == 0)
 		list_add(&chunk->list, &dram->partial);
-	if (chunk->nr_free == total) {
+	if (chunk->nr_free + chunk->nr_bad == 1U << chunk->order) {
 		chunk->since = jiffies;
 		list_move(&chunk->list, &dram->idle);
-		dram->nr_idle += total;
+		dram->nr_idle += chunk->nr_free;
 	}
 }
 
@@ -380,12 +407,20 @@ static unsigned int get_small(struct dram_pool *dram, unsigned int count, struct
 			if (got == count)
 				break;
 			__clear_bit(bit, chunk->free);
+			chunk->nr_free--;
+			if (frame_bad(chunk->base + bit, 0)) {
+				say_lost(chunk->base + bit, 0);
+				chunk->nr_bad++;
+				dram->held--;
+				continue;
+			}
 			if (__test_and_set_bit(bit, chunk->dirty))
 				__set_bit(got, dirty);
 			frames[got++] = chunk->base + bit;
-			chunk->nr_free--;
 		}
-		if (!chunk->nr_free)
+		if (chunk->nr_bad == 1U << chunk->order)
+			list_move(&chunk->list, &dram->failed);
+		else if (!chunk->nr_free)
 			list_del_init(&chunk->list);
 	}
 	dram->used += got;
@@ -396,6 +431,24 @@ static unsigned int get_small(struct dram_pool *dram, unsigned int count, struct
 		clear_highpage(frames[i]);
 	}
 	return got;
+}
+
+/* Take a free huge frame; NULL: there is none. */
+static struct page *first_huge(struct dram_pool *dram)
+{
+	struct page *page;
+
+	for (;;) {
+		page = list_first_entry_or_null(&dram->huge, struct page, lru);
+		if (!page)
+			return NULL;
+		list_del(&page->lru);
+		dram->nr_huge--;
+		if (!frame_bad(page, HUGE_ORDER))
+			return page;
+		say_lost(page, HUGE_ORDER);
+		dram->held -= CHUNK_PAGES;
+	}
 }
 
 static unsigned int get_huge(struct dram_pool *dram, unsigned int count, struct page **frames)
@@ -410,10 +463,8 @@ static unsigned int get_huge(struct dram_pool *dram, unsigned int count, struct 
 			spin_unlock(&dram->lock);
 			break;
 		}
-		page = list_first_entry_or_null(&dram->huge, struct page, lru);
+		page = first_huge(dram);
 		if (page) {
-			list_del(&page->lru);
-			dram->nr_huge--;
 			dram->used += CHUNK_PAGES;
 			spin_unlock(&dram->lock);
 			set_page_private(page, 0);
@@ -460,7 +511,8 @@ static void dram_put(struct frame_pool *pool, unsigned int order, struct list_he
 			page = list_first_entry(frames, struct page, lru);
 			list_del(&page->lru);
 			dram->used -= 1UL << order;
-			if (page_ref_count(page) == 1) {
+			/* Of failed memory, a reference may be kept for ever. */
+			if (page_ref_count(page) == 1 || frame_bad(page, order)) {
 				free_frame(dram, order, page);
 			} else {
 				dram->nr_pinned += 1UL << order;
@@ -551,6 +603,7 @@ static struct frame_pool *dram_create(u32 node, unsigned long limit)
 	spin_lock_init(&dram->lock);
 	INIT_LIST_HEAD(&dram->partial);
 	INIT_LIST_HEAD(&dram->idle);
+	INIT_LIST_HEAD(&dram->failed);
 	INIT_LIST_HEAD(&dram->huge);
 	INIT_LIST_HEAD(&dram->pinned);
 	INIT_LIST_HEAD(&dram->pinned_huge);
@@ -586,10 +639,11 @@ static void dram_destroy(struct frame_pool *pool)
 	list_splice_init(&dram->pinned_huge, &ret.huge);
 	list_splice_init(&dram->huge, &ret.huge);
 	list_splice_init(&dram->idle, &ret.chunks);
+	list_splice_init(&dram->failed, &ret.chunks);
 	spin_unlock(&dram->lock);
 
 	list_for_each_entry(chunk, &ret.chunks, list)
-		dram->held -= 1UL << chunk->order;
+		dram->held -= chunk->nr_free;
 	list_for_each_entry(page, &ret.huge, lru)
 		dram->held -= CHUNK_PAGES;
 	WARN(dram->held, "morsel: %lu pages are lost\n", dram->held);

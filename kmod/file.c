@@ -35,6 +35,11 @@ static ssize_t morsel_read_iter(struct kiocb *iocb, struct iov_iter *to)
 		part = min_t(loff_t, size - pos,
 			     min_t(size_t, iov_iter_count(to), PAGE_SIZE - offset_in_page(pos)));
 		page = morsel_get_page(m, pos >> PAGE_SHIFT, false);
+		if (IS_ERR(page)) {
+			if (!done)
+				done = PTR_ERR(page);
+			break;
+		}
 		if (page) {
 			copied = copy_to_iter(page_address(page) + offset_in_page(pos), part, to);
 			put_page(page);

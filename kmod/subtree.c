@@ -793,7 +793,7 @@ void morsel_punch(struct morsel *m, loff_t start, loff_t end)
  * @index:	the page, below @m->pages
  * @fill:	allocate one if there is none
  * Return: the page, to be released with put_page(); NULL for a hole;
- * ERR_PTR(-ENOMEM) or ERR_PTR(-EDQUOT).
+ * ERR_PTR(-ENOMEM), ERR_PTR(-EDQUOT); ERR_PTR(-EIO): its memory has failed.
  */
 struct page *morsel_get_page(struct morsel *m, unsigned long index, bool fill)
 {
@@ -817,6 +817,10 @@ struct page *morsel_get_page(struct morsel *m, unsigned long index, bool fill)
 		if (page)
 			get_page(page);
 		up_read(&m->sem);
+		if (page && PageHWPoison(page)) {
+			put_page(page);
+			return ERR_PTR(-EIO);
+		}
 		if (page || !fill)
 			return page;
 
