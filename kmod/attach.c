@@ -71,6 +71,8 @@ struct attached_gib {
  * @vmas:	VMAs that share this attachment: more than one after a split
  * @flushing:	flushes after detaching that are not done yet; raised under
  *		@lock
+ * @to_flush:	one of them is morsel_detach()'s; under the morsel's
+ *		@attached_lock
  * @lock:	protects all below, and orders splicing against the notifier
  * @gibs:	struct attached_gib by address / 1 GiB, where anything was
  *		ever spliced
@@ -84,6 +86,7 @@ struct attachment {
 	unsigned long pgoff;
 	refcount_t vmas;
 	atomic_t flushing;
+	bool to_flush;
 	spinlock_t lock;
 	struct xarray gibs;
 };
@@ -429,13 +432,18 @@ static bool detach(struct attachment *att, unsigned long start, unsigned long en
 	return flush;
 }
 
+static void flushed(struct attachment *att)
+{
+	/* Said after it was done. */
+	smp_mb__before_atomic();
+	atomic_dec(&att->flushing);
+}
+
 /* Nobody uses what was spliced any more when it returns. */
 static void detached(struct attachment *att)
 {
 	morsel_flush_mm(att->notifier.mm);
-	/* Said after it was done. */
-	smp_mb__before_atomic();
-	atomic_dec(&att->flushing);
+	flushed(att);
 }
 
 static void detach_range(struct attachment *att, unsigned long start, unsigned long end, bool gone)
@@ -455,6 +463,27 @@ static void detach_range(struct attachment *att, unsigned long start, unsigned l
 	}
 }
 
+/*
+ * A GiB will not be one VMA's any more, so it cannot be spliced as a whole.
+ * What is spliced by slots stays.
+ */
+static void unsplice_whole(struct attachment *att, unsigned long base)
+{
+	struct attached_gib *gib;
+	bool flush;
+
+	spin_lock(&att->lock);
+	gib = xa_load(&att->gibs, base >> PUD_SHIFT);
+	flush = gib && detach_whole(att, gib, base, true);
+	if (flush) {
+		trace_morsel_detach(att->m, base, base + PUD_SIZE, 1);
+		atomic_inc(&att->flushing);
+	}
+	spin_unlock(&att->lock);
+	if (flush)
+		detached(att);
+}
+
 /**
  * morsel_detach() - take all splices of a range of a morsel out again
  * @m:		the morsel
@@ -463,22 +492,42 @@ static void detach_range(struct attachment *att, unsigned long start, unsigned l
  *
  * Finds all attachments, also those of mappings that are just being made, which
  * unmap_mapping_range() does not know yet.  Nobody uses what was spliced any
- * more when it returns.
+ * more when it returns.  However many address spaces there are, each processor
+ * is interrupted once.
  */
 void morsel_detach(struct morsel *m, loff_t start, loff_t end)
 {
+	unsigned int spaces = 0;
 	struct attachment *att;
 
 	mutex_lock(&m->attached_lock);
+	cpumask_clear(m->flush_cpus);
 	list_for_each_entry(att, &m->attached, list) {
 		loff_t base = (loff_t)att->pgoff << PAGE_SHIFT;
 		loff_t first = max(start, base);
 		loff_t last = min_t(loff_t, end, base + (att->end - att->start));
 
-		if (first < last)
-			detach_range(att, att->start + (first - base), att->start + (last - base),
-				     false);
+		if (first >= last)
+			continue;
+		spin_lock(&att->lock);
+		att->to_flush = detach(att, att->start + (first - base),
+				       att->start + (last - base), false);
+		spin_unlock(&att->lock);
+		if (att->to_flush) {
+			morsel_flush_add(att->notifier.mm, m->flush_cpus);
+			spaces++;
+		}
+		cond_resched();
 	}
+	if (!spaces)
+		goto out;
+	morsel_flush_cpus(m->flush_cpus, spaces);
+	list_for_each_entry(att, &m->attached, list) {
+		if (att->to_flush)
+			flushed(att);
+		att->to_flush = false;
+	}
+out:
 	mutex_unlock(&m->attached_lock);
 }
 
@@ -674,17 +723,13 @@ static void morsel_vma_close(struct vm_area_struct *vma)
 static int morsel_vma_may_split(struct vm_area_struct *vma, unsigned long addr)
 {
 	struct attachment *att = vma->vm_private_data;
-	unsigned long base = addr & PUD_MASK;
 
 	if (!IS_ALIGNED(addr, PMD_SIZE))
 		return -EINVAL;
-	/*
-	 * Neither half will cover this GiB.  Faults are the only ones that may
-	 * be looking without the mmap_lock.
-	 */
-	if (att && addr != base) {
+	/* Faults are the only ones that may be looking without the mmap_lock. */
+	if (att && !IS_ALIGNED(addr, PUD_SIZE)) {
 		vma_start_write(vma);
-		detach_range(att, base, base + PUD_SIZE, true);
+		unsplice_whole(att, addr & PUD_MASK);
 	}
 	return 0;
 }

@@ -31,6 +31,7 @@
 #define MORSEL_H
 
 #include <linux/atomic.h>
+#include <linux/cpumask.h>
 #include <linux/fs.h>
 #include <linux/io.h>
 #include <linux/list.h>
@@ -107,8 +108,9 @@ struct dead_tables;
  * @nr_tables:	pages of tables, twins included
  * @faults:	faults taken in all attachments
  * @attachments: attachments now
- * @attached_lock: protects @attached
+ * @attached_lock: protects @attached and @flush_cpus
  * @attached:	the attachments
+ * @flush_cpus:	where those to be flushed are gathered
  */
 struct morsel {
 	struct inode inode;
@@ -134,6 +136,7 @@ struct morsel {
 	atomic_t attachments;
 	struct mutex attached_lock;
 	struct list_head attached;
+	cpumask_var_t flush_cpus;
 };
 
 static inline struct morsel *to_morsel(const struct inode *inode)
@@ -230,6 +233,8 @@ int morsel_extents(struct morsel *m, struct morsel_cursor *cursor);
 
 /* tlb.c */
 void morsel_flush_mm(struct mm_struct *mm);
+void morsel_flush_add(struct mm_struct *mm, struct cpumask *cpus);
+void morsel_flush_cpus(const struct cpumask *cpus, unsigned int spaces);
 
 /* user.c */
 struct morsel_user *morsel_user_get(kuid_t uid);

@@ -56,7 +56,10 @@ static struct inode *morsel_alloc_inode(struct super_block *sb)
 
 static void morsel_free_inode(struct inode *inode)
 {
-	kmem_cache_free(inodes, to_morsel(inode));
+	struct morsel *m = to_morsel(inode);
+
+	free_cpumask_var(m->flush_cpus);
+	kmem_cache_free(inodes, m);
 }
 
 static void morsel_evict_inode(struct inode *inode)
@@ -308,6 +311,8 @@ static struct morsel *make(const struct morsel_create *args)
 	mutex_init(&m->attached_lock);
 	INIT_LIST_HEAD(&m->attached);
 	err = morsel_subtree_init(m, pool, user);
+	if (!err && !zalloc_cpumask_var(&m->flush_cpus, GFP_KERNEL_ACCOUNT))
+		err = -ENOMEM;
 	if (!err && args->flags & MORSEL_CREATE_POPULATE)
 		err = morsel_populate(m, 0, m->pages, TASK_KILLABLE);
 	if (err) {

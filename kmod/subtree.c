@@ -755,10 +755,9 @@ static void give_back(struct morsel *m, struct freed *freed)
  * @start:	first byte
  * @end:	byte after the last
  *
- * The entries go first, then unmap_mapping_range() makes every address space
- * drop its translations (and tells secondary MMUs), and morsel_detach() those
- * that it does not find; then the frames go to the pool, which sets those aside
- * that somebody has pinned.
+ * The entries go first, then morsel_detach() makes every address space drop its
+ * translations, and unmap_mapping_range() tells secondary MMUs; then the frames
+ * go to the pool, which sets those aside that somebody has pinned.
  */
 void morsel_punch(struct morsel *m, loff_t start, loff_t end)
 {
@@ -782,8 +781,8 @@ void morsel_punch(struct morsel *m, loff_t start, loff_t end)
 	}
 	if (!freed.nr_small && !freed.nr_huge)
 		return;
-	unmap_mapping_range(m->inode.i_mapping, start, end - start, 1);
 	morsel_detach(m, start, end);
+	unmap_mapping_range(m->inode.i_mapping, start, end - start, 1);
 	give_back(m, &freed);
 }
 

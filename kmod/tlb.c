@@ -19,6 +19,7 @@
 #include <asm/special_insns.h>
 
 #include "morsel.h"
+#include "trace.h"
 
 static void write_cr4(unsigned long cr4)
 {
@@ -45,6 +46,24 @@ static void flush_here(void *unused)
 	local_irq_restore(flags);
 }
 
+/*
+ * Whoever switches to the address space from here on sees what was changed in
+ * its tables before; returned are the CPUs that may use it now.
+ */
+static const struct cpumask *raise_generation(struct mm_struct *mm)
+{
+	/*
+	 * Pairs with the reading of the generation in switch_mm_irqs_off(): the
+	 * new entries are seen before the new generation.
+	 */
+	smp_mb__before_atomic();
+	atomic64_inc(&mm->context.tlb_gen);
+	/* And the new generation before the mask: a CPU that sets its bit later sees it. */
+	smp_mb__after_atomic();
+
+	return compat_broadcast_tlb() ? cpu_online_mask : mm_cpumask(mm);
+}
+
 /**
  * morsel_flush_mm() - flush all translations of an address space on all CPUs
  * @mm: the address space; its tables have been changed already
@@ -55,16 +74,27 @@ static void flush_here(void *unused)
  */
 void morsel_flush_mm(struct mm_struct *mm)
 {
-	const struct cpumask *cpus = compat_broadcast_tlb() ? cpu_online_mask : mm_cpumask(mm);
+	on_each_cpu_mask(raise_generation(mm), flush_here, NULL, true);
+	trace_morsel_flush(1);
+}
 
-	/*
-	 * Pairs with the reading of the generation in switch_mm_irqs_off(): the
-	 * new entries are seen before the new generation.
-	 */
-	smp_mb__before_atomic();
-	atomic64_inc(&mm->context.tlb_gen);
-	/* And the new generation before the mask: a CPU that sets its bit later sees it. */
-	smp_mb__after_atomic();
+/**
+ * morsel_flush_add() - as morsel_flush_mm(), for one of several address spaces
+ * @mm:		the address space
+ * @cpus:	gets the CPUs that morsel_flush_cpus() is to flush on
+ */
+void morsel_flush_add(struct mm_struct *mm, struct cpumask *cpus)
+{
+	cpumask_or(cpus, cpus, raise_generation(mm));
+}
 
+/**
+ * morsel_flush_cpus() - flush what was added; each CPU is interrupted once
+ * @cpus:	from morsel_flush_add()
+ * @spaces:	how many address spaces that was called for
+ */
+void morsel_flush_cpus(const struct cpumask *cpus, unsigned int spaces)
+{
 	on_each_cpu_mask(cpus, flush_here, NULL, true);
+	trace_morsel_flush(spaces);
 }

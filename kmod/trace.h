@@ -56,6 +56,18 @@ DEFINE_EVENT(morsel_attachment, morsel_detach,
 	TP_ARGS(m, start, end, entries)
 );
 
+TRACE_EVENT(morsel_flush,
+	TP_PROTO(unsigned int spaces),
+	TP_ARGS(spaces),
+	TP_STRUCT__entry(
+		__field(unsigned int, spaces)
+	),
+	TP_fast_assign(
+		__entry->spaces = spaces;
+	),
+	TP_printk("spaces=%u", __entry->spaces)
+);
+
 TRACE_EVENT(morsel_fault,
 	TP_PROTO(const struct morsel *m, unsigned long address, unsigned long index, int err),
 	TP_ARGS(m, address, index, err),
