@@ -52,6 +52,7 @@ int morsel_query(int device, struct morsel_query *query);
  * @pool:	a pool's id; 0 means the nearest that has room
  * @node:	preferred NUMA node plus 1; 0 means the caller's
  * @flags:	MORSEL_CREATE_POPULATE or 0
+ * @fault_around: as for morsel_tune(); 0 means as suits the granule
  * @reserved:	0; later releases may give it a meaning
  *
  * All zero but @length is a good choice.
@@ -64,7 +65,8 @@ struct morsel_params {
 	uint32_t pool;
 	uint32_t node;
 	uint32_t flags;
-	uint32_t reserved[9];
+	uint32_t fault_around;
+	uint32_t reserved[8];
 };
 
 /**
@@ -73,7 +75,7 @@ struct morsel_params {
  * @params:	how
  *
  * Return: its descriptor, open for reading and writing (close-on-exec); -EEXIST:
- * the name is taken; -EINVAL: a bad name, granule or length; -EFBIG: too long;
+ * the name is taken; -EINVAL: a bad name, granule, length or fault_around; -EFBIG: too long;
  * -ENOENT: no such pool; -ENODEV: no such node; -EDQUOT: over the caller's
  * ceiling; -ENOMEM: no memory, or with MORSEL_CREATE_POPULATE a pool without
  * room; -EMFILE, -ENFILE: too many descriptors; -EINTR: a fatal signal while
@@ -170,6 +172,19 @@ int morsel_populate(int fd, uint64_t offset, uint64_t length);
  * -ERANGE: beyond the end.
  */
 int morsel_punch(int fd, uint64_t offset, uint64_t length);
+
+/**
+ * morsel_tune() - say how much the first touch of a page allocates
+ * @fd:		its descriptor, open for writing
+ * @fault_around: bytes, a power of two from 4096 to 2 MiB
+ *
+ * Where a morsel gets frames of 4 KiB, all that is missing of the aligned block
+ * of this size around the page comes at once.  More costs fewer faults where
+ * neighbours are touched too, and memory where they are not.
+ *
+ * Return: 0; -EBADF: the descriptor is read-only; -EINVAL: no such size.
+ */
+int morsel_tune(int fd, uint32_t fault_around);
 
 /**
  * morsel_extents() - call a function for each extent of a morsel

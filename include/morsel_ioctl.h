@@ -92,6 +92,7 @@ struct morsel_query {
 #define MORSEL_FEATURE_SPLICE_2M (1ULL << 2) /* anything else by one entry per 2 MiB */
 #define MORSEL_FEATURE_READ_ONLY_TWIN (1ULL << 3) /* read-only attachments have read-only leaves */
 #define MORSEL_FEATURE_LIMITS (1ULL << 4) /* per-user ceilings */
+#define MORSEL_FEATURE_TUNE (1ULL << 5) /* MORSEL_IOC_TUNE, and fault_around */
 
 /**
  * struct morsel_create - make a morsel (MORSEL_IOC_CREATE)
@@ -104,7 +105,7 @@ struct morsel_query {
  * @mode:	permission bits (0..0777), as chmod(2) takes them; the owner
  *		is the caller (fsuid, fsgid)
  * @fd:		out: descriptor, open for reading and writing
- * @reserved:	0
+ * @fault_around: as in struct morsel_tune, or 0: as suits the granule
  * @id:		out: the morsel's id, never used twice while the module is loaded
  * @name:	"" for none; else up to 63 bytes, without '/', control
  *		characters and spaces, not "." nor ".."; a named morsel lives
@@ -113,7 +114,8 @@ struct morsel_query {
  *		it
  *
  * Errors: EEXIST (the name is taken), EINVAL (also: length 0, no such granule,
- * a bad name, a length that is no multiple of 2 MiB with MORSEL_GRANULE_2M),
+ * a bad name, a length that is no multiple of 2 MiB with MORSEL_GRANULE_2M, a
+ * fault_around that struct morsel_tune does not allow),
  * EFBIG (length over max_length), ENOENT (no such pool), ENODEV (no such node),
  * EDQUOT (over the caller's ceiling), ENOMEM (no memory; with POPULATE: the
  * pool is too small, nothing is left behind), EMFILE, ENFILE, EINTR (a fatal
@@ -128,7 +130,7 @@ struct morsel_create {
 	__u32 granule;
 	__u32 mode;
 	__s32 fd;
-	__u32 reserved;
+	__u32 fault_around;
 	__u64 id;
 	char name[MORSEL_NAME_MAX];
 };
@@ -202,7 +204,7 @@ struct morsel_unlink {
  * @uid:	owner, as the caller's user namespace sees it
  * @gid:	group, likewise
  * @attachments: attachments now, in all processes
- * @reserved:	0
+ * @fault_around: as in struct morsel_tune
  * @name:	name, or ""
  *
  * Errors of STAT: only the common ones.
@@ -223,7 +225,7 @@ struct morsel_info {
 	__u32 uid;
 	__u32 gid;
 	__u32 attachments;
-	__u32 reserved;
+	__u32 fault_around;
 	char name[MORSEL_NAME_MAX];
 };
 
@@ -311,6 +313,31 @@ struct morsel_range {
 	__u32 flags;
 	__u64 offset;
 	__u64 length;
+};
+
+/**
+ * struct morsel_tune - how a morsel behaves (MORSEL_IOC_TUNE on a morsel's
+ * descriptor)
+ * @size:	sizeof(struct morsel_tune)
+ * @flags:	0
+ * @fault_around: bytes, a power of two from 4096 to 2 MiB: what the first touch
+ *		of a page allocates at once, where it gets frames of 4 KiB. All
+ *		that is missing of the aligned block of this size around the
+ *		page is filled, as far as pool and ceiling give it
+ * @reserved:	0
+ *
+ * A block that is larger costs fewer faults where neighbours are touched too,
+ * and memory where they are not; pages that were punched come back with it. A
+ * new morsel has 4096 with MORSEL_GRANULE_4K, and 65536 with
+ * MORSEL_GRANULE_AUTO, for where that gets no 2 MiB.
+ *
+ * Errors: EBADF (the descriptor is read-only).
+ */
+struct morsel_tune {
+	__u32 size;
+	__u32 flags;
+	__u32 fault_around;
+	__u32 reserved;
 };
 
 /**
@@ -433,6 +460,7 @@ struct morsel_pool {
 #define MORSEL_IOC_POPULATE _IOW(MORSEL_IOC_MAGIC, 0x21, struct morsel_range)
 #define MORSEL_IOC_PUNCH _IOW(MORSEL_IOC_MAGIC, 0x22, struct morsel_range)
 #define MORSEL_IOC_EXTENTS _IOWR(MORSEL_IOC_MAGIC, 0x23, struct morsel_list)
+#define MORSEL_IOC_TUNE _IOW(MORSEL_IOC_MAGIC, 0x24, struct morsel_tune)
 
 /* The layout is ABI: a compiler that disagrees must not get past here. */
 #ifdef __cplusplus
@@ -448,6 +476,7 @@ MORSEL_ASSERT_SIZE(struct morsel_info, 152);
 MORSEL_ASSERT_SIZE(struct morsel_list, 32);
 MORSEL_ASSERT_SIZE(struct morsel_extent, 32);
 MORSEL_ASSERT_SIZE(struct morsel_range, 24);
+MORSEL_ASSERT_SIZE(struct morsel_tune, 16);
 MORSEL_ASSERT_SIZE(struct morsel_limit, 32);
 MORSEL_ASSERT_SIZE(struct morsel_pool_info, 120);
 MORSEL_ASSERT_SIZE(struct morsel_pool, 32);

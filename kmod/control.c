@@ -120,7 +120,7 @@ static long ioctl_query(void __user *arg)
 		.abi_oldest = MORSEL_ABI_OLDEST,
 		.features = MORSEL_FEATURE_HUGE | MORSEL_FEATURE_SPLICE_1G |
 			    MORSEL_FEATURE_SPLICE_2M | MORSEL_FEATURE_READ_ONLY_TWIN |
-			    MORSEL_FEATURE_LIMITS,
+			    MORSEL_FEATURE_LIMITS | MORSEL_FEATURE_TUNE,
 		.max_length = MORSEL_MAX_LENGTH,
 		.nr_pools = morsel_pool_count(),
 		.nr_morsels = morsel_count(),
@@ -155,7 +155,7 @@ static long ioctl_create(void __user *arg)
 	err = morsel_copy_in(&args, sizeof(args), arg);
 	if (err)
 		return err;
-	if (args.flags & ~(MORSEL_CREATE_POPULATE | MORSEL_CREATE_CLOEXEC) || args.reserved)
+	if (args.flags & ~(MORSEL_CREATE_POPULATE | MORSEL_CREATE_CLOEXEC))
 		return -EINVAL;
 
 	fd = get_unused_fd_flags(args.flags & MORSEL_CREATE_CLOEXEC ? O_CLOEXEC : 0);

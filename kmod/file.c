@@ -200,7 +200,7 @@ static long ioctl_stat(struct file *file, void __user *arg)
 	err = morsel_copy_in(&info, sizeof(info), arg);
 	if (err)
 		return err;
-	if (info.flags || info.reserved)
+	if (info.flags)
 		return -EINVAL;
 	size = info.size;
 	morsel_stat(file_morsel(file), &info);
@@ -219,6 +219,21 @@ static long ioctl_extents(struct file *file, void __user *arg)
 	return err ?: morsel_cursor_end(&cursor, arg);
 }
 
+static long ioctl_tune(struct file *file, void __user *arg)
+{
+	struct morsel_tune tune;
+	int err;
+
+	err = morsel_copy_in(&tune, sizeof(tune), arg);
+	if (err)
+		return err;
+	if (tune.flags || tune.reserved)
+		return -EINVAL;
+	if (!(file->f_mode & FMODE_WRITE))
+		return -EBADF;
+	return morsel_set_fault_around(file_morsel(file), tune.fault_around);
+}
+
 static long morsel_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	void __user *p = (void __user *)arg;
@@ -232,6 +247,8 @@ static long morsel_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return ioctl_range(file, true, p);
 	case MORSEL_IOC_CALL(MORSEL_IOC_EXTENTS):
 		return ioctl_extents(file, p);
+	case MORSEL_IOC_CALL(MORSEL_IOC_TUNE):
+		return ioctl_tune(file, p);
 	default:
 		return -ENOTTY;
 	}

@@ -35,6 +35,7 @@
 #include <linux/fs.h>
 #include <linux/io.h>
 #include <linux/list.h>
+#include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/rwsem.h>
@@ -89,6 +90,7 @@ struct dead_tables;
  * @id:		never used twice
  * @pages:	length in pages, rounded up; the length in bytes is @inode's size
  * @granule:	MORSEL_GRANULE_*
+ * @fault_around: pages that a fault fills at once, a power of two
  * @pool:	where frames and tables come from
  * @user:	who pays for them
  * @name:	"" or the name; fixed once created
@@ -117,6 +119,7 @@ struct morsel {
 	u64 id;
 	unsigned long pages;
 	u32 granule;
+	unsigned int fault_around;
 	struct frame_pool *pool;
 	struct morsel_user *user;
 	char name[MORSEL_NAME_MAX];
@@ -147,6 +150,11 @@ static inline struct morsel *to_morsel(const struct inode *inode)
 static inline struct morsel *file_morsel(const struct file *file)
 {
 	return to_morsel(file_inode(file));
+}
+
+static inline bool morsel_fault_around_valid(u32 bytes)
+{
+	return is_power_of_2(bytes) && bytes >= PAGE_SIZE && bytes <= PMD_SIZE;
 }
 
 static inline unsigned long morsel_gibs(const struct morsel *m)
@@ -222,6 +230,7 @@ void morsel_table_free(struct page *table);
 int morsel_subtree_init(struct morsel *m, struct frame_pool *pool, struct morsel_user *user);
 void morsel_subtree_free(struct morsel *m);
 bool morsel_subtree_sync(void);
+int morsel_set_fault_around(struct morsel *m, u32 bytes);
 int morsel_fill(struct morsel *m, unsigned long index);
 int morsel_populate(struct morsel *m, unsigned long first, unsigned long end, unsigned int state);
 void morsel_punch(struct morsel *m, loff_t start, loff_t end);

@@ -255,8 +255,18 @@ int morsel_unname(struct morsel *m)
 	return 0;
 }
 
+/*
+ * Who asked for 4 KiB is not given more; who did not would have taken 2 MiB.
+ */
+static u32 default_around(u32 granule)
+{
+	return granule == MORSEL_GRANULE_4K ? PAGE_SIZE : SZ_64K;
+}
+
 static int check_create(const struct morsel_create *args)
 {
+	if (args->fault_around && !morsel_fault_around_valid(args->fault_around))
+		return -EINVAL;
 	if (!name_valid(args->name) || args->mode & ~0777 || !args->length)
 		return -EINVAL;
 	if (args->length > MORSEL_MAX_LENGTH)
@@ -310,6 +320,7 @@ static struct morsel *make(const struct morsel_create *args)
 	m->granule = args->granule;
 	mutex_init(&m->attached_lock);
 	INIT_LIST_HEAD(&m->attached);
+	morsel_set_fault_around(m, args->fault_around ?: default_around(args->granule));
 	err = morsel_subtree_init(m, pool, user);
 	if (!err && !zalloc_cpumask_var(&m->flush_cpus, GFP_KERNEL_ACCOUNT))
 		err = -ENOMEM;
@@ -429,6 +440,7 @@ void morsel_stat(struct morsel *m, struct morsel_info *info)
 		.uid = from_kuid_munged(current_user_ns(), inode->i_uid),
 		.gid = from_kgid_munged(current_user_ns(), inode->i_gid),
 		.attachments = atomic_read(&m->attachments),
+		.fault_around = READ_ONCE(m->fault_around) << PAGE_SHIFT,
 	};
 	strscpy(info->name, m->name, sizeof(info->name));
 }

@@ -31,6 +31,8 @@
 
 /* Frames that are populated by one call of the pool. */
 #define BULK SLOT_PAGES
+/* And those that a fault gets by one call: their array is on the stack. */
+#define FAULT_BULK 32
 
 static pgprot_t view_prot(enum morsel_view view)
 {
@@ -390,14 +392,25 @@ static int fill_huge(struct morsel *m, unsigned long slot)
 	return err == -EEXIST ? 0 : err;
 }
 
+/**
+ * struct bulk - room for frames that are on their way from the pool
+ * @frames:	array
+ * @size:	how many there may be
+ */
+struct bulk {
+	struct page **frames;
+	unsigned int size;
+};
+
 /*
  * Fill the holes from @first to before @end, all of one slot, with small
- * frames.  @frames: room for BULK pointers.
+ * frames; -EAGAIN: with some.
  */
 static int fill_small(struct morsel *m, unsigned long first, unsigned long end, unsigned int holes,
-		      struct page **frames)
+		      const struct bulk *bulk)
 {
-	unsigned int got = frames_get(m, 0, holes, frames), i;
+	struct page **frames = bulk->frames;
+	unsigned int got = frames_get(m, 0, min(holes, bulk->size), frames), i;
 	LIST_HEAD(unused);
 	int used;
 
@@ -425,7 +438,7 @@ static int fill_small(struct morsel *m, unsigned long first, unsigned long end, 
  * the race for an entry gives its frame back.
  */
 static int try_fill_slot(struct morsel *m, unsigned long first, unsigned long end,
-			 struct page **frames)
+			 const struct bulk *bulk)
 {
 	unsigned int holes;
 	pmd_t pmd;
@@ -446,33 +459,69 @@ static int try_fill_slot(struct morsel *m, unsigned long first, unsigned long en
 				continue;
 			}
 		}
-		err = fill_small(m, first, end, holes, frames);
+		err = fill_small(m, first, end, holes, bulk);
 		if (err && err != -EAGAIN)
 			return err;
 	}
 }
 
 /* As try_fill_slot(); what is on its way back to the pool counts as free. */
-static int fill_slot(struct morsel *m, unsigned long first, unsigned long end, struct page **frames)
+static int fill_slot(struct morsel *m, unsigned long first, unsigned long end,
+		     const struct bulk *bulk)
 {
-	int err = try_fill_slot(m, first, end, frames);
+	int err = try_fill_slot(m, first, end, bulk);
 
 	if ((err == -ENOMEM || err == -EDQUOT) && morsel_subtree_sync())
-		err = try_fill_slot(m, first, end, frames);
+		err = try_fill_slot(m, first, end, bulk);
 	return err;
 }
 
 /**
- * morsel_fill() - see that a page has a frame
+ * morsel_set_fault_around() - have faults fill more than the page they are for
+ * @m:		the morsel
+ * @bytes:	as struct morsel_tune has it
+ * Return: 0 or -EINVAL.
+ */
+int morsel_set_fault_around(struct morsel *m, u32 bytes)
+{
+	if (!morsel_fault_around_valid(bytes))
+		return -EINVAL;
+	WRITE_ONCE(m->fault_around, bytes >> PAGE_SHIFT);
+	return 0;
+}
+
+/* Is there a frame, whatever is added meanwhile? */
+static bool page_filled(struct morsel *m, unsigned long index)
+{
+	unsigned int holes;
+	pmd_t pmd;
+
+	down_read(&m->sem);
+	holes = count_holes(m, index, index + 1, &pmd);
+	up_read(&m->sem);
+	return !holes;
+}
+
+/**
+ * morsel_fill() - see that a page has a frame, and its neighbours with it
  * @m:		the morsel
  * @index:	the page, below @m->pages
  * Return: 0, -ENOMEM or -EDQUOT.
  */
 int morsel_fill(struct morsel *m, unsigned long index)
 {
-	struct page *frame;
+	unsigned long around = READ_ONCE(m->fault_around), first = round_down(index, around);
+	struct page *frames[FAULT_BULK];
+	struct bulk bulk = {frames, FAULT_BULK};
+	int err;
 
-	return fill_slot(m, index, index + 1, &frame);
+	if (page_filled(m, index))
+		return 0;
+	/* It first: neighbours are not to take what is scarce. */
+	err = fill_slot(m, index, index + 1, &bulk);
+	if (!err && around > 1)
+		try_fill_slot(m, first, min(first + around, m->pages), &bulk);
+	return err;
 }
 
 /**
@@ -485,21 +534,21 @@ int morsel_fill(struct morsel *m, unsigned long index)
  */
 int morsel_populate(struct morsel *m, unsigned long first, unsigned long end, unsigned int state)
 {
-	struct page **frames = kmalloc_array(BULK, sizeof(*frames), GFP_KERNEL);
+	struct bulk bulk = {kmalloc_array(BULK, sizeof(*bulk.frames), GFP_KERNEL), BULK};
 	unsigned long next, start = first;
 	int err = 0;
 
-	if (!frames)
+	if (!bulk.frames)
 		return -ENOMEM;
 	for (; first < end && !err; first = next) {
 		next = min(end, (first / SLOT_PAGES + 1) * SLOT_PAGES);
 		if (signal_pending_state(state, current))
 			err = -EINTR;
 		else
-			err = fill_slot(m, first, next, frames);
+			err = fill_slot(m, first, next, &bulk);
 		cond_resched();
 	}
-	kfree(frames);
+	kfree(bulk.frames);
 	trace_morsel_populate(m, start, end, err);
 	return err;
 }

@@ -120,6 +120,7 @@ API int morsel_create(int device, const struct morsel_params *params)
 		.node = params->node ? params->node - 1 : MORSEL_ANY,
 		.granule = params->granule,
 		.mode = params->mode ? params->mode : 0600,
+		.fault_around = params->fault_around,
 	};
 	int err;
 
@@ -198,6 +199,13 @@ static int walk(int fd, unsigned long number, void *entries, size_t entry_size, 
 			err = visit((char *)entries + i * entry_size, context);
 	} while (!err && list.count);
 	return err;
+}
+
+API int morsel_tune(int fd, uint32_t fault_around)
+{
+	struct morsel_tune args = {.size = sizeof(args), .fault_around = fault_around};
+
+	return call(fd, MORSEL_IOC_TUNE, &args, "tune");
 }
 
 /* The public visitors take their own type: a function of it is called through one of these. */

@@ -633,6 +633,16 @@ static long op_range(long cmd)
 	return call(object(), cmd, &args, sizeof(args));
 }
 
+static long op_tune(long cmd)
+{
+	struct morsel_tune args = {
+		.flags = some_flags(0),
+		.fault_around = chance(8) ? interesting() : PAGE << below(10),
+	};
+
+	return call(object(), cmd, &args, sizeof(args));
+}
+
 /* Numbers that nobody knows, and some that the kernel serves for any file. */
 static long op_ioctl(long unused)
 {
@@ -1416,6 +1426,7 @@ static const struct operation {
 	{"POPULATE", 20, op_range, MORSEL_IOC_POPULATE},
 	{"PUNCH", 30, op_range, MORSEL_IOC_PUNCH},
 	{"EXTENTS", 15, op_list, MORSEL_IOC_EXTENTS},
+	{"TUNE", 10, op_tune, MORSEL_IOC_TUNE},
 	{"ioctl", 15, op_ioctl, 0},
 	{"read", 15, op_rw, READ},
 	{"write", 15, op_rw, WRITE},

@@ -99,12 +99,17 @@ static void fill_pool_remove(void *arg)
 	((struct morsel_pool *)arg)->id = 9999;
 }
 
+static void fill_tune(void *arg)
+{
+	((struct morsel_tune *)arg)->fault_around = PAGE;
+}
+
 #define CALL(suffix, type) .name = #suffix, .call = MORSEL_IOC_##suffix, .size = sizeof(struct type)
 #define RESERVED(type) .reserved = offsetof(struct type, reserved)
 
 static const struct call calls[] = {
 	{CALL(QUERY, morsel_query), .writes = true, .reserved = NO_FIELD, .fill = fill_nothing},
-	{CALL(CREATE, morsel_create), .writes = true, RESERVED(morsel_create), .fill = fill_create},
+	{CALL(CREATE, morsel_create), .writes = true, .reserved = NO_FIELD, .fill = fill_create},
 	{CALL(OPEN, morsel_open), .writes = true, RESERVED(morsel_open), .result = ENOENT,
 	 .fill = fill_open},
 	{CALL(UNLINK, morsel_unlink), .reserved = NO_FIELD, .result = ENOENT, .fill = fill_unlink},
@@ -121,12 +126,13 @@ static const struct call calls[] = {
 	 .fill = fill_pool_resize},
 	{CALL(POOL_REMOVE, morsel_pool), RESERVED(morsel_pool), .result = ENOENT,
 	 .fill = fill_pool_remove},
-	{CALL(STAT, morsel_info), .own = true, .writes = true, RESERVED(morsel_info),
+	{CALL(STAT, morsel_info), .own = true, .writes = true, .reserved = NO_FIELD,
 	 .fill = fill_nothing},
 	{CALL(POPULATE, morsel_range), .own = true, .reserved = NO_FIELD, .fill = fill_nothing},
 	{CALL(PUNCH, morsel_range), .own = true, .reserved = NO_FIELD, .fill = fill_nothing},
 	{CALL(EXTENTS, morsel_list), .own = true, .writes = true, .reserved = NO_FIELD,
 	 .fill = fill_list},
+	{CALL(TUNE, morsel_tune), .own = true, RESERVED(morsel_tune), .fill = fill_tune},
 };
 
 #define BUFFER (2 * PAGE)
@@ -342,8 +348,8 @@ static void a_struct_cut_off_is_noticed(void **state)
 	munmap(pages + PAGE, PAGE);
 	for_each_call(call) {
 		prepare(call);
-		memcpy(pages + PAGE - 16, buffer, 16);
-		expect(call, "cut off", run(call, pages + PAGE - 16), EFAULT);
+		memcpy(pages + PAGE - 8, buffer, 8);
+		expect(call, "cut off", run(call, pages + PAGE - 8), EFAULT);
 		/* To the last byte of the page is not too far. */
 		memcpy(pages + PAGE - call->size, buffer, call->size);
 		expect(call, "at the end", run(call, pages + PAGE - call->size), call->result);
@@ -458,6 +464,7 @@ static void query_says_what_there_is(void **state)
 	assert_true(now.features & MORSEL_FEATURE_SPLICE_2M);
 	assert_true(now.features & MORSEL_FEATURE_READ_ONLY_TWIN);
 	assert_true(now.features & MORSEL_FEATURE_LIMITS);
+	assert_true(now.features & MORSEL_FEATURE_TUNE);
 	assert_true(now.features & MORSEL_FEATURE_HUGE);
 	assert_true(now.max_length >= 4 * TIB);
 	assert_true(now.nr_pools >= 1);

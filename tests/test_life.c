@@ -361,7 +361,7 @@ static void stat_describes(void **state)
 	assert_int_equal(info.uid, 0);
 	assert_int_equal(info.gid, 0);
 	assert_int_equal(info.attachments, 0);
-	assert_int_equal(info.reserved, 0);
+	assert_int_equal(info.fault_around, 64 * KIB);
 	assert_string_equal(info.name, "described");
 
 	memory = map(fd, 8 * MIB, RW);

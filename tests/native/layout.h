@@ -27,7 +27,7 @@
 	X(morsel_create, granule, 24, 4) \
 	X(morsel_create, mode, 28, 4) \
 	X(morsel_create, fd, 32, 4) \
-	X(morsel_create, reserved, 36, 4) \
+	X(morsel_create, fault_around, 36, 4) \
 	X(morsel_create, id, 40, 8) \
 	X(morsel_create, name, 48, 64) \
 	X(morsel_open, size, 0, 4) \
@@ -55,7 +55,7 @@
 	X(morsel_info, uid, 72, 4) \
 	X(morsel_info, gid, 76, 4) \
 	X(morsel_info, attachments, 80, 4) \
-	X(morsel_info, reserved, 84, 4) \
+	X(morsel_info, fault_around, 84, 4) \
 	X(morsel_info, name, 88, 64) \
 	X(morsel_list, size, 0, 4) \
 	X(morsel_list, flags, 4, 4) \
@@ -72,6 +72,10 @@
 	X(morsel_range, flags, 4, 4) \
 	X(morsel_range, offset, 8, 8) \
 	X(morsel_range, length, 16, 8) \
+	X(morsel_tune, size, 0, 4) \
+	X(morsel_tune, flags, 4, 4) \
+	X(morsel_tune, fault_around, 8, 4) \
+	X(morsel_tune, reserved, 12, 4) \
 	X(morsel_limit, size, 0, 4) \
 	X(morsel_limit, flags, 4, 4) \
 	X(morsel_limit, uid, 8, 4) \
@@ -118,6 +122,7 @@
 	X(MORSEL_IOC_STAT, 0xc098e520) \
 	X(MORSEL_IOC_POPULATE, 0x4018e521) \
 	X(MORSEL_IOC_PUNCH, 0x4018e522) \
-	X(MORSEL_IOC_EXTENTS, 0xc020e523)
+	X(MORSEL_IOC_EXTENTS, 0xc020e523) \
+	X(MORSEL_IOC_TUNE, 0x4010e524)
 
 #endif /* TESTS_NATIVE_LAYOUT_H */

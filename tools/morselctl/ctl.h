@@ -40,7 +40,7 @@ enum {
  * @device:	/dev/morsel, or -1
  * @json:	print JSON
  * @bytes:	print exact sizes
- * @params:	what create and import were told of the morsel to make
+ * @params:	what create and import were told of the morsel to make, and tune
  * @count:	how often stat is to print, or 0 for without end
  * @interval:	seconds from one line of stat to the next
  */
@@ -108,6 +108,7 @@ int run_list(struct ctl *ctl, char **args);
 int run_show(struct ctl *ctl, char **args);
 int run_rm(struct ctl *ctl, char **args);
 int run_populate(struct ctl *ctl, char **args);
+int run_tune(struct ctl *ctl, char **args);
 int run_import(struct ctl *ctl, char **args);
 int run_export(struct ctl *ctl, char **args);
 int run_tree(struct ctl *ctl, char **args);

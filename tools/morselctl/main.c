@@ -59,7 +59,7 @@ static const struct verb verbs[] = {
 	{"limit", "set", "USER SIZE|none|default", "set a user's ceiling",
 	 run_limit_set, "", 2, 2, false},
 	{"create", NULL, "[OPTION...] NAME SIZE", "make a morsel",
-	 run_create, "gmpnP", 2, 2, false},
+	 run_create, "gmpnPf", 2, 2, false},
 	{"list", NULL, "", "list the morsels you may see",
 	 run_list, "", 0, 0, false},
 	{"show", NULL, "NAME...", "describe morsels",
@@ -67,11 +67,13 @@ static const struct verb verbs[] = {
 	{"rm", NULL, "NAME...", "take names away; a morsel goes with its last user",
 	 run_rm, "", 1, MANY, false},
 	{"import", NULL, "[OPTION...] FILE", "make a morsel of a file's contents",
-	 run_import, "gmpnN", 1, 1, false},
+	 run_import, "gmpnNf", 1, 1, false},
 	{"export", NULL, "NAME FILE", "write a morsel's contents to a file",
 	 run_export, "", 2, 2, false},
 	{"populate", NULL, "NAME...", "allocate all that is not there yet",
 	 run_populate, "", 1, MANY, false},
+	{"tune", NULL, "--fault-around SIZE NAME...", "change how morsels behave",
+	 run_tune, "f", 1, MANY, false},
 	{"tree", NULL, "NAME", "draw a morsel's page tables",
 	 run_tree, "", 1, 1, false},
 	{"stat", NULL, "[OPTION...]", "show what is in use, as it changes",
@@ -89,6 +91,7 @@ static const struct {
 	{{"mode", required_argument, NULL, 'm'}, "MODE", "permission bits, in octal (0600)"},
 	{{"pool", required_argument, NULL, 'p'}, "ID", "the pool its memory comes from"},
 	{{"node", required_argument, NULL, 'n'}, "NODE", "the NUMA node it should be on"},
+	{{"fault-around", required_argument, NULL, 'f'}, "SIZE", "what a first touch allocates"},
 	{{"populate", no_argument, NULL, 'P'}, "", "allocate all of it now"},
 	{{"name", required_argument, NULL, 'N'}, "NAME", "its name, if not the file's"},
 	{{"count", required_argument, NULL, 'c'}, "COUNT", "end after so many lines"},
@@ -247,6 +250,16 @@ static int parse_granule(const char *text, uint32_t *granule)
 	return EXIT_OK;
 }
 
+static int parse_around(const char *text, uint32_t *around)
+{
+	uint64_t size;
+
+	if (parse_size(text, &size) || size < 4096 || size > 2 << 20 || size & (size - 1))
+		return complain(EXIT_USAGE, "'%s' is no power of two from 4K to 2M", text);
+	*around = size;
+	return EXIT_OK;
+}
+
 static int parse_interval(const char *text, double *seconds)
 {
 	char *end;
@@ -271,6 +284,8 @@ static int take_option(struct ctl *ctl, int letter, const char *value)
 		return EXIT_OK;
 	case 'g':
 		return parse_granule(value, &params->granule);
+	case 'f':
+		return parse_around(value, &params->fault_around);
 	case 'm':
 		return parse_number(value, 8, 0777, &params->mode);
 	case 'p':

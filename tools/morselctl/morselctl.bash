@@ -10,7 +10,7 @@ _morselctl_values() {
 
 _morselctl() {
 	local cur prev verb='' second='' words='' options='--json --bytes --help' place=0 i
-	local verbs='doctor pool limit create list show rm import export populate tree stat help'
+	local verbs='doctor pool limit create list show rm import export populate tune tree stat help'
 	cur=${COMP_WORDS[COMP_CWORD]}
 	prev=${COMP_WORDS[COMP_CWORD - 1]}
 	COMPREPLY=()
@@ -18,7 +18,7 @@ _morselctl() {
 	# The verb, its second word, and how many arguments are before this one.
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
-		-[gmpnNci] | --granule | --mode | --pool | --node | --name | --count | --interval)
+		-[gmpnNcif] | --granule | --mode | --pool | --node | --name | --count | --interval | --fault-around)
 			((i++))
 			;;
 		-*) ;;
@@ -35,8 +35,9 @@ _morselctl() {
 	done
 
 	case $verb in
-	create) options+=' --granule --mode --pool --node --populate' ;;
-	import) options+=' --granule --mode --pool --node --name' ;;
+	create) options+=' --granule --mode --pool --node --populate --fault-around' ;;
+	import) options+=' --granule --mode --pool --node --name --fault-around' ;;
+	tune) options+=' --fault-around' ;;
 	stat) options+=' --count --interval' ;;
 	'') options+=' --version' ;;
 	esac
@@ -48,6 +49,7 @@ _morselctl() {
 		words=$(cd /sys/devices/system/node 2>/dev/null && echo node*[0-9])
 		words=${words//node/}
 		;;
+	-f | --fault-around) words='4K 16K 64K 256K 2M' ;;
 	-m | --mode) words='0600 0640 0660 0644' ;;
 	-N | --name | -c | --count | -i | --interval) ;;
 	*)
@@ -64,7 +66,7 @@ _morselctl() {
 			limit,,*) words='show set' ;;
 			limit,show,0 | limit,set,0) words=$(compgen -u) ;;
 			limit,set,1) words='none default' ;;
-			show,,* | rm,,* | populate,,* | tree,,0 | export,,0)
+			show,,* | rm,,* | populate,,* | tune,,* | tree,,0 | export,,0)
 				words=$(_morselctl_values name list)
 				;;
 			import,,0 | export,,1)

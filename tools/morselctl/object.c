@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * create, list, show, rm, populate.
+ * create, list, show, rm, populate, tune.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -47,6 +47,7 @@ int add_morsel(const struct morsel_info *info, void *rows)
 	row_text(row, "granule", granule_name(info->granule));
 	row_number(row, "attachments", info->attachments);
 	row_number(row, "faults", info->faults);
+	row_number(row, "fault_around", info->fault_around);
 	row_number(row, "pool", info->pool);
 	row_number(row, "node", info->node);
 	row_text(row, "mode", mode);
@@ -112,13 +113,14 @@ void take_back(const struct ctl *ctl, int fd)
 }
 
 /* In steps, so that there is something to show and an interrupt is heard. */
-static int populate(int fd, uint64_t length)
+static int populate(struct ctl *ctl, int fd, uint64_t length)
 {
 	const uint64_t step = 64ULL << 20;
 	struct progress progress;
 	uint64_t done = 0;
 	int err = 0;
 
+	(void)ctl;
 	catch_interrupts();
 	progress_begin(&progress, "populating", length);
 	while (done < length && !err) {
@@ -148,7 +150,7 @@ int run_create(struct ctl *ctl, char **args)
 	fd = morsel_create(ctl->device, &ctl->params);
 	if (fd < 0)
 		return failed(fd, "create %s", args[0]);
-	err = wanted ? populate(fd, ctl->params.length) : 0;
+	err = wanted ? populate(ctl, fd, ctl->params.length) : 0;
 	if (err) {
 		take_back(ctl, fd);
 		code = failed(err, "populate %s", args[0]);
@@ -173,7 +175,7 @@ int run_list(struct ctl *ctl, char **args)
 
 /* Do something to each of several morsels, and describe them. */
 static int for_each(struct ctl *ctl, char **args, uint32_t flags,
-		    int (*what)(int fd, uint64_t length), struct json_object *rows)
+		    int (*what)(struct ctl *ctl, int fd, uint64_t length), struct json_object *rows)
 {
 	struct morsel_info info;
 	int fd, err;
@@ -184,7 +186,7 @@ static int for_each(struct ctl *ctl, char **args, uint32_t flags,
 			return failed(fd, "%s", *args);
 		err = morsel_stat(fd, &info);
 		if (!err && what) {
-			err = what(fd, info.length);
+			err = what(ctl, fd, info.length);
 			if (!err)
 				err = morsel_stat(fd, &info);
 		}
@@ -207,15 +209,35 @@ int run_show(struct ctl *ctl, char **args)
 	return code;
 }
 
-int run_populate(struct ctl *ctl, char **args)
+/* Programs are told what came of it. */
+static int change_each(struct ctl *ctl, char **args,
+		       int (*what)(struct ctl *ctl, int fd, uint64_t length))
 {
 	struct json_object *rows = json_object_new_array();
-	int code = for_each(ctl, args, 0, populate, rows);
+	int code = for_each(ctl, args, 0, what, rows);
 
 	if (code == EXIT_OK && ctl->json)
 		return print_morsels(ctl, rows);
 	json_object_put(rows);
 	return code;
+}
+
+int run_populate(struct ctl *ctl, char **args)
+{
+	return change_each(ctl, args, populate);
+}
+
+static int tune(struct ctl *ctl, int fd, uint64_t length)
+{
+	(void)length;
+	return morsel_tune(fd, ctl->params.fault_around);
+}
+
+int run_tune(struct ctl *ctl, char **args)
+{
+	if (!ctl->params.fault_around)
+		return complain(EXIT_USAGE, "tune what? --fault-around SIZE");
+	return change_each(ctl, args, tune);
 }
 
 int run_rm(struct ctl *ctl, char **args)
