@@ -119,8 +119,11 @@ static void a_morsel_s_life(void **state)
 	assert_int_equal(number(row(array, 1), "frames"), 8 * MIB);
 	json_object_put(array);
 
+	assert_ctl(DONE, "tune -f 16K first second");
+	assert_int_equal(info_of(open_with(0, "second", 0)).fault_around, 16 * KIB);
 	assert_ctl(DONE, "populate first");
 	array = ctl_json("show first");
+	assert_int_equal(number(row(array, 0), "fault_around"), 16 * KIB);
 	assert_int_equal(json_object_array_length(array), 1);
 	assert_int_equal(number(row(array, 0), "frames"), 3 * MIB);
 	assert_int_equal(number(row(array, 0), "id"), id_of(open_with(0, "first", 0)));
@@ -186,6 +189,9 @@ static void exit_codes_tell(void **state)
 	assert_ctl(USAGE, "create only-a-name");
 	assert_ctl(USAGE, "create name some-size");
 	assert_ctl(USAGE, "create -g 3k name 1M");
+	assert_ctl(USAGE, "create -f 5k name 1M");
+	assert_ctl(USAGE, "tune nobody");
+	assert_ctl(NOT_FOUND, "tune -f 4K nobody");
 	assert_ctl(USAGE, "list --no-such-option");
 	assert_ctl(NOT_FOUND, "show nobody");
 	assert_ctl(NOT_FOUND, "rm nobody");
