@@ -126,6 +126,8 @@ struct morsel_info *list_all(unsigned int *count);
 unsigned int count_morsels(void);
 void *map(int fd, uint64_t length, int prot);
 void *map_at(void *address, int fd, uint64_t length, int prot, uint64_t offset);
+/* Another descriptor of the same, with fewer rights. */
+int reopen_read_only(int fd);
 /* An aligned place where nothing is mapped. */
 void *free_place(size_t length);
 
@@ -144,11 +146,15 @@ int probe_call(void (*function)(void));
 pid_t spawn(void);
 void assert_child_done(pid_t pid);
 void assert_child_killed(pid_t pid, int signal);
+/* Run a race in a child of its own. */
+void assert_race(void (*race)(void));
 /* Its exit status, or 128 and the signal. */
 int wait_child(pid_t pid);
 /* The caller, a child, goes on as a user without any rights. */
 void become(uid_t uid);
 void pin_to_cpu(unsigned int cpu);
+/* While waiting for the other processor: how often this was called counts the tries. */
+void relax(unsigned int *tries);
 /* Run a thread on each of @count places, round-robin over the processors; in children. */
 void run_threads(unsigned int count, void *(*function)(void *), void *args, size_t arg_size);
 
@@ -156,6 +162,35 @@ void run_threads(unsigned int count, void *(*function)(void *), void *args, size
 void fill_pattern(void *memory, size_t length, unsigned int seed);
 bool has_pattern(const void *memory, size_t length, unsigned int seed);
 bool is_zero(const void *memory, size_t length);
+
+/*
+ * A morsel with text at some places, mapped here and by a witness, which is another process.  Not
+ * at each page, so that there are holes of all kinds.
+ */
+#define SCENE_LENGTH (GIB + 8 * MIB)
+#define SCENE_PLACES 5
+
+struct scene {
+	int fd;
+	char *memory;
+	pid_t witness;
+	int talk;
+	uint64_t frame_bytes;
+	uint64_t frames[SCENE_PLACES];
+};
+
+extern const uint64_t scene_places[SCENE_PLACES];
+
+void scene_begin(struct scene *scene, uint32_t granule);
+/* The text is where it was, as seen through a mapping of the whole. */
+bool scene_reads(const char *memory);
+/*
+ * The witness reads the text, and what it writes is seen; no frame has moved, come or gone; and
+ * there are no attachments but its own and @others.
+ */
+void assert_scene_intact(struct scene *scene, unsigned int others);
+/* The number of the frame at an offset; 0: a hole. */
+uint64_t frame_at(int fd, uint64_t offset);
 
 /* A small file of /proc or /sys; the buffer is static. */
 const char *read_text(const char *path, ...);

@@ -9,18 +9,6 @@
 
 #define THREADS 8
 
-/* Run a race in a child of its own. */
-static void assert_race(void (*race)(void))
-{
-	pid_t pid = spawn();
-
-	if (!pid) {
-		race();
-		_exit(0);
-	}
-	assert_child_done(pid);
-}
-
 /* The morsel and its memory, for the threads of a race. */
 static int morsel;
 static char *shared;
