@@ -25,6 +25,7 @@
  * notifier came in between, it starts again.
  */
 #include <linux/file.h>
+#include <linux/mm_inline.h>
 #include <linux/mman.h>
 #include <linux/mmu_notifier.h>
 #include <linux/sched/signal.h>
@@ -69,6 +70,7 @@ struct attached_gib {
  * @end:	address after the last
  * @pgoff:	page of the morsel at @start
  * @vmas:	VMAs that share this attachment: more than one after a split
+ * @devices:	devices walk the address space's tables, too; under @lock
  * @flushing:	flushes after detaching that are not done yet; raised under
  *		@lock
  * @to_flush:	one of them is morsel_detach()'s; under the morsel's
@@ -85,6 +87,7 @@ struct attachment {
 	unsigned long end;
 	unsigned long pgoff;
 	refcount_t vmas;
+	bool devices;
 	atomic_t flushing;
 	bool to_flush;
 	spinlock_t lock;
@@ -531,6 +534,21 @@ out:
 	mutex_unlock(&m->attached_lock);
 }
 
+/*
+ * Devices that walk the tables themselves (SVA) are told only by the kernel's
+ * own flush, which it leaves out where it finds nothing to unmap.  It does not
+ * where it takes somebody else to be unmapping at the same time: then it
+ * flushes the whole address space.  Called when it has begun to gather what to
+ * flush, with the lock held.
+ */
+static void tell_devices(struct attachment *att)
+{
+	if (att->devices || !compat_devices_walk(att->notifier.mm))
+		return;
+	att->devices = true;
+	inc_tlb_flush_pending(att->notifier.mm);
+}
+
 static bool attachment_invalidate(struct mmu_interval_notifier *notifier,
 				  const struct mmu_notifier_range *range, unsigned long seq)
 {
@@ -549,6 +567,7 @@ static bool attachment_invalidate(struct mmu_interval_notifier *notifier,
 		mmap_write_lock(mm);
 	spin_lock(&att->lock);
 	mmu_interval_set_seq(notifier, seq);
+	tell_devices(att);
 	flush = detach(att, range->start, range->end, gone);
 	spin_unlock(&att->lock);
 	if (release)
@@ -604,6 +623,8 @@ static void attachment_destroy(struct attachment *att)
 	list_del(&att->list);
 	mutex_unlock(&m->attached_lock);
 	mmu_interval_notifier_remove(&att->notifier);
+	if (att->devices)
+		dec_tlb_flush_pending(att->notifier.mm);
 	xa_for_each(&att->gibs, index, gib)
 		kfree(gib);
 	xa_destroy(&att->gibs);
@@ -752,7 +773,8 @@ static int morsel_vma_mprotect(struct vm_area_struct *vma, unsigned long start, 
 	 */
 	if (newflags & PKEY_FLAGS && newflags & (VM_READ | VM_WRITE))
 		return -EINVAL;
-	/* On 6.1 mprotect tells the notifier when it stands in the tables already. */
+	/* Before the kernel looks at what is there, let alone stands in it. */
+	compat_notify(vma, start, end);
 	if (att)
 		detach_range(att, start, end, false);
 	return 0;

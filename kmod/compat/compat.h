@@ -10,6 +10,7 @@
 #define MORSEL_COMPAT_H
 
 #include <linux/fs.h>
+#include <linux/iommu.h>
 #include <linux/mm.h>
 #include <linux/mmzone.h>
 #include <linux/sched/mm.h>
@@ -86,7 +87,40 @@ static inline void vm_flags_set(struct vm_area_struct *vma, unsigned long flags)
 {
 	vma->vm_flags |= flags;
 }
+
+static inline void vm_flags_clear(struct vm_area_struct *vma, unsigned long flags)
+{
+	vma->vm_flags &= ~flags;
+}
 #endif
+
+/*
+ * Before 6.12, mprotect() tells the notifiers of what it finds below the PUD
+ * level, which is nothing once a morsel is detached: whoever else maps the
+ * memory (KVM) would keep its rights.  So tell all before.  The one exported
+ * function for that wants a mapping of the kind that has no pages.
+ */
+static inline void compat_notify(struct vm_area_struct *vma, unsigned long start, unsigned long end)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)
+	vm_flags_set(vma, VM_PFNMAP);
+	zap_vma_ptes(vma, start, end - start);
+	vm_flags_clear(vma, VM_PFNMAP);
+#endif
+}
+
+/*
+ * Do devices walk the address space's tables?  Before 6.6, the notifiers told
+ * them whenever anybody was told.
+ */
+static inline bool compat_devices_walk(struct mm_struct *mm)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0)
+	return mm_valid_pasid(mm);
+#else
+	return false;
+#endif
+}
 
 /*
  * The search for an address range has had three names; 7.1 took its mm argument

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What morsel_notify.ko and tests/test_notifier.c say to each other.
+ */
+#ifndef MORSEL_NOTIFY_H
+#define MORSEL_NOTIFY_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+#define NOTIFY_DEVICE "/dev/morsel_notify"
+
+/* What was heard of the range; reading it begins anew. */
+struct notify_counts {
+	/* invalidate_range_start of an mmu_notifier, its release, and an mmu_interval_notifier. */
+	__u32 starts;
+	__u32 releases;
+	__u32 intervals;
+	/* arch_invalidate_secondary_tlbs; before 6.6, invalidate_range. */
+	__u32 tlbs;
+};
+
+struct notify_range {
+	__u64 start;
+	__u64 length;
+};
+
+/* Listen to what happens to a range of the caller; once for a descriptor. */
+#define NOTIFY_WATCH _IOW('N', 1, struct notify_range)
+#define NOTIFY_COUNTS _IOR('N', 2, struct notify_counts)
+/* Have that address space look as if a device shared it (1), or not any more (0). */
+#define NOTIFY_PASID _IO('N', 3)
+
+#endif /* MORSEL_NOTIFY_H */

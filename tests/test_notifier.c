@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Devices that share an address space, virtual machines among them, have tables or
+ * TLBs of their own.  What is done to a mapping must be told to them before the
+ * call returns, of a morsel as of any file.
+ *
+ * A module of the tests' own, morsel_notify.ko, listens as their drivers do.
+ */
+#include "common.h"
+
+#include <libgen.h>
+#include <sys/syscall.h>
+
+#include "kmod/morsel_notify.h"
+
+static bool loaded;
+
+static int notifier_begin(void **state)
+{
+	char path[256];
+	int fd;
+
+	suite_begin(state);
+	snprintf(path, sizeof(path), "%s", getenv("MORSEL_KO") ?: "");
+	snprintf(path, sizeof(path), "%s/morsel_notify.ko", strdupa(dirname(path)));
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	loaded = fd >= 0 && !syscall(SYS_finit_module, fd, "", 0);
+	close(fd);
+	return 0;
+}
+
+static int notifier_end(void **state)
+{
+	if (loaded)
+		syscall(SYS_delete_module, "morsel_notify", O_NONBLOCK);
+	return suite_end(state);
+}
+
+#define LARGE (GIB + 4 * MIB)
+#define SMALL (4 * MIB)
+
+/* How a morsel may be spliced: whole GiBs or slots, tables or huge leaves. */
+static const struct kind {
+	const char *name;
+	size_t length;
+	uint32_t granule;
+} kinds[] = {
+	{"ordinary memory", SMALL, MORSEL_GRANULE_AUTO},
+	{"a GiB of small frames", LARGE, MORSEL_GRANULE_4K},
+	{"a GiB of huge frames", LARGE, MORSEL_GRANULE_2M},
+	{"a part of small frames", SMALL, MORSEL_GRANULE_4K},
+	{"a part of huge frames", SMALL, MORSEL_GRANULE_2M},
+};
+
+struct target {
+	const struct kind *kind;
+	int fd;
+	char *memory;
+	size_t length;
+	int listener;
+};
+
+static void target_make(struct target *t, const struct kind *kind)
+{
+	char *neighbour;
+
+	*t = (struct target){.kind = kind, .length = kind->length};
+	/* The first is there to see that the listener hears what it must. */
+	if (kind == kinds) {
+		t->fd = memfd_create("ordinary", MFD_CLOEXEC);
+		assert_done(ftruncate(t->fd, t->length));
+	} else {
+		t->fd = create(t->length, kind->granule);
+	}
+	t->memory = map_at(free_place(t->length + HUGE), t->fd, t->length, RW, 0);
+	/* A neighbour, so that unmapping frees no tables: that would be told for itself. */
+	neighbour = mmap(t->memory + t->length, PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+			 -1, 0);
+	assert_ptr_equal(neighbour, t->memory + t->length);
+	neighbour[0] = 1;
+	for (size_t at = 0; at < t->length; at += t->length / 2)
+		t->memory[at] = 1;
+}
+
+static void listen_to(struct target *t)
+{
+	struct notify_range range = {.start = (uintptr_t)t->memory, .length = t->length};
+
+	t->listener = open(NOTIFY_DEVICE, O_RDWR | O_CLOEXEC);
+	assert_done(t->listener);
+	assert_done(ioctl(t->listener, NOTIFY_WATCH, &range));
+}
+
+static struct notify_counts counts(int listener)
+{
+	struct notify_counts counts;
+
+	assert_done(ioctl(listener, NOTIFY_COUNTS, &counts));
+	return counts;
+}
+
+/* What may be done to it. */
+
+static void do_munmap(struct target *t)
+{
+	assert_done(munmap(t->memory, t->length));
+}
+
+static void do_munmap_a_part(struct target *t)
+{
+	assert_done(munmap(t->memory, HUGE));
+}
+
+static void do_map_over(struct target *t)
+{
+	assert_ptr_equal(
+		mmap(t->memory, t->length, RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0),
+		t->memory);
+}
+
+static void do_dontneed(struct target *t)
+{
+	assert_done(madvise(t->memory, t->length, MADV_DONTNEED));
+}
+
+static void do_punch(struct target *t)
+{
+	assert_done(fallocate(t->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, HUGE));
+}
+
+static void do_punch_by_another(struct target *t)
+{
+	int go[2];
+	pid_t pid;
+	char byte;
+
+	assert_done(pipe(go));
+	pid = spawn();
+	if (!pid) {
+		need(read(go[0], &byte, 1) == 1);
+		need(!munmap(t->memory, t->length));
+		need(!fallocate(t->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, HUGE));
+		_exit(0);
+	}
+	/* What fork() had to tell is not meant. */
+	counts(t->listener);
+	assert_int_equal(write(go[1], "", 1), 1);
+	assert_child_done(pid);
+	close(go[0]);
+	close(go[1]);
+}
+
+static void do_protect(struct target *t)
+{
+	assert_done(mprotect(t->memory, t->length, PROT_READ));
+}
+
+static void do_protect_from_reading(struct target *t)
+{
+	assert_done(mprotect(t->memory, t->length, PROT_NONE));
+}
+
+static void do_protect_a_part(struct target *t)
+{
+	assert_done(mprotect(t->memory, HUGE, PROT_READ));
+}
+
+static void do_mremap(struct target *t)
+{
+	char *to = free_place(t->length);
+
+	assert_ptr_equal(mremap(t->memory, t->length, t->length, MREMAP_MAYMOVE | MREMAP_FIXED, to),
+			 to);
+}
+
+/* Do it to memory of each kind; say of which one nothing was heard. */
+static void assert_told(void (*change)(struct target *t), bool to_tlbs)
+{
+	unsigned int i, untold = 0;
+	struct target t;
+
+	if (!loaded)
+		skip_because("there is no morsel_notify.ko");
+	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
+		struct notify_counts told;
+
+		target_make(&t, &kinds[i]);
+		listen_to(&t);
+		if (to_tlbs)
+			assert_done(ioctl(t.listener, NOTIFY_PASID, 1));
+		counts(t.listener);
+		/* Using what is there is nothing to tell. */
+		t.memory[0] = 2;
+		told = counts(t.listener);
+		assert_int_equal(told.starts + told.intervals + told.tlbs, 0);
+		change(&t);
+		told = counts(t.listener);
+		if (to_tlbs ? !told.tlbs : !told.starts || !told.intervals) {
+			print_message("# of %s: %u starts, %u intervals, %u of TLBs\n",
+				      kinds[i].name, told.starts, told.intervals, told.tlbs);
+			untold++;
+		}
+		if (to_tlbs)
+			assert_done(ioctl(t.listener, NOTIFY_PASID, 0));
+		close(t.listener);
+		munmap(t.memory, t.length + PAGE);
+		close(t.fd);
+	}
+	assert_int_equal(untold, 0);
+}
+
+/* If the kernel finds nothing to do, as all was detached before it looked, it tells nobody. */
+#define TOLD(change)                               \
+	static void change##_is_told(void **state) \
+	{                                          \
+		assert_told(do_##change, false);   \
+	}
+
+TOLD(munmap)
+TOLD(munmap_a_part)
+TOLD(map_over)
+TOLD(dontneed)
+TOLD(punch)
+TOLD(punch_by_another)
+TOLD(protect)
+TOLD(protect_from_reading)
+TOLD(protect_a_part)
+TOLD(mremap)
+
+/*
+ * Devices that walk the process's own tables are told of nothing but flushes; if
+ * detaching is none to the kernel, they keep what they read before.
+ */
+#define REACHES_TLBS(change)                                       \
+	static void change##_reaches_tlbs_of_devices(void **state) \
+	{                                                          \
+		assert_told(do_##change, true);                    \
+	}
+
+REACHES_TLBS(munmap)
+REACHES_TLBS(munmap_a_part)
+REACHES_TLBS(map_over)
+REACHES_TLBS(dontneed)
+REACHES_TLBS(punch)
+REACHES_TLBS(punch_by_another)
+REACHES_TLBS(protect)
+REACHES_TLBS(protect_from_reading)
+REACHES_TLBS(protect_a_part)
+REACHES_TLBS(mremap)
+
+/* Drivers let go of a process that ends; of what it had mapped, they must hear once more. */
+static void exit_is_told(void **state)
+{
+	unsigned int i;
+
+	if (!loaded)
+		skip_because("there is no morsel_notify.ko");
+	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
+		struct notify_counts told;
+		struct target t;
+		pid_t pid;
+
+		target_make(&t, &kinds[i]);
+		t.listener = open(NOTIFY_DEVICE, O_RDWR | O_CLOEXEC);
+		pid = spawn();
+		if (!pid) {
+			struct notify_range range = {
+				.start = (uintptr_t)t.memory,
+				.length = t.length,
+			};
+
+			need(!ioctl(t.listener, NOTIFY_WATCH, &range));
+			t.memory[0] = 3;
+			kill(getpid(), SIGKILL);
+		}
+		assert_child_killed(pid, SIGKILL);
+		told = counts(t.listener);
+		assert_int_equal(told.releases, 1);
+		assert_true(told.intervals >= 1);
+		assert_int_equal(t.memory[0], 3);
+		close(t.listener);
+		munmap(t.memory, t.length + PAGE);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(munmap_is_told),
+		TEST(munmap_a_part_is_told),
+		TEST(map_over_is_told),
+		TEST(dontneed_is_told),
+		TEST(punch_is_told),
+		TEST(punch_by_another_is_told),
+		TEST(protect_is_told),
+		TEST(protect_from_reading_is_told),
+		TEST(protect_a_part_is_told),
+		TEST(mremap_is_told),
+		TEST(exit_is_told),
+		TEST(munmap_reaches_tlbs_of_devices),
+		TEST(munmap_a_part_reaches_tlbs_of_devices),
+		TEST(map_over_reaches_tlbs_of_devices),
+		TEST(dontneed_reaches_tlbs_of_devices),
+		TEST(punch_reaches_tlbs_of_devices),
+		TEST(punch_by_another_reaches_tlbs_of_devices),
+		TEST(protect_reaches_tlbs_of_devices),
+		TEST(protect_from_reading_reaches_tlbs_of_devices),
+		TEST(protect_a_part_reaches_tlbs_of_devices),
+		TEST(mremap_reaches_tlbs_of_devices),
+		TEST(module_unloads),
+	};
+
+	return cmocka_run_group_tests(tests, notifier_begin, notifier_end);
+}
