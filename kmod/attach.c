@@ -755,6 +755,10 @@ static int morsel_vma_may_split(struct vm_area_struct *vma, unsigned long addr)
 	return 0;
 }
 
+/*
+ * A protection key is a right in the leaf, one address space's own: there is
+ * none but the first for a morsel.
+ */
 #ifdef CONFIG_ARCH_HAS_PKEYS
 #define PKEY_FLAGS (VM_PKEY_BIT0 | VM_PKEY_BIT1 | VM_PKEY_BIT2 | VM_PKEY_BIT3)
 #else
@@ -766,12 +770,8 @@ static int morsel_vma_mprotect(struct vm_area_struct *vma, unsigned long start, 
 {
 	struct attachment *att = vma->vm_private_data;
 
-	/*
-	 * A protection key is a right in the leaf, one address space's own.  The
-	 * kernel's key for memory that is only executable is let through: such
-	 * memory can be read, as on a processor without keys.
-	 */
-	if (newflags & PKEY_FLAGS && newflags & (VM_READ | VM_WRITE))
+	/* Also the kernel's own key, for memory that is only executable. */
+	if (newflags & PKEY_FLAGS)
 		return -EINVAL;
 	/* Before the kernel looks at what is there, let alone stands in it. */
 	compat_notify(vma, start, end);
@@ -818,6 +818,8 @@ int morsel_mmap(struct file *file, struct vm_area_struct *vma)
 	 * by one; DONTEXPAND keeps mremap from growing over what follows.
 	 */
 	vm_flags_set(vma, VM_MIXEDMAP | VM_DONTEXPAND | VM_DONTDUMP | VM_WIPEONFORK);
+	/* Memory that is only executable can be read, as on processors without keys. */
+	vm_flags_clear(vma, PKEY_FLAGS);
 	vma->vm_ops = &morsel_vm_ops;
 	vma->vm_private_data = att;
 	if (vma_is_accessible(vma))

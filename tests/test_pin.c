@@ -240,6 +240,128 @@ static void registered_buffers_keep_their_frames(void **state)
 	assert_pins_go();
 }
 
+struct ring {
+	int fd;
+	char *queue;
+	struct io_uring_sqe *entries;
+	struct io_uring_params params;
+};
+
+static bool ring_begin(struct ring *ring)
+{
+	memset(ring, 0, sizeof(*ring));
+	ring->fd = syscall(SYS_io_uring_setup, 4, &ring->params);
+	if (ring->fd < 0 || !(ring->params.features & IORING_FEAT_SINGLE_MMAP))
+		return false;
+	ring->queue = mmap(NULL, 16 * PAGE, RW, MAP_SHARED, ring->fd, IORING_OFF_SQ_RING);
+	ring->entries = mmap(NULL, PAGE, RW, MAP_SHARED, ring->fd, IORING_OFF_SQES);
+	return ring->queue != MAP_FAILED && ring->entries != MAP_FAILED;
+}
+
+/* Write from the first registered buffer to a file; the call's result. */
+static int ring_write_fixed(struct ring *ring, int file, const void *from, size_t length)
+{
+	struct io_sqring_offsets *sq = &ring->params.sq_off;
+	struct io_cqring_offsets *cq = &ring->params.cq_off;
+	unsigned int *tail = (unsigned int *)(ring->queue + sq->tail);
+	unsigned int *head = (unsigned int *)(ring->queue + cq->head);
+	unsigned int slot = *tail & *(unsigned int *)(ring->queue + sq->ring_mask);
+	struct io_uring_cqe *done = (struct io_uring_cqe *)(ring->queue + cq->cqes);
+
+	ring->entries[slot] = (struct io_uring_sqe){
+		.opcode = IORING_OP_WRITE_FIXED,
+		.fd = file,
+		.addr = (uintptr_t)from,
+		.len = length,
+	};
+	((unsigned int *)(ring->queue + sq->array))[slot] = slot;
+	__atomic_store_n(tail, *tail + 1, __ATOMIC_RELEASE);
+	if (syscall(SYS_io_uring_enter, ring->fd, 1, 1, IORING_ENTER_GETEVENTS, NULL, 0) != 1)
+		return -1;
+	done += *head & *(unsigned int *)(ring->queue + cq->ring_mask);
+	__atomic_store_n(head, *head + 1, __ATOMIC_RELEASE);
+	return done->res;
+}
+
+/*
+ * The kernel counts a huge frame's pages as one where they follow each other.  Fails if a frame
+ * comes back too early, or never, where the buffer begins and ends within one.
+ */
+static void registered_buffers_may_begin_within_a_huge_frame(void **state)
+{
+	const size_t at = HUGE - 3 * PAGE + 8, length = 2 * HUGE + 5 * PAGE;
+	int fd = create(LENGTH, MORSEL_GRANULE_2M), file = memfd_create("copy", MFD_CLOEXEC);
+	char *memory = map(fd, LENGTH, RW), *copy;
+	struct iovec vector = {memory + at, length};
+	struct ring ring;
+
+	if (!ring_begin(&ring))
+		skip_because("io_uring_setup: %s", strerror(errno));
+	fill_pattern(memory + at, length, 9);
+	if (syscall(SYS_io_uring_register, ring.fd, IORING_REGISTER_BUFFERS, &vector, 1)) {
+		if (errno == EOPNOTSUPP && kernel_version() < KERNEL(6, 5))
+			skip_because("this kernel registers no buffers in mapped files");
+		fail_msg("IORING_REGISTER_BUFFERS: %s", strerror(errno));
+	}
+	munmap(memory, LENGTH);
+	close(fd);
+	assert_int_equal(count_morsels(), 0);
+	/* All four frames: two of them, and a few pages of their neighbours. */
+	assert_int_equal(pool_info().pinned_bytes, 4 * HUGE);
+	close(overwrite_free_frames(MORSEL_GRANULE_2M));
+	assert_int_equal(pool_info().pinned_bytes, 4 * HUGE);
+	assert_int_equal(ring_write_fixed(&ring, file, memory + at, length), length);
+	copy = mmap(NULL, length, PROT_READ, MAP_SHARED, file, 0);
+	assert_true(has_pattern(copy, length, 9));
+	assert_done(syscall(SYS_io_uring_register, ring.fd, IORING_UNREGISTER_BUFFERS, NULL, 0));
+	assert_pins_go();
+}
+
+/*
+ * A page that is given away is not the kernel's to keep: fails if the pipe's readers see what comes
+ * after the punch, or if the page itself went into a file.
+ */
+static void a_gift_is_not_kept(void **state)
+{
+	static const uint32_t granules[] = {MORSEL_GRANULE_4K, MORSEL_GRANULE_2M};
+	static const unsigned int flags[] = {0, SPLICE_F_GIFT};
+	unsigned int i, j;
+
+	for (i = 0; i < ARRAY_SIZE(granules); i++) {
+		for (j = 0; j < ARRAY_SIZE(flags); j++) {
+			size_t at = HUGE + PAGE, held = i ? HUGE : PINNED;
+			int fd = create(LENGTH, granules[i]), given[2], teed[2];
+			int file = memfd_create("given", MFD_CLOEXEC);
+			char *memory = map(fd, LENGTH, RW), *copy;
+			struct iovec vector = {memory + at, PINNED};
+
+			fill_pattern(memory + at, PINNED, 10);
+			assert_done(pipe(given));
+			assert_done(pipe(teed));
+			assert_int_equal(vmsplice(given[1], &vector, 1, flags[j]), PINNED);
+			assert_int_equal(tee(given[0], teed[1], PINNED, 0), PINNED);
+			assert_done(punch(fd, 0, 0));
+			assert_int_equal(pool_info().pinned_bytes, held);
+			fill_pattern(memory + at, PINNED, 11);
+			assert_int_equal(splice(given[0], NULL, file, NULL, PINNED, SPLICE_F_MOVE),
+					 PINNED);
+			/* The other pipe holds them still. */
+			assert_int_equal(pool_info().pinned_bytes, held);
+			close(overwrite_free_frames(granules[i]));
+			copy = mmap(NULL, PINNED, PROT_READ, MAP_SHARED, file, 0);
+			assert_true(has_pattern(copy, PINNED, 10));
+			assert_pipe_has_pattern(teed, PINNED, 10);
+			assert_true(has_pattern(memory + at, PINNED, 11));
+			/* And the file, which lives on, does not. */
+			assert_pins_go();
+			munmap(copy, PINNED);
+			munmap(memory, LENGTH);
+			close(file);
+			close(fd);
+		}
+	}
+}
+
 #define ROUNDS 40
 
 struct racer {
@@ -303,6 +425,8 @@ int main(void)
 		TEST(the_module_goes_while_frames_are_pinned),
 		TEST(pinned_frames_count_against_the_pool),
 		TEST(registered_buffers_keep_their_frames),
+		TEST(registered_buffers_may_begin_within_a_huge_frame),
+		TEST(a_gift_is_not_kept),
 		TEST(punch_against_direct_io),
 		TEST(module_unloads),
 	};
