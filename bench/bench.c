@@ -20,6 +20,9 @@
 #define LARGE (3492 * HUGE_PAGE) /* 6.82 GiB */
 #define TOUCH_BYTES (64 * MIB)
 #define CROWD 64
+#define SERVER (8 * GIB)
+#define CHILDREN 200
+#define STORM_BYTES (256 * MIB)
 #define RUNS_MAX 64
 
 static bool instructions;
@@ -109,7 +112,7 @@ static void large_crowd(struct large_side *side)
 	struct object lazy = side->object;
 
 	lazy.flags &= ~MAP_POPULATE;
-	measure_many(&lazy, GIB, READ_PAGES, CROWD, &side->crowd);
+	measure_many(&lazy, GIB, READ_PAGES, CROWD, NULL, &side->crowd);
 	printf("# %u processes with 1 GiB of %s each: page tables of their own %.0f KiB, shared %.0f KiB\n",
 	       CROWD, side->object.what, (double)side->crowd.table_bytes / KIB,
 	       (double)side->crowd.shared_bytes / KIB);
@@ -260,6 +263,113 @@ static void bench_sparse(void)
 		object_close(&objects[side]);
 }
 
+/*
+ * A parent maps 8 GiB and touches it, and its children do, as those of a database server do with its
+ * shared buffers; a word in every 2 MiB makes all tables that touching everything makes.
+ */
+static void serve(enum side side, struct crowd *crowd)
+{
+	struct object object;
+	void *memory;
+
+	if (side == MORSEL) {
+		morsel_make(&object, SERVER, MORSEL_GRANULE_AUTO);
+		morsel_populate(&object);
+	} else {
+		if (!memfd_make(&object, SERVER))
+			exit(1);
+	}
+	memory = mmap(NULL, SERVER, object.prot, MAP_SHARED | object.flags, object.fd, 0);
+	if (memory == MAP_FAILED)
+		die("cannot map %s", object.what);
+	measure_many(&object, SERVER, READ_TABLES, CHILDREN, memory, crowd);
+	printf("# 8 GiB of %s in %u children: forked in %.0f ms, touched after %.0f ms more; %" PRIu64
+	       " faults; page tables of their own %.1f MiB, shared %.1f MiB, in all %.1f MiB\n",
+	       object.what, CHILDREN, (double)crowd->forked / 1e6, (double)crowd->elapsed / 1e6,
+	       crowd->faults, (double)crowd->table_bytes / MIB, (double)crowd->shared_bytes / MIB,
+	       (double)crowd->system_bytes / MIB);
+	fflush(stdout);
+	munmap(memory, SERVER);
+	object_close(&object);
+	morsel_pools_drain();
+}
+
+/* fork_200x8g: fork and first touch; pagetable_200x8g: what their page tables take. */
+static void bench_server(void)
+{
+	uint64_t times[SIDES][RUNS_MAX], tables[SIDES][RUNS_MAX];
+	unsigned int runs = runs_of(3);
+	struct crowd crowd;
+	enum side side;
+	int run;
+
+	if (meminfo_bytes("MemAvailable") < SERVER + CHILDREN * 17 * MIB + GIB) {
+		say("too little memory for 8 GiB of memfd and the tables of 200 children");
+		return;
+	}
+	morsel_pools_make_room(SERVER + GIB);
+	for (run = 0; run < (int)runs; run++) {
+		for (side = MORSEL; side < SIDES; side++) {
+			serve(side, &crowd);
+			times[side][run] = crowd.forked + crowd.elapsed;
+			tables[side][run] = crowd.table_bytes + crowd.shared_bytes;
+		}
+	}
+	report_time("fork_200x8g", times[MORSEL], times[PEER], "memfd", runs);
+	report("pagetable_200x8g", "KiB", (double)median(tables[MORSEL], runs) / KIB,
+	       (double)median(tables[PEER], runs) / KIB, "memfd", runs);
+}
+
+/* First touches of one object with so many CPUs: ns. */
+static uint64_t storm(enum side side, unsigned int cpus)
+{
+	struct object object;
+	uint64_t taken;
+	void *memory;
+
+	if (side == MORSEL)
+		morsel_make(&object, STORM_BYTES, MORSEL_GRANULE_4K);
+	else if (!memfd_make(&object, STORM_BYTES))
+		exit(1);
+	memory = mmap(NULL, STORM_BYTES, object.prot, MAP_SHARED, object.fd, 0);
+	if (memory == MAP_FAILED)
+		die("cannot map %s", object.what);
+	taken = touch_with(cpus, memory, STORM_BYTES);
+	munmap(memory, STORM_BYTES);
+	object_close(&object);
+	return taken;
+}
+
+/*
+ * storm_4k: first touches of one morsel from two CPUs, beside the same from one: the ratio is what
+ * the second CPU brings; _memfd is the same for a memfd.
+ */
+static void bench_storm(void)
+{
+	uint64_t two[SIDES][RUNS_MAX], one[SIDES][RUNS_MAX], taken;
+	unsigned int runs = runs_of(9);
+	double pages = STORM_BYTES / PAGE;
+	enum side side;
+	int run;
+
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
+		return;
+	for (run = -1; run < (int)runs; run++) {
+		for (side = MORSEL; side < SIDES; side++) {
+			taken = storm(side, 2);
+			if (run >= 0)
+				two[side][run] = taken;
+			taken = storm(side, 1);
+			if (run >= 0)
+				one[side][run] = taken;
+		}
+	}
+	report("storm_4k", "ns", (double)median(two[MORSEL], runs) / pages,
+	       (double)median(one[MORSEL], runs) / pages, "one CPU instead of two", runs);
+	report("storm_4k_memfd", "ns", (double)median(two[PEER], runs) / pages,
+	       (double)median(one[PEER], runs) / pages, "memfd: one CPU instead of two", runs);
+}
+
 /* Populates fresh memory and maps it: ns. */
 static uint64_t populate_fresh(enum side side, uint32_t granule, uint64_t length)
 {
@@ -285,16 +395,18 @@ static uint64_t populate_fresh(enum side side, uint32_t granule, uint64_t length
 }
 
 /* First write to each page of fresh memory: ns for all. */
-static uint64_t touch_fresh(enum side side)
+static uint64_t touch_fresh(enum side side, uint32_t around)
 {
 	struct object object;
 	uint64_t start, taken, offset, faults;
 	char *memory;
 
-	if (side == MORSEL)
+	if (side == MORSEL) {
 		morsel_make(&object, TOUCH_BYTES, MORSEL_GRANULE_4K);
-	else if (!memfd_make(&object, TOUCH_BYTES))
+		morsel_tune(&object, around);
+	} else if (!memfd_make(&object, TOUCH_BYTES)) {
 		exit(1);
+	}
 	memory = mmap(NULL, TOUCH_BYTES, object.prot, MAP_SHARED, object.fd, 0);
 	if (memory == MAP_FAILED)
 		die("cannot map %s", object.what);
@@ -303,7 +415,7 @@ static uint64_t touch_fresh(enum side side)
 	for (offset = 0; offset < TOUCH_BYTES; offset += PAGE)
 		*(volatile char *)(memory + offset) = 1;
 	taken = now_ns() - start;
-	if (faults_taken() - faults < TOUCH_BYTES / PAGE)
+	if (faults_taken() - faults < TOUCH_BYTES / around)
 		printf("# note: %" PRIu64 " faults for %llu pages of %s\n", faults_taken() - faults,
 		       TOUCH_BYTES / PAGE, object.what);
 	munmap(memory, TOUCH_BYTES);
@@ -360,29 +472,33 @@ static void report_touch(const char *name, uint64_t *morsel, uint64_t *peer, uns
 }
 
 /*
- * touch_4k: per page; with the pool drained before, and _recycled with what earlier morsels left in
- * it.
+ * touch_4k: per page; with the pool drained before, _recycled with what earlier morsels left in it,
+ * and _around64k with 16 pages at once of that.
  */
 static void bench_touch(void)
 {
-	uint64_t fresh[RUNS_MAX], recycled[RUNS_MAX], peer[RUNS_MAX], taken;
+	uint64_t fresh[RUNS_MAX], recycled[RUNS_MAX], around[RUNS_MAX], peer[RUNS_MAX], taken;
 	unsigned int runs = runs_of(7);
 	int run;
 
 	for (run = -1; run < (int)runs; run++) {
 		morsel_pools_drain();
-		taken = touch_fresh(MORSEL);
+		taken = touch_fresh(MORSEL, PAGE);
 		if (run >= 0)
 			fresh[run] = taken;
-		taken = touch_fresh(MORSEL);
+		taken = touch_fresh(MORSEL, PAGE);
 		if (run >= 0)
 			recycled[run] = taken;
-		taken = touch_fresh(PEER);
+		taken = touch_fresh(MORSEL, 16 * PAGE);
+		if (run >= 0)
+			around[run] = taken;
+		taken = touch_fresh(PEER, PAGE);
 		if (run >= 0)
 			peer[run] = taken;
 	}
 	report_touch("touch_4k", fresh, peer, runs);
 	report_touch("touch_4k_recycled", recycled, peer, runs);
+	report_touch("touch_4k_around64k", around, peer, runs);
 }
 
 static bool wanted(const char *part, char **parts, int count)
@@ -398,7 +514,7 @@ static bool wanted(const char *part, char **parts, int count)
 static void usage(void)
 {
 	fprintf(stderr,
-		"usage: morsel-bench [-i] [-n FACTOR] [large|hugetlb|sparse|touch|populate]...\n"
+		"usage: morsel-bench [-i] [-n FACTOR] [large|hugetlb|sparse|touch|storm|populate|server]...\n"
 		"  -i  the clock counts instructions\n"
 		"  -n  so many times the usual number of runs\n");
 	exit(2);
@@ -434,7 +550,11 @@ int main(int argc, char **argv)
 		bench_sparse();
 	if (wanted("touch", parts, argc))
 		bench_touch();
+	if (wanted("storm", parts, argc))
+		bench_storm();
 	if (wanted("populate", parts, argc))
 		bench_populate();
+	if (wanted("server", parts, argc))
+		bench_server();
 	return 0;
 }

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -164,11 +165,21 @@ static uint64_t span_of(const struct object *object, uint64_t length)
 	return length == object->length ? object->span : length;
 }
 
+/* Read, and tell what that took. */
+static void look_at(const void *memory, uint64_t length, enum reading reading, struct sight *sight)
+{
+	uint64_t faults = faults_taken(), start = now_ns();
+
+	sight->sum = read_memory(memory, length, reading);
+	sight->read = now_ns() - start;
+	sight->read_faults = faults_taken() - faults;
+}
+
 static const void *look(const struct object *object, uint64_t length, enum reading reading,
 			struct sight *sight)
 {
 	uint64_t tables = own_table_bytes();
-	uint64_t start, mapped, done, faults[3];
+	uint64_t start, mapped, faults;
 	const void *memory;
 
 	/*
@@ -176,23 +187,16 @@ static const void *look(const struct object *object, uint64_t length, enum readi
 	 */
 	*sight = (struct sight){ 0 };
 	warm_up();
-	faults[0] = faults_taken();
+	faults = faults_taken();
 	start = now_ns();
 	memory = mmap(NULL, span_of(object, length), object->prot, MAP_SHARED | object->flags,
 		      object->fd, 0);
 	mapped = now_ns();
 	if (memory == MAP_FAILED)
 		die("cannot map %s", object->what);
-	faults[1] = faults_taken();
+	sight->map_faults = faults_taken() - faults;
 	sight->map = mapped - start;
-
-	start = now_ns();
-	sight->sum = read_memory(memory, length, reading);
-	done = now_ns();
-	faults[2] = faults_taken();
-	sight->read = done - start;
-	sight->map_faults = faults[1] - faults[0];
-	sight->read_faults = faults[2] - faults[1];
+	look_at(memory, length, reading, sight);
 	sight->table_bytes = own_table_bytes() - tables;
 	return memory;
 }
@@ -231,13 +235,12 @@ static void reap(unsigned int count)
 	}
 }
 
-/* Stay on the first CPU, where the processes before were: caches are per CPU. */
-static void stay_put(void)
+static void stay_on(unsigned int cpu)
 {
 	cpu_set_t cpus;
 
 	CPU_ZERO(&cpus);
-	CPU_SET(0, &cpus);
+	CPU_SET(cpu, &cpus);
 	if (sched_setaffinity(0, sizeof(cpus), &cpus))
 		die("sched_setaffinity");
 }
@@ -258,7 +261,8 @@ static void perform(const struct object *object, uint64_t length, enum reading r
 	if (!pid) {
 		const void *memory;
 
-		stay_put();
+		/* Where the processes before were: caches are per CPU. */
+		stay_on(0);
 		memory = look(object, length, reading, sight);
 		if (reading == READ_PAGES) {
 			uint64_t start = now_ns();
@@ -325,19 +329,26 @@ void measure_mapping(const struct object *object, uint64_t length, struct sight 
 }
 
 /*
- * One of many: say that it is there, wait until all are, map and read, tell, and stay until the
- * last has told.
+ * One of many: say that it is there, wait until all are, map what is not inherited and read, tell,
+ * and stay until the last has told.
  */
 static void stand_in_crowd(const struct object *object, uint64_t length, enum reading reading,
-			   int result, int start, int stop)
+			   const void *inherited, int result, int start, int stop)
 {
-	struct sight sight;
+	struct sight sight = { 0 };
 	char byte = 0;
 
 	send(result, &byte, 1);
 	if (read(start, &byte, 1))
 		_exit(1);
-	look(object, length, reading, &sight);
+	if (inherited) {
+		uint64_t tables = own_table_bytes();
+
+		look_at(inherited, length, reading, &sight);
+		sight.table_bytes = own_table_bytes() - tables;
+	} else {
+		look(object, length, reading, &sight);
+	}
 	send(result, &sight, sizeof(sight));
 	if (read(stop, &byte, 1))
 		_exit(1);
@@ -350,15 +361,16 @@ static void stand_in_crowd(const struct object *object, uint64_t length, enum re
  * @length:	how much of it, from its start
  * @reading:	what each reads
  * @count:	how many processes
+ * @inherited:	where the caller has mapped it, and they find it; or NULL
  * @crowd:	what they take
  */
 void measure_many(const struct object *object, uint64_t length, enum reading reading,
-		  unsigned int count, struct crowd *crowd)
+		  unsigned int count, const void *inherited, struct crowd *crowd)
 {
 	int result[2], start[2], stop[2];
 	struct morsel_info info;
 	struct sight sight;
-	uint64_t before, started;
+	uint64_t before, started = now_ns(), forked;
 	unsigned int i;
 	char byte;
 
@@ -373,15 +385,17 @@ void measure_many(const struct object *object, uint64_t length, enum reading rea
 		if (!pid) {
 			close(start[1]);
 			close(stop[1]);
-			stand_in_crowd(object, length, reading, result[1], start[0], stop[0]);
+			stand_in_crowd(object, length, reading, inherited, result[1], start[0],
+				       stop[0]);
 		}
 	}
 	close(result[1]);
 	for (i = 0; i < count; i++)
 		receive(result[0], &byte, 1);
+	forked = now_ns() - started;
 	before = system_table_bytes();
 
-	*crowd = (struct crowd){ 0 };
+	*crowd = (struct crowd){ .forked = forked };
 	started = now_ns();
 	close(start[1]);
 	for (i = 0; i < count; i++) {
@@ -401,6 +415,67 @@ void measure_many(const struct object *object, uint64_t length, enum reading rea
 	close(result[0]);
 	close(start[0]);
 	close(stop[0]);
+}
+
+/* What a thread of touch_with() touches: every so many-th piece. */
+struct toucher {
+	pthread_t thread;
+	pthread_barrier_t *start;
+	unsigned int cpu;
+	unsigned int cpus;
+	char *memory;
+	uint64_t length;
+	uint64_t began;
+	uint64_t ended;
+};
+
+static void *touch_pieces(void *argument)
+{
+	struct toucher *toucher = argument;
+	uint64_t piece = 64 * PAGE, at, offset;
+
+	stay_on(toucher->cpu);
+	pthread_barrier_wait(toucher->start);
+	toucher->began = now_ns();
+	for (at = toucher->cpu * piece; at < toucher->length; at += toucher->cpus * piece)
+		for (offset = at; offset < at + piece; offset += PAGE)
+			*(volatile char *)(toucher->memory + offset) = 1;
+	toucher->ended = now_ns();
+	return NULL;
+}
+
+/**
+ * touch_with() - have threads on several CPUs write to each page first
+ * @cpus:	how many CPUs, at most 8, with a thread on each
+ * @memory:	fresh memory
+ * @length:	bytes, a multiple of so many times 256 KiB
+ * Return: ns from when the first began until the last was done.
+ */
+uint64_t touch_with(unsigned int cpus, void *memory, uint64_t length)
+{
+	struct toucher touchers[8];
+	uint64_t began = UINT64_MAX, ended = 0;
+	pthread_barrier_t barrier;
+	unsigned int i;
+
+	if (pthread_barrier_init(&barrier, NULL, cpus))
+		die("pthread_barrier_init");
+	for (i = 0; i < cpus; i++) {
+		touchers[i] = (struct toucher){ .start = &barrier,
+						.cpu = i,
+						.cpus = cpus,
+						.memory = memory,
+						.length = length };
+		if (pthread_create(&touchers[i].thread, NULL, touch_pieces, &touchers[i]))
+			die("pthread_create");
+	}
+	for (i = 0; i < cpus; i++) {
+		pthread_join(touchers[i].thread, NULL);
+		began = touchers[i].began < began ? touchers[i].began : began;
+		ended = touchers[i].ended > ended ? touchers[i].ended : ended;
+	}
+	pthread_barrier_destroy(&barrier);
+	return ended - began;
 }
 
 static int device(void)
@@ -481,6 +556,19 @@ void morsel_by_name(struct object *object, const char *name)
 	};
 	morsel_stat(object, &info);
 	morsel_fill(object, info.length);
+}
+
+/**
+ * morsel_tune() - say how much a first touch fills
+ * @object:	the morsel
+ * @fault_around: bytes
+ */
+void morsel_tune(const struct object *object, uint32_t fault_around)
+{
+	struct morsel_tune tune = { .size = sizeof(tune), .fault_around = fault_around };
+
+	if (ioctl(object->fd, MORSEL_IOC_TUNE, &tune))
+		die("cannot tune a morsel");
 }
 
 /**

@@ -75,13 +75,15 @@ struct sight {
  * @shared_bytes: tables that belong to the object (0 but for morsels)
  * @system_bytes: growth of PageTables in /proc/meminfo
  * @faults:	page faults of all
- * @elapsed:	ns until the last had mapped and read
+ * @forked:	ns to make them
+ * @elapsed:	ns from then until the last had mapped and read
  */
 struct crowd {
 	uint64_t table_bytes;
 	uint64_t shared_bytes;
 	int64_t system_bytes;
 	uint64_t faults;
+	uint64_t forked;
 	uint64_t elapsed;
 };
 
@@ -99,12 +101,14 @@ void measure_once(const struct object *object, uint64_t length, enum reading rea
 		  struct sight *sight);
 void measure_mapping(const struct object *object, uint64_t length, struct sight *sight);
 void measure_many(const struct object *object, uint64_t length, enum reading reading,
-		  unsigned int count, struct crowd *crowd);
+		  unsigned int count, const void *inherited, struct crowd *crowd);
+uint64_t touch_with(unsigned int cpus, void *memory, uint64_t length);
 uint64_t read_memory(const void *memory, uint64_t length, enum reading reading);
 
 void morsel_make(struct object *object, uint64_t length, uint32_t granule);
 void morsel_by_name(struct object *object, const char *name);
 void morsel_populate(const struct object *object);
+void morsel_tune(const struct object *object, uint32_t fault_around);
 void morsel_stat(const struct object *object, struct morsel_info *info);
 void morsel_forget(const char *name);
 void morsel_pools_make_room(uint64_t bytes);

@@ -128,9 +128,9 @@ static void assess(struct cost *cost, struct object object)
 
 	/* One word in every 2 MiB makes all the tables there are. */
 	object.flags &= ~MAP_POPULATE;
-	measure_many(&object, object.length, READ_TABLES, 1, &crowd);
+	measure_many(&object, object.length, READ_TABLES, 1, NULL, &crowd);
 	cost->tables_one = crowd.table_bytes + crowd.shared_bytes;
-	measure_many(&object, object.length, READ_TABLES, CROWD, &crowd);
+	measure_many(&object, object.length, READ_TABLES, CROWD, NULL, &crowd);
 	cost->tables_crowd = crowd.table_bytes + crowd.shared_bytes;
 	cost->there = true;
 	printf("   Mapped in %s; %" PRIu64 " page faults in all.\n",
