@@ -894,11 +894,21 @@ int morsel_attach_init(void)
 	return -ENOMEM;
 }
 
+/* A table that was parked: somebody may have taken it for one of their own. */
+static void parked_free(struct page *table)
+{
+	if (!table)
+		return;
+	WARN(memchr_inv(page_address(table), 0, PAGE_SIZE),
+	     "morsel: something was written to a table that is shared by all\n");
+	morsel_table_free(table);
+}
+
 /**
  * morsel_attach_exit() - no attachment is left
  */
 void morsel_attach_exit(void)
 {
-	morsel_table_free(parked_pmds);
-	morsel_table_free(parked_ptes);
+	parked_free(parked_pmds);
+	parked_free(parked_ptes);
 }

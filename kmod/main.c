@@ -26,6 +26,11 @@ static int __init morsel_init(void)
 		return -EOPNOTSUPP;
 	}
 
+	if (compat_counts_entries()) {
+		pr_err("morsel: does not work with page_table_check=on, which counts the entries of tables for one address space\n");
+		return -EOPNOTSUPP;
+	}
+
 	err = morsel_subtrees_init();
 	if (err)
 		return err;

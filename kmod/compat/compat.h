@@ -13,6 +13,7 @@
 #include <linux/iommu.h>
 #include <linux/mm.h>
 #include <linux/mmzone.h>
+#include <linux/page_table_check.h>
 #include <linux/sched/mm.h>
 #include <linux/shrinker.h>
 #include <linux/version.h>
@@ -200,6 +201,20 @@ static inline bool compat_broadcast_tlb(void)
 {
 #ifdef X86_FEATURE_INVLPGB
 	return boot_cpu_has(X86_FEATURE_INVLPGB);
+#else
+	return false;
+#endif
+}
+
+/*
+ * Does the kernel count what is written to tables, and would it miss us?  On
+ * some kernel after 6.12, MADV_COLD began to take huge leaves out by functions
+ * that count.
+ */
+static inline bool compat_counts_entries(void)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 13, 0) && defined(CONFIG_PAGE_TABLE_CHECK)
+	return !static_branch_likely(&page_table_check_disabled);
 #else
 	return false;
 #endif
