@@ -10,6 +10,7 @@
 
 #include <linux/futex.h>
 #include <semaphore.h>
+#include <sys/sem.h>
 #include <sys/syscall.h>
 
 #define LENGTH (8 * MIB)
@@ -431,6 +432,73 @@ static void futexes_against_punch(void **state)
 	assert_int_equal(at(memory, HUGE)->count, 2 * ROUNDS);
 }
 
+/* Semaphores beside the morsel, called with arguments that are in it. */
+
+#define TURNS 2000
+
+struct beside {
+	unsigned int counters[2];
+	struct sembuf take[2];
+};
+
+/* One of two that take turns by one semaphore, and meet by another. */
+static void call_in_turns(char *memory, int set_id, sem_t *named, unsigned int side)
+{
+	struct beside *beside = (struct beside *)memory;
+	/* Half of it in another slot. */
+	struct sembuf *give = (struct sembuf *)(memory + (side + 1) * HUGE - 3);
+	unsigned int i;
+
+	beside->take[side] = (struct sembuf){.sem_num = side, .sem_op = -1};
+	*give = (struct sembuf){.sem_num = !side, .sem_op = 1};
+	for (i = 0; i < TURNS; i++) {
+		need(!semop(set_id, &beside->take[side], 1));
+		beside->counters[0]++;
+		need(!semop(set_id, give, 1));
+		need(!sem_wait(named));
+		beside->counters[1]++;
+		need(!sem_post(named));
+	}
+	_exit(0);
+}
+
+/* If a call could not read or write its arguments in a morsel, it would say EFAULT. */
+static void semaphores_work_beside_a_morsel(void **state)
+{
+	int fd = create(GIB, MORSEL_GRANULE_4K), set_id = semget(IPC_PRIVATE, 2, IPC_CREAT | 0600);
+	char *memory = map(fd, GIB, RW);
+	struct beside *beside = (struct beside *)memory;
+	struct sembuf *first = (struct sembuf *)(memory + 5 * PAGE);
+	unsigned short *values = (unsigned short *)(memory + GIB - 2 * sizeof(*values));
+	unsigned int side;
+	pid_t pids[2];
+	sem_t *named;
+
+	if (set_id < 0)
+		skip_because("no System V semaphores here: %s", strerror(errno));
+	named = sem_open("/morsel-test", O_CREAT | O_EXCL, 0600, 1);
+	assert_ptr_not_equal(named, SEM_FAILED);
+	*first = (struct sembuf){.sem_op = 1};
+	assert_done(semop(set_id, first, 1));
+	for (side = 0; side < 2; side++) {
+		pids[side] = spawn();
+		if (!pids[side])
+			call_in_turns(memory, set_id, named, side);
+	}
+	assert_child_done(pids[0]);
+	assert_child_done(pids[1]);
+	assert_int_equal(beside->counters[0], 2 * TURNS);
+	assert_int_equal(beside->counters[1], 2 * TURNS);
+	/* Into a hole. */
+	assert_done(semctl(set_id, 0, GETALL, values));
+	assert_int_equal(values[0], 1);
+	assert_int_equal(values[1], 0);
+	assert_done(semctl(set_id, 0, IPC_RMID));
+	sem_close(named);
+	assert_done(sem_unlink("/morsel-test"));
+	assert_int_equal(info_of(fd).attachments, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -447,6 +515,7 @@ int main(void)
 		TEST(so_does_one_that_inherits_priority),
 		TEST(the_end_of_a_thread_is_told),
 		TEST(futexes_against_punch),
+		TEST(semaphores_work_beside_a_morsel),
 		TEST(module_unloads),
 	};
 

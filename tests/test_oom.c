@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Processes that run out of memory, with a morsel mapped: the reaper goes over
+ * what they have while they still run, the OOM killer ends them in the midst of a
+ * fault, and a memory cgroup is charged for what an attachment takes.
+ */
+#include "kernel.h"
+
+#include <sys/syscall.h>
+
+#ifndef SYS_process_mrelease
+#define SYS_process_mrelease 448
+#endif
+
+/* The reaper. */
+
+static pid_t victim;
+static int released;
+static atomic_uint *releases;
+
+static void *release(void *arg)
+{
+	long err;
+
+	/* When the others are at it already: they leave it no CPU to end on by itself. */
+	if (*(char *)arg)
+		need(!kill(victim, SIGKILL));
+	do {
+		err = syscall(SYS_process_mrelease, released, 0);
+		/* Not killed yet; locked; ended. */
+		need(!err || errno == EINVAL || errno == EAGAIN || errno == ESRCH);
+	} while (err && errno != ESRCH);
+	*releases += !err;
+	return NULL;
+}
+
+/*
+ * The mapping of a read-only descriptor is not VM_SHARED, so the reaper unmaps
+ * it while the process still is.  If it took frames or tables for the process's
+ * own, they would be freed under everybody.
+ */
+static void a_reaped_process_takes_nothing_along(void **state)
+{
+	unsigned int round, pages = HUGE / PAGE;
+	int only_read, ready[2];
+	char byte, kills[4] = {0, 0, 0, 1};
+	pid_t killer;
+
+	keep_both();
+	close(both[0].fd);
+	munmap(both[0].memory, both[0].length);
+	both[0].fd = create_named("reaped", GIB, 0600);
+	both[0].length = 8 * MIB;
+	both[0].memory = map(both[0].fd, GIB, RW);
+	fill_pattern(both[0].memory, both[0].length, both[0].seed);
+	free(both[0].extents);
+	both[0].extents = extents_of(both[0].fd, &both[0].count);
+	only_read = open_with(0, "reaped", MORSEL_OPEN_READ_ONLY);
+	assert_true(only_read >= 0);
+	releases = shared_page();
+	assert_done(pipe(ready));
+	for (round = 0; round < 100; round++) {
+		victim = spawn();
+		if (!victim) {
+			char *reader = map(only_read, GIB, PROT_READ);
+			char *part = map_at(NULL, only_read, 4 * MIB, PROT_READ, 2 * MIB);
+			char *writer = map(both[1].fd, both[1].length, RW);
+			char *own = mmap(NULL, HUGE, RW, ANONYMOUS, -1, 0);
+			unsigned int i;
+
+			pin_to_cpu(round);
+			need(!sched_setscheduler(0, SCHED_IDLE, &(struct sched_param){}));
+			need(own != MAP_FAILED);
+			for (i = 0; i < pages; i++)
+				own[i * PAGE] = reader[i * PAGE];
+			need(part[0] == both[0].memory[2 * MIB]);
+			use_kept(&both[1]);
+			atomic_fetch_add((_Atomic uint64_t *)writer, 0);
+			need(write(ready[1], "", 1) == 1);
+			for (;;)
+				pause();
+		}
+		assert_int_equal(read(ready[0], &byte, 1), 1);
+		released = syscall(SYS_pidfd_open, victim, 0);
+		assert_true(released >= 0);
+		killer = spawn();
+		if (!killer) {
+			run_threads(ARRAY_SIZE(kills), release, kills, 1);
+			_exit(0);
+		}
+		assert_child_done(killer);
+		assert_child_killed(victim, SIGKILL);
+		close(released);
+	}
+	print_message("# %u calls of process_mrelease() in %u rounds succeeded\n", *releases,
+		      round);
+	assert_true(*releases);
+	assert_int_equal(info_of(both[0].fd).attachments, 1);
+	assert_both_kept();
+	munmap(releases, PAGE);
+}
+
+/* Memory cgroups. */
+
+/*
+ * The OOM killer's own messages look like a report: they are kept off the console,
+ * and the test looks for the others.
+ */
+static int hide_log(void)
+{
+	int log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+	assert_true(log >= 0);
+	assert_int_equal(lseek(log, 0, SEEK_END), 0);
+	set_kernel("/proc/sys/kernel/printk", "4");
+	return log;
+}
+
+static void assert_log_is_clean(int log)
+{
+	static const char *const reports[] = {
+		"WARNING:",	     "BUG:",	"BUG ",	       "Bad page",	     "Bad rss",
+		"non-zero pgtables", "Oops",	"refcount_t:", "general protection", "bad pmd",
+		"bad pud",	     "bad pte", "stall",       "blocked for more"};
+	char line[8192];
+	ssize_t length;
+	unsigned int i;
+
+	while ((length = read(log, line, sizeof(line) - 1)) > 0 || errno == EPIPE) {
+		line[length > 0 ? length : 0] = 0;
+		for (i = 0; i < ARRAY_SIZE(reports); i++)
+			if (strstr(line, reports[i]))
+				fail_msg("the kernel says: %s", line);
+		errno = 0;
+	}
+	close(log);
+}
+
+/* Where the OOM killer's victim faults. */
+static char *sparse;
+
+static void *fault_somewhere(void *arg)
+{
+	uint64_t seed = (uintptr_t)arg;
+
+	for (;;)
+		sparse[random_next(&seed) % 1024 * GIB] = 1;
+	return NULL;
+}
+
+static void *eat_memory(void *arg)
+{
+	for (;;) {
+		char *more = mmap(NULL, MIB, RW, ANONYMOUS | MAP_POPULATE, -1, 0);
+
+		need(more != MAP_FAILED);
+		more[0] = 1;
+	}
+	return NULL;
+}
+
+static void *fault_or_eat(void *arg)
+{
+	return *(char *)arg ? eat_memory(arg) : fault_somewhere(arg);
+}
+
+/*
+ * The OOM killer ends a process in the midst of its faults, and the reaper goes
+ * over it.  What it had of the morsels must be given back, and nothing else.
+ */
+static void the_oom_killer_leaves_nothing_behind(void **state)
+{
+	unsigned int round;
+	int log;
+
+	make_cgroup();
+	log = hide_log();
+	assert_true(write_text(CGROUP "/memory.max", "16M"));
+	write_text(CGROUP "/memory.swap.max", "0");
+	keep_both();
+	for (round = 0; round < 5; round++) {
+		uint64_t used = pool_info().used_bytes;
+		unsigned long kills = cgroup_event("oom_kill ");
+		int fd, status, only_read;
+		pid_t pid;
+
+		fd = create_named("oom", TIB, 0600);
+		only_read = open_with(0, "oom", MORSEL_OPEN_READ_ONLY);
+		assert_true(only_read >= 0);
+		pid = spawn();
+		if (!pid) {
+			char eats[8] = {1};
+			char *reader;
+
+			join_cgroup();
+			reader = map_at(free_place(TIB), only_read, TIB, PROT_READ, 0);
+			need(!reader[0] && !reader[GIB]);
+			sparse = map_at(free_place(TIB), fd, TIB, RW, 0);
+			run_threads(ARRAY_SIZE(eats), fault_or_eat, eats, 1);
+			_exit(0);
+		}
+		status = wait_child(pid);
+		if (status != 128 + SIGKILL && status != 128 + SIGBUS)
+			fail_msg("the process ended with %d", status);
+		if (status == 128 + SIGKILL)
+			assert_soon(cgroup_event("oom_kill ") > kills);
+		assert_int_equal(info_of(fd).attachments, 0);
+		assert_done(unlink_morsel(0, "oom"));
+		close(only_read);
+		close(fd);
+		assert_soon(pool_info().used_bytes == used);
+	}
+	assert_both_kept();
+	assert_log_is_clean(log);
+}
+
+/*
+ * What an attachment takes is charged to who faults: with a GiB here and a GiB
+ * there, it meets the limit long before the end.  If it were not, all would be
+ * touched.
+ */
+static void a_cgroup_bounds_what_attachments_take(void **state)
+{
+	unsigned int *touched = shared_page();
+	uint64_t used = pool_info().used_bytes;
+	int status, fd, log, go[2], ready[2];
+	char text[32], byte;
+	pid_t pid;
+
+	make_cgroup();
+	log = hide_log();
+	keep_both();
+	used = pool_info().used_bytes;
+	fd = create(4 * TIB, MORSEL_GRANULE_4K);
+	assert_done(pipe(go));
+	assert_done(pipe(ready));
+	write_text(CGROUP "/memory.swap.max", "0");
+	pid = spawn();
+	if (!pid) {
+		char *memory;
+
+		join_cgroup();
+		memory = map_at(free_place(4 * TIB), fd, 4 * TIB, RW, 0);
+		memory[0] = 1;
+		need(write(ready[1], "", 1) == 1 && read(go[0], &byte, 1) == 1);
+		while (*touched < 4096 && !probe_write(memory + *touched * GIB, 1))
+			++*touched;
+		_exit(*touched < 4096 ? 0 : 1);
+	}
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	snprintf(text, sizeof(text), "%lu", number_in(CGROUP "/memory.current") + 256 * KIB);
+	assert_true(write_text(CGROUP "/memory.max", text));
+	assert_int_equal(write(go[1], "", 1), 1);
+	status = wait_child(pid);
+	print_message("# %u GiBs touched, then %d\n", *touched, status);
+	if (status && status != 128 + SIGKILL)
+		fail_msg("the process ended with %d", status);
+	assert_in_range(*touched, 1, 4095);
+	assert_true(cgroup_event("max ") || cgroup_event("oom "));
+	assert_int_equal(info_of(fd).attachments, 0);
+	close(fd);
+	assert_soon(pool_info().used_bytes == used);
+	assert_both_kept();
+	assert_log_is_clean(log);
+	munmap(touched, PAGE);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		KERNEL_TEST(a_reaped_process_takes_nothing_along),
+		KERNEL_TEST(the_oom_killer_leaves_nothing_behind),
+		KERNEL_TEST(a_cgroup_bounds_what_attachments_take),
+		TEST(module_unloads),
+	};
+
+	return cmocka_run_group_tests(tests, suite_begin, suite_end);
+}
