@@ -236,6 +236,17 @@ static int splice_slots(struct attachment *att, struct vm_area_struct *vma,
 	return err;
 }
 
+/*
+ * Is an address spliced?  Asked without the lock: who takes it out at this
+ * moment makes the access fault again.
+ */
+static bool is_spliced(struct attachment *att, unsigned long addr)
+{
+	struct attached_gib *gib = xa_load(&att->gibs, addr >> PUD_SHIFT);
+
+	return gib && (READ_ONCE(gib->whole) || test_bit(pmd_index(addr), gib->slots));
+}
+
 static struct attached_gib *make_gib(struct attachment *att, unsigned long addr)
 {
 	struct attached_gib *gib = xa_load(&att->gibs, addr >> PUD_SHIFT);
@@ -693,14 +704,16 @@ static vm_fault_t morsel_fault(struct vm_fault *vmf)
 		return attach_late(vmf);
 
 	count_fault(att->m);
-	do {
-		seq = mmu_interval_read_begin(&att->notifier);
-		err = morsel_fill(att->m, vmf->pgoff);
-		if (!err)
-			err = morsel_mirror(att->m, view_of(vma->vm_flags), slot, slot + 1);
-		if (!err)
+	err = morsel_fill(att->m, vmf->pgoff);
+	if (!err)
+		err = morsel_mirror(att->m, view_of(vma->vm_flags), slot, slot + 1);
+	/* Most often only the frame was missing. */
+	if (!err && !is_spliced(att, vmf->address)) {
+		do {
+			seq = mmu_interval_read_begin(&att->notifier);
 			err = splice_gib(att, vma, vmf->address, seq);
-	} while (err == -EAGAIN && !fatal_signal_pending(current));
+		} while (err == -EAGAIN && !fatal_signal_pending(current));
+	}
 
 	trace_morsel_fault(att->m, vmf->address, vmf->pgoff, err);
 	return err && err != -EAGAIN ? VM_FAULT_SIGBUS : VM_FAULT_NOPAGE;

@@ -99,16 +99,16 @@ struct dead_tables;
  * @frame_mapping: what its frames say they belong to, so that futexes in them
  *		are the same ones in all processes.  It knows of no VMA: the
  *		kernel must not get from a frame to the tables that map it
- * @sem:	held for reading to look at or add entries, for writing to
- *		remove them
  * @dead:	what subtree.c will need to free the tables
  * @tables:	per view, one PMD table per GiB or NULL; entries go from NULL
  *		to a table once, by cmpxchg, and stay until the end
  * @fresh:	per twin, a bit per GiB: it shows all that the truth has
+ * @sem:	held for reading to add entries or to use what they map, for
+ *		writing to remove them
  * @frames:	frames of 4 KiB in the truth
+ * @faults:	faults taken in all attachments
  * @huge:	frames of 2 MiB in the truth
  * @nr_tables:	pages of tables, twins included
- * @faults:	faults taken in all attachments
  * @attachments: attachments now
  * @attached_lock: protects @attached and @flush_cpus
  * @attached:	the attachments
@@ -127,15 +127,17 @@ struct morsel {
 	struct hlist_node name_node;
 
 	struct address_space frame_mapping;
-	struct rw_semaphore sem;
 	struct dead_tables *dead;
 	pmd_t **tables[NR_VIEWS];
 	unsigned long *fresh[NR_VIEWS];
 
+	/* What each fault writes to: together, and apart from what it only reads. */
+	struct rw_semaphore sem ____cacheline_aligned_in_smp;
 	atomic_long_t frames;
-	atomic_long_t huge;
-	atomic_long_t nr_tables;
 	atomic64_t faults;
+
+	atomic_long_t huge ____cacheline_aligned_in_smp;
+	atomic_long_t nr_tables;
 	atomic_t attachments;
 	struct mutex attached_lock;
 	struct list_head attached;

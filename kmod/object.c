@@ -502,7 +502,7 @@ static void morsel_inode_init_once(void *memory)
  */
 int morsel_objects_init(void)
 {
-	inodes = kmem_cache_create("morsel", sizeof(struct morsel), 0,
+	inodes = kmem_cache_create("morsel", sizeof(struct morsel), __alignof__(struct morsel),
 				   SLAB_ACCOUNT | SLAB_RECLAIM_ACCOUNT, morsel_inode_init_once);
 	if (!inodes)
 		return -ENOMEM;

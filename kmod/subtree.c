@@ -5,7 +5,7 @@
  * The truth is one PMD table per GiB, whose entries are huge leaves or point to
  * PTE tables.  Entries are added by cmpxchg, by many at once, with the morsel's
  * sem held for reading; they are removed with it held for writing.  Tables stay
- * until the morsel goes.
+ * until the morsel goes, so looking for holes takes no lock.
  *
  * A twin shows the same frames with other rights.  It is a cache: what it shows
  * is true, but it may lack what was added to the truth since it was last filled
@@ -444,25 +444,18 @@ static int try_fill_slot(struct morsel *m, unsigned long first, unsigned long en
 	pmd_t pmd;
 	int err;
 
-	for (;;) {
-		down_read(&m->sem);
+	do {
 		holes = count_holes(m, first, end, &pmd);
-		up_read(&m->sem);
 		if (!holes)
 			return 0;
-
 		if (pmd_none(pmd) && slot_huge(m, first / SLOT_PAGES)) {
 			err = fill_huge(m, first / SLOT_PAGES);
-			if (!err || m->granule == MORSEL_GRANULE_2M) {
-				if (err)
-					return err;
-				continue;
-			}
+			if (!err || m->granule == MORSEL_GRANULE_2M)
+				return err;
 		}
 		err = fill_small(m, first, end, holes, bulk);
-		if (err && err != -EAGAIN)
-			return err;
-	}
+	} while (err == -EAGAIN);
+	return err;
 }
 
 /* As try_fill_slot(); what is on its way back to the pool counts as free. */
@@ -490,18 +483,6 @@ int morsel_set_fault_around(struct morsel *m, u32 bytes)
 	return 0;
 }
 
-/* Is there a frame, whatever is added meanwhile? */
-static bool page_filled(struct morsel *m, unsigned long index)
-{
-	unsigned int holes;
-	pmd_t pmd;
-
-	down_read(&m->sem);
-	holes = count_holes(m, index, index + 1, &pmd);
-	up_read(&m->sem);
-	return !holes;
-}
-
 /**
  * morsel_fill() - see that a page has a frame, and its neighbours with it
  * @m:		the morsel
@@ -513,9 +494,10 @@ int morsel_fill(struct morsel *m, unsigned long index)
 	unsigned long around = READ_ONCE(m->fault_around), first = round_down(index, around);
 	struct page *frames[FAULT_BULK];
 	struct bulk bulk = {frames, FAULT_BULK};
+	pmd_t pmd;
 	int err;
 
-	if (page_filled(m, index))
+	if (!count_holes(m, index, index + 1, &pmd))
 		return 0;
 	/* It first: neighbours are not to take what is scarce. */
 	err = fill_slot(m, index, index + 1, &bulk);

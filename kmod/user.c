@@ -128,6 +128,8 @@ int morsel_user_charge(struct morsel_user *user, unsigned long pages)
  */
 void morsel_user_uncharge(struct morsel_user *user, unsigned long pages)
 {
+	if (!pages)
+		return;
 	atomic_long_sub(pages, &user->used);
 }
 
