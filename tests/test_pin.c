@@ -362,7 +362,8 @@ static void a_gift_is_not_kept(void **state)
 	}
 }
 
-#define ROUNDS 40
+#define ROUNDS 10000
+#define TRANSFER (4 * PAGE)
 
 struct racer {
 	int file;
@@ -378,10 +379,10 @@ static void *race(void *arg)
 
 	for (i = 0; i < ROUNDS; i++) {
 		if (racer->role) {
-			need(!punch(racer->fd, 0, 0));
+			need(!punch(racer->fd, 0, TRANSFER));
 		} else {
 			/* In full, or not at all where the page went away under it. */
-			ssize_t got = pread(racer->file, racer->memory, MIB, 0);
+			ssize_t got = pread(racer->file, racer->memory, TRANSFER, 0);
 
 			need(got >= 0 || errno == EFAULT);
 		}
@@ -397,15 +398,15 @@ static void punch_against_direct_io(void **state)
 
 	if (file < 0)
 		skip_because("no file system that takes O_DIRECT: set MORSEL_SCRATCH");
-	memset(memory, 0x77, MIB);
-	assert_int_equal(pwrite(file, memory, MIB, 0), MIB);
+	memset(memory, 0x77, TRANSFER);
+	assert_int_equal(pwrite(file, memory, TRANSFER, 0), TRANSFER);
 	pid = spawn();
 	if (!pid) {
 		struct racer racers[2] = {{file, memory, 0, fd}, {file, memory, 1, fd}};
 		size_t at;
 
 		run_threads(2, race, racers, sizeof(racers[0]));
-		for (at = 0; at < MIB; at++)
+		for (at = 0; at < TRANSFER; at++)
 			need(!memory[at] || memory[at] == 0x77);
 		_exit(0);
 	}

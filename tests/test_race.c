@@ -7,7 +7,11 @@
  */
 #include "common.h"
 
+#include <sys/uio.h>
+
 #define THREADS 8
+/* Of each race between processors. */
+#define ROUNDS 10000
 
 /* The morsel and its memory, for the threads of a race. */
 static int morsel;
@@ -162,10 +166,12 @@ static void fault_against_populate_and_write(void **state)
  * wander between the two: they return to the pool only after the flush.
  */
 
-#define WANDER_LENGTH (2 * MIB)
-#define WANDER_ROUNDS 200
+#define WANDER_PAGES 16
 
 static int foreign;
+/* Of the frames that wander; and how often, as huge ones take long to clear. */
+static size_t wander_length;
+static unsigned int wander_rounds;
 
 static void *look_for_foreign_data(void *arg)
 {
@@ -173,7 +179,7 @@ static void *look_for_foreign_data(void *arg)
 	size_t at;
 
 	while (!atomic_load(&stop))
-		for (at = 0; at < WANDER_LENGTH; at += PAGE) {
+		for (at = 0; at < WANDER_PAGES * PAGE; at += PAGE) {
 			char seen;
 
 			memory[at + 8] = 0x11;
@@ -187,13 +193,13 @@ static void *look_for_foreign_data(void *arg)
 
 static void *punch_and_reuse(void *arg)
 {
-	char *other = map(foreign, WANDER_LENGTH, RW);
+	char *other = map(foreign, HUGE, RW);
 	unsigned int round;
 	size_t at;
 
-	for (round = 0; round < WANDER_ROUNDS; round++) {
+	for (round = 0; round < wander_rounds; round++) {
 		need(!punch(morsel, 0, 0));
-		for (at = 0; at < WANDER_LENGTH / 2; at += PAGE) {
+		for (at = 0; at < WANDER_PAGES * PAGE; at += PAGE) {
 			need(is_zero(other + at, 64));
 			memset(other + at, 0xee, 64);
 		}
@@ -208,13 +214,22 @@ static void *wander(void *arg)
 	return *(unsigned int *)arg ? look_for_foreign_data(arg) : punch_and_reuse(arg);
 }
 
+static void wander_begin(uint32_t granule)
+{
+	bool huge = granule == MORSEL_GRANULE_2M;
+
+	wander_length = huge ? HUGE : WANDER_PAGES * PAGE;
+	wander_rounds = huge ? ROUNDS / 10 : ROUNDS;
+	morsel = create(wander_length, granule);
+	foreign = create(wander_length, granule);
+}
+
 static void race_wander(uint32_t granule)
 {
 	unsigned int numbers[2] = {0, 1};
 
-	morsel = create(WANDER_LENGTH, granule);
-	foreign = create(WANDER_LENGTH, granule);
-	shared = map(morsel, WANDER_LENGTH, RW);
+	wander_begin(granule);
+	shared = map(morsel, HUGE, RW);
 	run_threads(2, wander, numbers, sizeof(numbers[0]));
 	need_frames_add_up(morsel);
 	need_frames_add_up(foreign);
@@ -247,15 +262,14 @@ static void punched_frames_are_not_seen_by_other_processes(void **state)
 	pid_t pids[2];
 	char byte;
 
-	morsel = create(WANDER_LENGTH, MORSEL_GRANULE_4K);
-	foreign = create(WANDER_LENGTH, MORSEL_GRANULE_4K);
+	wander_begin(MORSEL_GRANULE_4K);
 	assert_done(pipe(go));
 	for (i = 0; i < 2; i++) {
 		pids[i] = spawn();
 		if (pids[i])
 			continue;
 		pin_to_cpu(i);
-		shared = map(morsel, WANDER_LENGTH, RW);
+		shared = map(morsel, HUGE, RW);
 		if (!i)
 			look_for_foreign_data(NULL);
 		need(read(go[0], &byte, 1) == 1);
@@ -275,8 +289,6 @@ static void punched_frames_are_not_seen_by_other_processes(void **state)
  * looks sees nothing but zeroes, unless such a frame, which has another owner by
  * then, is still mapped.
  */
-#define TAKEN_ROUNDS 500
-
 static void look_at_taken(volatile char *memory)
 {
 	int i;
@@ -300,6 +312,7 @@ static void *map_and_look(void *arg)
 /* MADV_COLD takes a huge frame out of the table for a moment, and puts it back. */
 static void *age_and_look(void *arg)
 {
+	/* A GiB, so that it is spliced as a whole. */
 	char *memory = map(morsel, GIB, RW);
 
 	while (!atomic_load(&stop)) {
@@ -316,11 +329,11 @@ static void *punch_and_take_over(void *arg)
 	char *other = map(foreign, HUGE, RW);
 	unsigned int round;
 
-	for (round = 0; round < TAKEN_ROUNDS; round++) {
-		need(!populate(morsel, 0, HUGE));
+	for (round = 0; round < wander_rounds; round++) {
+		need(!populate(morsel, 0, wander_length));
 		if (round % 2)
 			sched_yield();
-		need(!punch(morsel, 0, HUGE));
+		need(!punch(morsel, 0, wander_length));
 		other[0] = 0x5a;
 		need(!punch(foreign, 0, 0));
 	}
@@ -333,12 +346,11 @@ static void *look_or_take_over(void *arg)
 	return *(unsigned int *)arg ? look(arg) : punch_and_take_over(arg);
 }
 
-static void race_taken(uint64_t length, void *(*how)(void *arg))
+static void race_taken(uint32_t granule, void *(*how)(void *arg))
 {
 	unsigned int numbers[2] = {0, 1};
 
-	morsel = create(length, MORSEL_GRANULE_2M);
-	foreign = create(HUGE, MORSEL_GRANULE_2M);
+	wander_begin(granule);
 	look = how;
 	run_threads(2, look_or_take_over, numbers, sizeof(numbers[0]));
 	need_frames_add_up(morsel);
@@ -347,7 +359,7 @@ static void race_taken(uint64_t length, void *(*how)(void *arg))
 
 static void race_new_mapping(void)
 {
-	race_taken(HUGE, map_and_look);
+	race_taken(MORSEL_GRANULE_4K, map_and_look);
 }
 
 static void punched_frames_are_not_in_new_mappings(void **state)
@@ -357,7 +369,7 @@ static void punched_frames_are_not_in_new_mappings(void **state)
 
 static void race_aging(void)
 {
-	race_taken(GIB, age_and_look);
+	race_taken(MORSEL_GRANULE_2M, age_and_look);
 }
 
 static void punched_frames_are_not_put_back_by_aging(void **state)
@@ -368,7 +380,6 @@ static void punched_frames_are_not_put_back_by_aging(void **state)
 /* Writers, while the mapping goes and comes. */
 
 #define LENGTH (GIB + 2 * HUGE)
-#define ROUNDS 200
 
 struct writer {
 	unsigned int self;
@@ -445,7 +456,8 @@ static void race_writers(unsigned int count, void *(*function)(void *arg))
 static void race_against(void *(*with)(void *arg))
 {
 	disturb = with;
-	race_writers(4, write_or_disturb);
+	/* One on each processor: they would wait for each other's time slices. */
+	race_writers(2, write_or_disturb);
 }
 
 static void race_munmap(void)
@@ -490,8 +502,8 @@ static void *protect(void *arg)
 	unsigned int round;
 
 	for (round = 0; round < ROUNDS; round++) {
-		size_t at = round % 4 ? random_next(&self->seed) % (LENGTH / HUGE) * HUGE : 0;
-		size_t length = round % 4 ? HUGE : LENGTH, i;
+		size_t at = round % 16 ? random_next(&self->seed) % (LENGTH / HUGE) * HUGE : 0;
+		size_t length = round % 16 ? HUGE : LENGTH, i;
 		unsigned char before[64], after[64];
 
 		need(!mprotect(shared + at, length, PROT_READ));
@@ -526,7 +538,7 @@ static void *fork_children(void *arg)
 	unsigned int round;
 	int status;
 
-	for (round = 0; round < ROUNDS / 5; round++) {
+	for (round = 0; round < ROUNDS; round++) {
 		pid_t pid = fork();
 
 		need(pid >= 0);
@@ -587,7 +599,7 @@ static void *look_through_proc(void *arg)
 	unsigned int round;
 	char path[64];
 
-	for (round = 0; round < ROUNDS / 4; round++) {
+	for (round = 0; round < ROUNDS; round++) {
 		snprintf(path, sizeof(path), "/proc/self/%s", files[round % ARRAY_SIZE(files)]);
 		need(read_text(path)[0]);
 		need(write_text("/proc/self/clear_refs", round % 2 ? "1" : "4"));
@@ -610,15 +622,13 @@ static void data_stays_while_proc_is_read(void **state)
  * Code that only looks at the tables, against punching, which takes the tables of
  * a mapping that is new out of it.  Who looks where a table was must find one.
  */
-#define LOOK_ROUNDS 2000
-
 static size_t look_length;
 
 static void *map_anew(void *arg)
 {
 	unsigned int round;
 
-	for (round = 0; round < LOOK_ROUNDS; round++) {
+	for (round = 0; round < ROUNDS; round++) {
 		map_at(shared, morsel, look_length, RW, 0);
 		sched_yield();
 		/* Away with it, but nobody else is to get the place. */
@@ -718,13 +728,81 @@ static void data_stays_while_processes_are_killed(void **state)
 	assert_int_equal(count_morsels(), 1);
 }
 
+/*
+ * A process that ends, and one that reads its memory from the other processor,
+ * which takes faults in that address space.  Fails if a fault splices into tables
+ * that are being freed: then the data is wrong, or the kernel complains.
+ */
+static atomic_int *ending;
+
+static _Noreturn void read_of_others(void)
+{
+	static const size_t places[] = {0, 3 * HUGE, GIB, GIB + HUGE};
+	char text[64];
+	unsigned int i;
+
+	for (i = 0;; i++) {
+		struct iovec here = {text, sizeof(text)};
+		struct iovec there = {shared + places[i % ARRAY_SIZE(places)], sizeof(text)};
+		ssize_t got = process_vm_readv(atomic_load(ending), &here, 1, &there, 1, 0);
+
+		if (got > 0)
+			need(!memcmp(text, "there", 6));
+		else
+			need(got && (errno == ESRCH || errno == EFAULT || errno == EPERM));
+	}
+}
+
+static void race_exit(void)
+{
+	unsigned int i;
+	pid_t pid, reader;
+
+	morsel = create(LENGTH, MORSEL_GRANULE_4K);
+	for (i = 0; i < LENGTH / HUGE; i++)
+		need(pwrite(morsel, "there", 6, i * HUGE) == 6);
+	ending = mmap(NULL, PAGE, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	atomic_store(ending, getpid());
+	/* What a child inherits is spliced by its first fault. */
+	shared = map(morsel, LENGTH, RW);
+	reader = spawn();
+	if (!reader) {
+		pin_to_cpu(1);
+		read_of_others();
+	}
+	pin_to_cpu(0);
+	for (i = 0; i < ROUNDS; i++) {
+		pid = fork();
+		if (!pid) {
+			if (i % 3 == 0)
+				need(!strcmp(shared, "there"));
+			if (i % 2)
+				pause();
+			_exit(0);
+		}
+		need(pid > 0);
+		atomic_store(ending, pid);
+		if (i % 2)
+			need(!kill(pid, SIGKILL));
+		need(waitpid(pid, NULL, 0) == pid);
+		need(!waitpid(reader, NULL, WNOHANG));
+	}
+	need(!strcmp(shared + GIB, "there"));
+	need(info_of(morsel).frame_bytes == LENGTH / HUGE * PAGE);
+}
+
+static void faults_of_others_against_exit(void **state)
+{
+	assert_race(race_exit);
+}
+
 /* Names: of many who create one, one succeeds; nobody opens half a morsel. */
 
 static void *fight_for_names(void *arg)
 {
 	unsigned int round;
 
-	for (round = 0; round < ROUNDS; round++) {
+	for (round = 0; round < ROUNDS / THREADS; round++) {
 		struct morsel_create args = {
 			.size = sizeof(args),
 			.length = HUGE,
@@ -768,12 +846,15 @@ static void create_against_unlink_and_open(void **state)
 
 /* The pool, asked by many and shrunk at once: who gets nothing is told so, and nothing is lost. */
 
+/* Each takes up to 8 MiB. */
+#define POOL_ROUNDS 50
+
 static void *take_and_give(void *arg)
 {
 	uint64_t seed = *(unsigned int *)arg;
 	unsigned int round;
 
-	for (round = 0; round < ROUNDS / 4; round++) {
+	for (round = 0; round < POOL_ROUNDS; round++) {
 		int fd = create(8 * MIB, round % 2 ? MORSEL_GRANULE_4K : MORSEL_GRANULE_AUTO);
 
 		if (populate(fd, 0, (random_next(&seed) % 4 + 1) * HUGE))
@@ -1017,6 +1098,7 @@ int main(void)
 		TEST(data_stays_while_proc_is_read),
 		TEST(tables_are_there_for_who_looks),
 		TEST(data_stays_while_processes_are_killed),
+		TEST(faults_of_others_against_exit),
 		TEST(create_against_unlink_and_open),
 		TEST(populate_against_a_full_pool),
 		TEST(everything_at_once),
