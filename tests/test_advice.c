@@ -298,7 +298,8 @@ static unsigned long locked_kib(void)
 
 /*
  * Frames never go, so nothing is locked nor counted; but what is locked is populated, as the kernel
- * does that for all.  Even where that is to wait for a fault: the mapping does not remember.
+ * does that for all.  Even where that is to wait for a fault: the mapping does not remember.  Fails
+ * if a page that is locked has no frame, or if VmLck has it.
  */
 static void mlock_populates_and_counts_nothing(void **state)
 {
@@ -362,7 +363,10 @@ static void mlock_goes_by_the_limit(void **state)
 	assert_int_equal(info_of(fd).attachments, 1);
 }
 
-/* All of what there is; and only what comes. */
+/*
+ * All of what there is; and only what comes: fails if more frames are there, or fewer, or if
+ * touching them counts.
+ */
 static void mlockall_populates(void **state)
 {
 	static const struct {

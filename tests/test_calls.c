@@ -396,7 +396,10 @@ static unsigned int resident(char *memory, size_t length)
 	return count;
 }
 
-/* It tells what is in this mapping's tables, not what the morsel has. */
+/*
+ * It tells what is in this mapping's tables, not what the morsel has: fails if it has more, or
+ * less.
+ */
 static void mincore_tells_what_is_spliced(void **state)
 {
 	unsigned int i;

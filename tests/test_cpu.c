@@ -96,6 +96,10 @@ static void mappings_may_lie_above_47_bits(void **state)
 	}
 }
 
+/*
+ * The same of the way from one entry of the top level to another: fails if the data is not there,
+ * or stays.
+ */
 static void mremap_moves_up_and_down(void **state)
 {
 	int fd = create(LENGTH, MORSEL_GRANULE_4K);

@@ -256,6 +256,7 @@ static void sendfile_feeds_a_socket(void **state)
 	assert_child_done(pid);
 }
 
+/* Fails if what is in the pipe changes with the punch, or does not come back whole. */
 static void splice_goes_both_ways(void **state)
 {
 	loff_t in = HUGE - PAGE, out = 0;

@@ -276,6 +276,7 @@ static void post_and_wait(struct shared *shared, int which)
 	}
 }
 
+/* Fails if a post wakes nobody: both then wait for ever. */
 static void a_semaphore_is_shared(void **state)
 {
 	both_sides(MORSEL_GRANULE_2M, post_and_wait);
@@ -293,6 +294,7 @@ static void meet_and_count(struct shared *shared, int which)
 	}
 }
 
+/* Fails if who came first is not woken by who came last: it then waits for ever. */
 static void a_barrier_is_shared(void **state)
 {
 	both_sides(MORSEL_GRANULE_4K, meet_and_count);

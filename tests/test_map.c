@@ -297,6 +297,10 @@ static void parts_of_gibs_map(void **state)
 		}
 }
 
+/*
+ * Fails if neighbours in one GiB have a table in common: one would see what the other writes, or
+ * lose what it has when that goes.
+ */
 static void neighbours_share_a_gib(void **state)
 {
 	char *place = free_place(GIB), *ordinary;

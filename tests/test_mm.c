@@ -53,6 +53,7 @@ static int child_reads_and_writes(void *memory)
 	return 0;
 }
 
+/* Fails if a child has nothing there, or a copy: what one writes, the other must see. */
 static void fork_inherits(void **state)
 {
 	int fd;
@@ -71,6 +72,7 @@ static int grandchild(void *memory)
 	return in_child(child_reads_and_writes, memory);
 }
 
+/* The same of what was inherited already. */
 static void fork_twice(void **state)
 {
 	int fd;
@@ -106,7 +108,10 @@ static void *pester(void *argument)
 	return NULL;
 }
 
-/* A signal that comes in during fork must not leave the child without its memory. */
+/*
+ * A signal that comes in during fork must not leave the child without its memory: fails if its
+ * first touch kills it.
+ */
 static void fork_under_signals(void **state)
 {
 	struct pester p = { .whom = pthread_self() };
@@ -128,15 +133,29 @@ static void fork_under_signals(void **state)
 	detach(memory, fd);
 }
 
+/* Was this in the tables already when the process began? */
+static int child_has_entries(void *memory)
+{
+	unsigned char there[2];
+
+	return mincore(memory, PAGE, &there[0]) || mincore((char *)memory + GIB, PAGE, &there[1]) ||
+	       there[0] || there[1];
+}
+
+/*
+ * The advice takes a flag away that keeps fork from copying entries one by one.  Fails if it has
+ * that effect: then the child's tables have entries that we know nothing of.
+ */
 static void fork_after_keeponfork(void **state)
 {
-	int fd;
-	char *memory = attach(&fd);
+	int fd = create(LENGTH, MORSEL_GRANULE_4K);
+	char *memory = map(fd, LENGTH, RW);
 
 	memory[0] = 1;
 	memory[GIB] = 2;
-	/* Takes a flag away that keeps fork from copying entries: it must not matter. */
-	madvise(memory, LENGTH, MADV_KEEPONFORK);
+	assert_int_equal(in_child(child_has_entries, memory), 0);
+	assert_done(madvise(memory, LENGTH, MADV_KEEPONFORK));
+	assert_int_equal(in_child(child_has_entries, memory), 0);
 	assert_int_equal(in_child(child_reads_and_writes, memory), 0);
 	assert_int_equal(memory[GIB + 1], 4);
 	detach(memory, fd);
@@ -149,6 +168,7 @@ static int exec_true(void *memory)
 	return 1;
 }
 
+/* Fails if the old address space's attachment stays, or takes along what was written. */
 static void exec_drops_the_mapping(void **state)
 {
 	int fd;
@@ -166,6 +186,7 @@ static int touch_and_return(void *memory)
 	return 7;
 }
 
+/* Fails if an attachment outlives its process, or takes along what that wrote. */
 static void exit_detaches(void **state)
 {
 	int fd;
@@ -184,6 +205,7 @@ static int kill_myself(void *memory)
 	return 0;
 }
 
+/* The same where the process has no say. */
 static void kill_9_detaches(void **state)
 {
 	int fd;
@@ -214,6 +236,7 @@ static void kill_9_of_the_owner_frees(void **state)
 	assert_int_equal(pool_info().used_bytes, before);
 }
 
+/* Fails if the memory can still be read, or if the attachment stays. */
 static void munmap_whole(void **state)
 {
 	int fd;
@@ -226,6 +249,7 @@ static void munmap_whole(void **state)
 	close(fd);
 }
 
+/* Fails if the part can still be read, or if more than that goes. */
 static void munmap_part_at_2m(void **state)
 {
 	int fd;
@@ -243,6 +267,7 @@ static void munmap_part_at_2m(void **state)
 	detach(memory, fd);
 }
 
+/* Fails if a part goes that ends within a table of the morsel's, or if trying costs the memory. */
 static void munmap_part_elsewhere_is_refused(void **state)
 {
 	int fd;
@@ -257,6 +282,10 @@ static void munmap_part_elsewhere_is_refused(void **state)
 	detach(memory, fd);
 }
 
+/*
+ * Fails if a GiB stays spliced as a whole that is not one mapping's any more: the neighbour's page
+ * would be everybody's.
+ */
 static void a_neighbour_may_move_in(void **state)
 {
 	int fd;
@@ -279,6 +308,7 @@ static void a_neighbour_may_move_in(void **state)
 	detach(memory, fd);
 }
 
+/* Fails if the data does not come along, or if the old place still shows it. */
 static void mremap_moves(void **state)
 {
 	int fd;
@@ -299,6 +329,9 @@ static void mremap_moves(void **state)
 	munmap(target, LENGTH + GIB);
 }
 
+/*
+ * Fails if it is moved to where the morsel's tables do not fit, or is lost for having been tried.
+ */
 static void mremap_to_an_odd_place_is_refused(void **state)
 {
 	int fd;
@@ -314,6 +347,7 @@ static void mremap_to_an_odd_place_is_refused(void **state)
 	detach(memory, fd);
 }
 
+/* Fails if the mapping grows: what is added would not be its attachment's. */
 static void mremap_does_not_grow(void **state)
 {
 	int fd;
@@ -325,6 +359,7 @@ static void mremap_does_not_grow(void **state)
 	detach(memory, fd);
 }
 
+/* Fails if the tail can still be read, or if the head goes with it. */
 static void mremap_shrinks_at_2m(void **state)
 {
 	int fd;
@@ -338,6 +373,10 @@ static void mremap_shrinks_at_2m(void **state)
 	detach(memory, fd);
 }
 
+/*
+ * Fails if a right still holds that was taken away, comes back by another mapping's writes, or goes
+ * from that, too.
+ */
 static void mprotect_holds_and_is_one_process_own(void **state)
 {
 	int fd;
@@ -361,7 +400,10 @@ static void mprotect_holds_and_is_one_process_own(void **state)
 	detach(memory, fd);
 }
 
-/* Another process writes on while this one may only read, and reads what that wrote. */
+/*
+ * Another process writes on while this one may only read, and reads what that wrote: fails if the
+ * leaves that change are those of both.
+ */
 static void mprotect_leaves_other_processes_alone(void **state)
 {
 	int fd, to[2], from[2];
@@ -397,6 +439,10 @@ static void mprotect_leaves_other_processes_alone(void **state)
 	assert_child_done(pid);
 }
 
+/*
+ * Fails if the part can be written, if what is beside it cannot, or if a split elsewhere is let
+ * through.
+ */
 static void mprotect_part_at_2m(void **state)
 {
 	int fd;
@@ -412,6 +458,10 @@ static void mprotect_part_at_2m(void **state)
 	detach(memory, fd);
 }
 
+/*
+ * Fails if memory can be read that must not be; or if it is lost, as when the kernel, where it
+ * walks before the change, finds a huge leaf to split.
+ */
 static void mprotect_none_hides(void **state)
 {
 	int fd;
@@ -448,6 +498,7 @@ static void execution_only_where_asked_for(void **state)
 	close(fd);
 }
 
+/* Fails if what goes out of the tables of one process goes out of the morsel. */
 static void madvise_dontneed_keeps_shared_data(void **state)
 {
 	int fd;
@@ -461,6 +512,7 @@ static void madvise_dontneed_keeps_shared_data(void **state)
 	detach(memory, fd);
 }
 
+/* Fails if there is no hole in the morsel, or a larger one than was asked for. */
 static void madvise_remove_punches(void **state)
 {
 	int fd;
@@ -495,6 +547,10 @@ static void madvise_of_every_value_loses_nothing(void **state)
 	detach(memory, fd);
 }
 
+/*
+ * Fails if the morsel still shows where other memory came, or if what is written to that goes into
+ * the morsel.
+ */
 static void map_fixed_over_whole_and_part(void **state)
 {
 	int fd;
@@ -614,6 +670,7 @@ static void check_frames(int fd)
 
 #define ROUNDS 300
 
+/* Fails if two faults at one page leave a frame too many, or if one of them ends in SIGBUS. */
 static void threads_fault_at_once(void **state)
 {
 	int fd = create(64 * MIB, MORSEL_GRANULE_4K);
@@ -630,6 +687,10 @@ static void threads_fault_at_once(void **state)
 	close(fd);
 }
 
+/*
+ * Fails if a fault splices where the kernel is unmapping: that would clear the morsel's entries,
+ * and frames that are counted would be in no extent.
+ */
 static void fault_against_munmap(void **state)
 {
 	struct touchers touchers;
@@ -650,6 +711,7 @@ static void fault_against_munmap(void **state)
 	detach(memory, fd);
 }
 
+/* The same where all of it goes. */
 static void fault_against_munmap_of_all(void **state)
 {
 	struct touchers touchers;
@@ -668,6 +730,10 @@ static void fault_against_munmap_of_all(void **state)
 	detach(memory, fd);
 }
 
+/*
+ * Fails if a fault splices what is being protected with the rights from before: a write gets
+ * through.
+ */
 static void fault_against_mprotect(void **state)
 {
 	struct touchers touchers;
@@ -713,6 +779,10 @@ static void fault_against_punch(void **state)
 	close(fd);
 }
 
+/*
+ * Fails if fork() among the parent's faults costs the child its memory, or if a fault ends in
+ * SIGBUS.
+ */
 static void fault_against_fork(void **state)
 {
 	struct touchers touchers;
@@ -728,6 +798,7 @@ static void fault_against_fork(void **state)
 	detach(memory, fd);
 }
 
+/* As against munmap(): fails if the kernel clears entries that are the morsel's. */
 static void fault_against_madvise(void **state)
 {
 	struct touchers touchers;
@@ -757,6 +828,10 @@ static int open_scratch(char **buffer, size_t size)
 	return fd;
 }
 
+/*
+ * Fails if the kernel gets no frames for O_DIRECT, of holes or of what is spliced, or others than
+ * the CPU sees.
+ */
 static void direct_io_into_and_out_of(void **state)
 {
 	char *buffer, *memory;
@@ -779,6 +854,10 @@ static void direct_io_into_and_out_of(void **state)
 	close(file);
 }
 
+/*
+ * Fails if a leaf may be written where the mapping may not: get_user_pages_fast() asks nothing
+ * else.
+ */
 static void direct_read_into_read_only_is_refused(void **state)
 {
 	char *buffer, *memory, *reader;
@@ -807,7 +886,10 @@ static void direct_read_into_read_only_is_refused(void **state)
 	close(file);
 }
 
-/* By way of the kernel, memory that is only readable is only readable too. */
+/*
+ * By way of the kernel, memory that is only readable is only readable too: fails if one of the ways
+ * writes.
+ */
 static void the_kernel_does_not_write_read_only_memory(void **state)
 {
 	char text[4 * KIB] = "text";
@@ -838,7 +920,10 @@ static void the_kernel_does_not_write_read_only_memory(void **state)
 	assert_true(has_pattern(text, PAGE, 2));
 }
 
-/* The same for memory that mprotect() made so, and for a read-only descriptor. */
+/*
+ * Fails if O_DIRECT still finds a leaf that may be written after mprotect(), or by a read-only
+ * descriptor.
+ */
 static void direct_read_after_mprotect_is_refused(void **state)
 {
 	char *buffer, *memory, *reader;
@@ -870,6 +955,7 @@ static void direct_read_after_mprotect_is_refused(void **state)
 	free(buffer);
 }
 
+/* Fails if a debugger reaches nothing there, or other memory than the program. */
 static void ptrace_reads_and_writes(void **state)
 {
 	struct iovec local, remote;
@@ -916,6 +1002,10 @@ static size_t read_all(const char *path, char *buffer, size_t size)
 	return done;
 }
 
+/*
+ * Fails if maps or smaps does not name the morsel, or if reading such files or clearing bits costs
+ * data.
+ */
 static void proc_pid_files(void **state)
 {
 	static const char *const files[] = {"maps",	 "smaps",  "smaps_rollup",
@@ -956,7 +1046,10 @@ static void proc_pid_files(void **state)
 	detach(memory, fd);
 }
 
-/* The debugger's write splices on behalf of a process that never touched the memory. */
+/*
+ * The debugger's write splices on behalf of a process that never touched the memory: fails if that
+ * finds something else there.
+ */
 static void proc_pid_mem_reaches_another_process(void **state)
 {
 	char path[64], text[8] = "";
@@ -984,7 +1077,7 @@ static void proc_pid_mem_reaches_another_process(void **state)
 	assert_child_done(pid);
 }
 
-/* What the kernel says of a page and what the module says of it. */
+/* What the kernel says of a page and what the module says of it: fails if these are two frames. */
 static void pagemap_agrees_with_extents(void **state)
 {
 	static const uint32_t granules[] = {MORSEL_GRANULE_4K, MORSEL_GRANULE_2M};
@@ -1012,6 +1105,7 @@ static void pagemap_agrees_with_extents(void **state)
 	}
 }
 
+/* Fails if the child has the mapping all the same, or an attachment. */
 static void dontfork_leaves_the_child_without(void **state)
 {
 	int fd;
@@ -1047,7 +1141,10 @@ static void mlock_and_mincore_do_no_harm(void **state)
 	assert_int_equal(memory[GIB], 1);
 }
 
-/* A part moves away, and what it leaves is a hole. */
+/*
+ * A part moves away, and what it leaves is a hole: fails if more goes, or less, or a part at odd
+ * places.
+ */
 static void mremap_moves_a_part(void **state)
 {
 	int fd;
@@ -1071,6 +1168,7 @@ static void mremap_moves_a_part(void **state)
 	assert_true(has_pattern(memory, PAGE, 0));
 }
 
+/* Fails if it is let through, or if something is unmapped before it is refused. */
 static void map_fixed_over_an_odd_part_is_refused(void **state)
 {
 	int fd;
@@ -1086,13 +1184,15 @@ static void map_fixed_over_an_odd_part_is_refused(void **state)
 	assert_int_equal(info_of(fd).attachments, 1);
 }
 
+/*
+ * Fails by the kernel's log: at the end of an address space, it says "Bad rss" or "non-zero
+ * pgtables_bytes" if what it counted is not what it finds.
+ */
 static void a_rss_of_nothing_is_left(void **state)
 {
 	int fd;
 	char *memory = attach(&fd);
 
-	/* The kernel says "Bad rss" or "non-zero pgtables_bytes" at exit if accounting is off: see
-	 * the kernel log's check. */
 	assert_int_equal(populate(fd, 0, 0), 0);
 	assert_int_equal(in_child(touch_and_return, memory), 7);
 	detach(memory, fd);

@@ -375,7 +375,10 @@ static void suspend(const char *to)
 	assert_both_kept();
 }
 
-/* Other CPUs go off and come again, and all state of the CPU is made anew. */
+/*
+ * Other CPUs go off and come again, and all state of the CPU is made anew.  Fails if data or frames
+ * are others after that, or if who uses them does not go on.
+ */
 static void data_survives_suspend_to_memory(void **state)
 {
 	if (!strstr(read_text("/sys/power/mem_sleep"), "deep"))
@@ -384,6 +387,7 @@ static void data_survives_suspend_to_memory(void **state)
 	suspend("mem");
 }
 
+/* The same where the CPUs only idle. */
 static void data_survives_suspend_to_idle(void **state)
 {
 	/* It says RTC_STS only on the way out of S3, so that this would never end. */

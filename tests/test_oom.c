@@ -265,12 +265,41 @@ static void a_cgroup_bounds_what_attachments_take(void **state)
 	munmap(touched, PAGE);
 }
 
+/*
+ * Frames are the pool's.  Fails if they were charged to who touches them: the
+ * process has more of them than its cgroup may have memory.
+ */
+static void frames_are_charged_to_nobody(void **state)
+{
+	int fd = create(128 * MIB, MORSEL_GRANULE_AUTO);
+	pid_t pid;
+
+	make_cgroup();
+	assert_true(write_text(CGROUP "/memory.max", "33554432"));
+	pid = spawn();
+	if (!pid) {
+		char *memory;
+		size_t at;
+
+		join_cgroup();
+		memory = map(fd, 128 * MIB, RW);
+		for (at = 0; at < 128 * MIB; at += PAGE)
+			need(!probe_write(memory + at, 1));
+		need(number_in(CGROUP "/memory.current") < 32 * MIB);
+		_exit(0);
+	}
+	assert_child_done(pid);
+	assert_int_equal(info_of(fd).frame_bytes, 128 * MIB);
+	assert_int_equal(cgroup_event("oom_kill "), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		KERNEL_TEST(a_reaped_process_takes_nothing_along),
 		KERNEL_TEST(the_oom_killer_leaves_nothing_behind),
 		KERNEL_TEST(a_cgroup_bounds_what_attachments_take),
+		KERNEL_TEST(frames_are_charged_to_nobody),
 		TEST(module_unloads),
 	};
 

@@ -55,6 +55,10 @@ static int overwrite_free_frames(uint32_t granule)
 	return fd;
 }
 
+/*
+ * Fails if a frame that the pipe holds comes back to the pool: it is overwritten before the pipe is
+ * read.
+ */
 static void punched_frames_wait_for_their_pin(void **state)
 {
 	int fd = create(LENGTH, MORSEL_GRANULE_4K), pipes[2];
@@ -215,7 +219,10 @@ static int uring_setup(void)
 	return syscall(SYS_io_uring_setup, 4, &params);
 }
 
-/* As RDMA does: long-term pins. */
+/*
+ * As RDMA does: long-term pins.  Fails if such frames are refused, not set aside, or set aside for
+ * ever.
+ */
 static void registered_buffers_keep_their_frames(void **state)
 {
 	int fd = create(LENGTH, MORSEL_GRANULE_4K), ring = uring_setup();
@@ -370,16 +377,24 @@ struct racer {
 	char *memory;
 	unsigned int role;
 	int fd;
+	/* A morsel that the frames go to when they are free. */
+	int next;
 };
 
 static void *race(void *arg)
 {
 	struct racer *racer = arg;
 	unsigned int i;
+	size_t at;
 
 	for (i = 0; i < ROUNDS; i++) {
 		if (racer->role) {
 			need(!punch(racer->fd, 0, TRANSFER));
+			memset(racer->memory, 0xee, TRANSFER);
+			sched_yield();
+			for (at = 0; at < TRANSFER; at++)
+				need((unsigned char)racer->memory[at] == 0xee);
+			need(!punch(racer->next, 0, TRANSFER));
 		} else {
 			/* In full, or not at all where the page went away under it. */
 			ssize_t got = pread(racer->file, racer->memory, TRANSFER, 0);
@@ -390,6 +405,11 @@ static void *race(void *arg)
 	return NULL;
 }
 
+/*
+ * What is read from the disk goes to frames that are punched meanwhile.  Fails if one comes back
+ * too early: the morsel that has it then gets what was read; or if one stays set aside when nobody
+ * holds it any more.
+ */
 static void punch_against_direct_io(void **state)
 {
 	int fd = create(LENGTH, MORSEL_GRANULE_4K), file = scratch_file(LENGTH);
@@ -402,7 +422,9 @@ static void punch_against_direct_io(void **state)
 	assert_int_equal(pwrite(file, memory, TRANSFER, 0), TRANSFER);
 	pid = spawn();
 	if (!pid) {
-		struct racer racers[2] = {{file, memory, 0, fd}, {file, memory, 1, fd}};
+		int next = create(LENGTH, MORSEL_GRANULE_4K);
+		struct racer racers[2] = {{file, memory, 0, fd},
+					  {file, map(next, LENGTH, RW), 1, fd, next}};
 		size_t at;
 
 		run_threads(2, race, racers, sizeof(racers[0]));

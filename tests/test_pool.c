@@ -518,7 +518,10 @@ static void idle_frames_go_back_by_themselves(void **state)
 	assert_int_equal(pool_info().held_bytes, 0);
 }
 
-/* Real pressure: more than the machine has, taken and given back. */
+/*
+ * Real pressure: more than the machine has, taken and given back.  Fails if the process is killed
+ * while the pool has idle frames.
+ */
 static void memory_pressure_gets_idle_frames(void **state)
 {
 	long pages = sysconf(_SC_AVPHYS_PAGES);

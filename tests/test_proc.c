@@ -135,7 +135,10 @@ static void clear_refs_leaves_others_alone(void **state)
 	}
 }
 
-/* Who tracks what is written by it gets no answer: all is, until it asks; then nothing is. */
+/*
+ * Who tracks what is written by it gets no answer: all is, until it asks; then nothing is.  Fails
+ * if a leaf has the bit.
+ */
 static void soft_dirty_bits_tell_nothing(void **state)
 {
 	unsigned int i;
@@ -371,7 +374,10 @@ static void smaps_counts_what_is_spliced_as_private(void **state)
 	}
 }
 
-/* The pool's memory is no process's resident memory; the sum that smaps makes has it all the same. */
+/*
+ * The pool's memory is no process's resident memory; the sum that smaps makes has it all the same.
+ * Fails if a touch counts for the process, or not for smaps.
+ */
 static void rss_has_nothing_of_a_morsel(void **state)
 {
 	int fd = create(64 * MIB, MORSEL_GRANULE_4K);
@@ -386,6 +392,7 @@ static void rss_has_nothing_of_a_morsel(void **state)
 	assert_true(kib_of(read_text("/proc/self/status"), "VmSize") >= 64 * MIB / KIB);
 }
 
+/* Fails if a page is not counted, or as another node's than the pool's. */
 static void numa_maps_counts_pages_by_node(void **state)
 {
 	unsigned int i;

@@ -163,7 +163,9 @@ static void fault_against_populate_and_write(void **state)
 
 /*
  * A reader must never see another morsel's data in its own, however frames
- * wander between the two: they return to the pool only after the flush.
+ * wander between the two: they return to the pool only after the flush.  If a
+ * processor kept a translation, it would see what the other's owner writes, or
+ * that one would get a frame that is not zero.
  */
 
 #define WANDER_PAGES 16
@@ -309,14 +311,21 @@ static void *map_and_look(void *arg)
 	return NULL;
 }
 
-/* MADV_COLD takes a huge frame out of the table for a moment, and puts it back. */
+/*
+ * MADV_COLD takes a huge frame out of the table for a moment, and puts it back;
+ * clear_refs writes to the entry.
+ */
 static void *age_and_look(void *arg)
 {
 	/* A GiB, so that it is spliced as a whole. */
 	char *memory = map(morsel, GIB, RW);
+	unsigned int round;
 
-	while (!atomic_load(&stop)) {
-		need(!madvise(memory, HUGE, MADV_COLD));
+	for (round = 0; !atomic_load(&stop); round++) {
+		if (round % 2)
+			need(write_text("/proc/self/clear_refs", "1"));
+		else
+			need(!madvise(memory, HUGE, MADV_COLD));
 		look_at_taken(memory);
 	}
 	return NULL;
@@ -377,7 +386,11 @@ static void punched_frames_are_not_put_back_by_aging(void **state)
 	assert_race(race_aging);
 }
 
-/* Writers, while the mapping goes and comes. */
+/*
+ * Writers, while the mapping goes and comes.  Each of these tests fails if the kernel finds what is
+ * spliced and takes it for the process's own: a thread does not find again what it wrote where that
+ * was cleared.
+ */
 
 #define LENGTH (GIB + 2 * HUGE)
 
@@ -386,6 +399,16 @@ struct writer {
 	uint64_t seed;
 };
 
+/* The pool is so small that there may be none for a first touch. */
+static bool pool_is_scarce;
+
+/* The place may be unmapped or protected, but is there otherwise. */
+static bool need_access(int signal)
+{
+	need(!signal || signal == SIGSEGV || (signal == SIGBUS && pool_is_scarce));
+	return !signal;
+}
+
 /* Each thread owns the bytes at its number in each page: what it wrote there must stay. */
 static void *write_and_check(void *arg)
 {
@@ -393,6 +416,7 @@ static void *write_and_check(void *arg)
 	volatile unsigned char *memory = (volatile unsigned char *)shared;
 	static _Thread_local unsigned char last[64];
 	unsigned char value = 0, seen;
+	unsigned long written = 0;
 
 	memset(last, 0, sizeof(last));
 	while (!atomic_load(&stop)) {
@@ -400,12 +424,16 @@ static void *write_and_check(void *arg)
 		/* Places all over: whole GiBs, their ends, single 2 MiB. */
 		size_t at = slot * (LENGTH / 64 & ~(PAGE - 1)) + writer->self;
 
-		if (!probe_read(memory + at, &seen))
+		if (need_access(probe_read(memory + at, &seen)))
 			need(seen == last[slot]);
 		value++;
-		if (!probe_write(memory + at, value))
+		if (need_access(probe_write(memory + at, value))) {
 			last[slot] = value;
+			written++;
+		}
 	}
+	/* Else there was no race. */
+	need(written > 100);
 	return NULL;
 }
 
@@ -495,18 +523,22 @@ static void data_stays_while_mremap_runs(void **state)
 	assert_race(race_mremap);
 }
 
-/* After mprotect() returned, no write of any thread gets through. */
+/*
+ * After mprotect() returned, no write of any thread gets through: fails if the other's byte changes
+ * then, or if one's own write gives no signal.
+ */
 static void *protect(void *arg)
 {
 	struct writer *self = arg;
 	unsigned int round;
 
 	for (round = 0; round < ROUNDS; round++) {
-		size_t at = round % 16 ? random_next(&self->seed) % (LENGTH / HUGE) * HUGE : 0;
-		size_t length = round % 16 ? HUGE : LENGTH, i;
+		size_t at = round % 64 ? random_next(&self->seed) % (LENGTH / HUGE) * HUGE : 0;
+		size_t length = round % 64 ? HUGE : LENGTH, i;
+		int prot = round % 2 ? PROT_NONE : PROT_READ;
 		unsigned char before[64], after[64];
 
-		need(!mprotect(shared + at, length, PROT_READ));
+		need(!mprotect(shared + at, length, prot));
 		if (length == LENGTH) {
 			for (i = 0; i < 64; i++)
 				before[i] = shared[i * (LENGTH / 64 & ~(PAGE - 1)) + 1];
@@ -516,6 +548,7 @@ static void *protect(void *arg)
 			need(!memcmp(before, after, sizeof(before)));
 		}
 		need(probe_write(shared + at + 100, 1) == SIGSEGV);
+		need(probe_read(shared + at + 100, NULL) == (prot ? 0 : SIGSEGV));
 		need(!mprotect(shared + at, length, RW));
 		need(!probe_write(shared + at + 100, 1));
 	}
@@ -561,6 +594,9 @@ static void race_fork(void)
 	race_against(fork_children);
 }
 
+/*
+ * Fails, too, if a child does not find what its parent has, or the parent not what its child wrote.
+ */
 static void data_stays_while_fork_runs(void **state)
 {
 	assert_race(race_fork);
@@ -592,7 +628,10 @@ static void data_stays_while_madvise_runs(void **state)
 	assert_race(race_madvise);
 }
 
-/* The kernel's own readers of page tables. */
+/*
+ * The kernel's own readers of page tables: fails, too, if one of them meets what is no table, which
+ * the kernel's log tells.
+ */
 static void *look_through_proc(void *arg)
 {
 	static const char *const files[] = {"smaps", "numa_maps", "maps", "smaps_rollup"};
@@ -620,7 +659,8 @@ static void data_stays_while_proc_is_read(void **state)
 
 /*
  * Code that only looks at the tables, against punching, which takes the tables of
- * a mapping that is new out of it.  Who looks where a table was must find one.
+ * a mapping that is new out of it.  Who looks where a table was must find one: if
+ * there is none, the kernel says so in its log, or dies.
  */
 static size_t look_length;
 
@@ -643,8 +683,11 @@ static void *map_anew(void *arg)
 static void *look_at_tables(void *arg)
 {
 	unsigned char there[4];
+	unsigned int round;
 
-	while (!atomic_load(&stop)) {
+	for (round = 0; !atomic_load(&stop); round++) {
+		if (round % 256 == 0)
+			need(read_text("/proc/self/smaps")[0]);
 		/* The morsel may be there, or not. */
 		mincore(shared, sizeof(there) * PAGE, there);
 		madvise(shared, HUGE, MADV_COLD);
@@ -696,7 +739,44 @@ static void tables_are_there_for_who_looks(void **state)
 	assert_race(race_look_at_slots);
 }
 
-/* Processes that die in the middle of it. */
+/*
+ * Another process punches, which goes through all mappings of the file, while this
+ * one unmaps its own, and splits it.  Fails (by what the kernel logs) if an entry
+ * that the other stands at goes away.
+ */
+static void race_unmap_and_punch(void)
+{
+	unsigned int round;
+	pid_t pid;
+
+	morsel = create(GIB, MORSEL_GRANULE_4K);
+	shared = free_place(GIB);
+	pid = spawn();
+	if (!pid) {
+		pin_to_cpu(1);
+		keep_punching(NULL);
+	}
+	pin_to_cpu(0);
+	need(pwrite(morsel, "x", 1, HUGE) == 1);
+	for (round = 0; round < ROUNDS; round++) {
+		map_at(shared, morsel, GIB, RW, 0);
+		need(shared[HUGE] == 'x');
+		if (round % 4 == 0)
+			need(!madvise(shared, HUGE, MADV_RANDOM));
+		need(!munmap(shared, GIB));
+	}
+	need(!waitpid(pid, NULL, WNOHANG));
+}
+
+static void punches_of_others_against_munmap(void **state)
+{
+	assert_race(race_unmap_and_punch);
+}
+
+/*
+ * Processes that die in the middle of it: fails if an attachment, a morsel or a frame of theirs is
+ * left, or if what others have goes with them.
+ */
 static void data_stays_while_processes_are_killed(void **state)
 {
 	uint64_t seed = 42;
@@ -992,6 +1072,7 @@ static void *take_part(void *arg)
 
 static void race_all(void)
 {
+	pool_is_scarce = true;
 	/* The first ones have their parts, the others, on both processors, write. */
 	race_writers(10, take_part);
 	need(count_morsels() == 1);
@@ -1097,6 +1178,7 @@ int main(void)
 		TEST(data_stays_while_madvise_runs),
 		TEST(data_stays_while_proc_is_read),
 		TEST(tables_are_there_for_who_looks),
+		TEST(punches_of_others_against_munmap),
 		TEST(data_stays_while_processes_are_killed),
 		TEST(faults_of_others_against_exit),
 		TEST(create_against_unlink_and_open),

@@ -138,7 +138,10 @@ static void khugepaged_collapses_nothing_of_a_morsel(void **state)
 	munmap(candidate, 8 * MIB);
 }
 
-/* Of anonymous memory it makes 4-KiB pages; a morsel's huge frames it must leave whole. */
+/*
+ * Of anonymous memory it makes 4-KiB pages; a morsel's huge frames it must leave whole: fails if an
+ * extent becomes small, or is elsewhere.
+ */
 static void split_huge_pages_leaves_huge_frames_whole(void **state)
 {
 	static const char *const path = "/sys/kernel/debug/split_huge_pages";
@@ -278,7 +281,8 @@ static void classic_reclaim_leaves_frames_alone(void **state)
 
 /*
  * swapoff looks through all address spaces for what is swapped; a morsel's
- * tables in one of them must be passed by.
+ * tables in one of them must be passed by.  If it took one for its own, data or
+ * frame numbers would be others.
  */
 static void swapoff_passes_morsels_by(void **state)
 {
