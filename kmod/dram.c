@@ -40,8 +40,9 @@ MODULE_PARM_DESC(dram_idle_seconds,
 
 /**
  * struct dram_chunk - a piece of memory cut into small frames
- * @list:	in partial or idle of its pool; on no list when all frames
- *		are in use; under the pool's lock, as all below
+ * @list:	in partial, idle or failed of its pool; on no list when none
+ *		of its frames is free but some in use; under the pool's
+ *		lock, as all below
  * @base:	first page; each page's private field points back here
  * @order:	log2 of its pages
  * @nr_free:	free frames
@@ -260,6 +261,12 @@ static void free_frame(struct dram_pool *dram, unsigned int order, struct page *
 		free_small(dram, page);
 }
 
+/* May a frame go back?  Of failed memory, a reference may be kept for ever. */
+static bool may_free(struct page *page, unsigned int order)
+{
+	return page_ref_count(page) == 1 || frame_bad(page, order);
+}
+
 /* Take back frames that were set aside and are pinned no more. */
 static void reap_pinned(struct dram_pool *dram)
 {
@@ -269,7 +276,7 @@ static void reap_pinned(struct dram_pool *dram)
 	for (order = 0; order <= HUGE_ORDER; order += HUGE_ORDER) {
 		list_for_each_entry_safe(page, next, order ? &dram->pinned_huge : &dram->pinned,
 					 lru) {
-			if (page_ref_count(page) != 1)
+			if (!may_free(page, order))
 				continue;
 			list_del(&page->lru);
 			dram->nr_pinned -= 1UL << order;
@@ -433,41 +440,33 @@ static unsigned int get_small(struct dram_pool *dram, unsigned int count, struct
 	return got;
 }
 
-/* Take a free huge frame; NULL: there is none. */
-static struct page *first_huge(struct dram_pool *dram)
-{
-	struct page *page;
-
-	for (;;) {
-		page = list_first_entry_or_null(&dram->huge, struct page, lru);
-		if (!page)
-			return NULL;
-		list_del(&page->lru);
-		dram->nr_huge--;
-		if (!frame_bad(page, HUGE_ORDER))
-			return page;
-		say_lost(page, HUGE_ORDER);
-		dram->held -= CHUNK_PAGES;
-	}
-}
-
 static unsigned int get_huge(struct dram_pool *dram, unsigned int count, struct page **frames)
 {
 	struct page *page;
-	unsigned int got, i;
+	unsigned int got = 0, i;
 	unsigned long room;
 
-	for (got = 0; got < count; got++) {
+	while (got < count) {
 		spin_lock(&dram->lock);
 		if (left_to_use(dram) < CHUNK_PAGES) {
 			spin_unlock(&dram->lock);
 			break;
 		}
-		page = first_huge(dram);
+		page = list_first_entry_or_null(&dram->huge, struct page, lru);
 		if (page) {
+			list_del(&page->lru);
+			dram->nr_huge--;
 			dram->used += CHUNK_PAGES;
 			spin_unlock(&dram->lock);
 			set_page_private(page, 0);
+			if (frame_bad(page, HUGE_ORDER)) {
+				say_lost(page, HUGE_ORDER);
+				spin_lock(&dram->lock);
+				dram->used -= CHUNK_PAGES;
+				dram->held -= CHUNK_PAGES;
+				spin_unlock(&dram->lock);
+				continue;
+			}
 			morsel_check_poison(page, HUGE_ORDER);
 			for (i = 0; i < CHUNK_PAGES; i++) {
 				clear_highpage(page + i);
@@ -487,7 +486,7 @@ static unsigned int get_huge(struct dram_pool *dram, unsigned int count, struct 
 			dram->borrows++;
 			spin_unlock(&dram->lock);
 		}
-		frames[got] = page;
+		frames[got++] = page;
 	}
 	return got;
 }
@@ -511,8 +510,7 @@ static void dram_put(struct frame_pool *pool, unsigned int order, struct list_he
 			page = list_first_entry(frames, struct page, lru);
 			list_del(&page->lru);
 			dram->used -= 1UL << order;
-			/* Of failed memory, a reference may be kept for ever. */
-			if (page_ref_count(page) == 1 || frame_bad(page, order)) {
+			if (may_free(page, order)) {
 				free_frame(dram, order, page);
 			} else {
 				dram->nr_pinned += 1UL << order;
