@@ -578,8 +578,9 @@ static bool attachment_invalidate(struct mmu_interval_notifier *notifier,
 		mmap_write_lock(mm);
 	spin_lock(&att->lock);
 	mmu_interval_set_seq(notifier, seq);
-	tell_devices(att);
 	flush = detach(att, range->start, range->end, gone);
+	/* Who begins to walk from here on finds nothing. */
+	tell_devices(att);
 	spin_unlock(&att->lock);
 	if (release)
 		mmap_write_unlock(mm);
@@ -781,15 +782,15 @@ static int morsel_vma_may_split(struct vm_area_struct *vma, unsigned long addr)
 static int morsel_vma_mprotect(struct vm_area_struct *vma, unsigned long start, unsigned long end,
 			       unsigned long newflags)
 {
-	struct attachment *att = vma->vm_private_data;
-
 	/* Also the kernel's own key, for memory that is only executable. */
 	if (newflags & PKEY_FLAGS)
 		return -EINVAL;
-	/* Before the kernel looks at what is there, let alone stands in it. */
-	compat_notify(vma, start, end);
-	if (att)
-		detach_range(att, start, end, false);
+	/*
+	 * Tells all who map this memory, us among them, before the kernel looks
+	 * at what is there, let alone stands in it.  By itself it would tell of
+	 * what it finds only, and after us it may find nothing.
+	 */
+	zap_special_vma_range(vma, start, end - start);
 	return 0;
 }
 

@@ -44,12 +44,17 @@ static const struct kind {
 	const char *name;
 	size_t length;
 	uint32_t granule;
+	/* Before it is mapped: then mmap() splices, where the process has no tables yet. */
+	bool filled;
 } kinds[] = {
 	{"ordinary memory", SMALL, MORSEL_GRANULE_AUTO},
 	{"a GiB of small frames", LARGE, MORSEL_GRANULE_4K},
 	{"a GiB of huge frames", LARGE, MORSEL_GRANULE_2M},
 	{"a part of small frames", SMALL, MORSEL_GRANULE_4K},
 	{"a part of huge frames", SMALL, MORSEL_GRANULE_2M},
+	{"a GiB of small frames that were there", LARGE, MORSEL_GRANULE_4K, true},
+	{"a GiB of huge frames that were there", LARGE, MORSEL_GRANULE_2M, true},
+	{"a part of small frames that were there", SMALL, MORSEL_GRANULE_4K, true},
 };
 
 struct target {
@@ -63,6 +68,7 @@ struct target {
 static void target_make(struct target *t, const struct kind *kind)
 {
 	char *neighbour;
+	size_t at;
 
 	*t = (struct target){.kind = kind, .length = kind->length};
 	/* The first is there to see that the listener hears what it must. */
@@ -72,13 +78,15 @@ static void target_make(struct target *t, const struct kind *kind)
 	} else {
 		t->fd = create(t->length, kind->granule);
 	}
+	for (at = 0; kind->filled && at < t->length; at += t->length / 2)
+		assert_int_equal(pwrite(t->fd, "x", 1, at), 1);
 	t->memory = map_at(free_place(t->length + HUGE), t->fd, t->length, RW, 0);
 	/* A neighbour, so that unmapping frees no tables: that would be told for itself. */
 	neighbour = mmap(t->memory + t->length, PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
 			 -1, 0);
 	assert_ptr_equal(neighbour, t->memory + t->length);
 	neighbour[0] = 1;
-	for (size_t at = 0; at < t->length; at += t->length / 2)
+	for (at = 0; at < t->length; at += t->length / 2)
 		t->memory[at] = 1;
 }
 
@@ -248,7 +256,10 @@ REACHES_TLBS(protect_from_reading)
 REACHES_TLBS(protect_a_part)
 REACHES_TLBS(mremap)
 
-/* Drivers let go of a process that ends; of what it had mapped, they must hear once more. */
+/*
+ * Drivers let go of a process that ends; of what it had mapped, they must hear once more: fails if
+ * one that watches a range does not.
+ */
 static void exit_is_told(void **state)
 {
 	unsigned int i;

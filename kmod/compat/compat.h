@@ -96,19 +96,18 @@ static inline void vm_flags_clear(struct vm_area_struct *vma, unsigned long flag
 #endif
 
 /*
- * Before 6.12, mprotect() tells the notifiers of what it finds below the PUD
- * level, which is nothing once a morsel is detached: whoever else maps the
- * memory (KVM) would keep its rights.  So tell all before.  The one exported
- * function for that wants a mapping of the kind that has no pages.
+ * Zapping had another name before 7.1, and was for mappings of the kind that has
+ * no pages.
  */
-static inline void compat_notify(struct vm_area_struct *vma, unsigned long start, unsigned long end)
+#if LINUX_VERSION_CODE < KERNEL_VERSION(7, 1, 0)
+static inline void zap_special_vma_range(struct vm_area_struct *vma, unsigned long address,
+					 unsigned long size)
 {
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)
 	vm_flags_set(vma, VM_PFNMAP);
-	zap_vma_ptes(vma, start, end - start);
+	zap_vma_ptes(vma, address, size);
 	vm_flags_clear(vma, VM_PFNMAP);
-#endif
 }
+#endif
 
 /*
  * Do devices walk the address space's tables?  Before 6.6, the notifiers told
