@@ -17,12 +17,13 @@
  * so until nobody can be looking any more, which takes the mmap_lock for writing
  * or the end of the mapping.  So where there was nothing before, detaching leaves
  * an entry that points to a table of the module's without any, the same for all;
- * the entry is said to be parked.  What unmaps clears it.  (For PMD entries that
- * is so on old kernels only, COMPAT_PMD_ENTRIES_GO.)
+ * the entry is said to be parked.  What unmaps clears it, and keeps those out that
+ * come by way of the file (walkers_keep_out()).  (For PMD entries that is so on
+ * old kernels only, COMPAT_PMD_ENTRIES_GO.)
  *
  * A fault, from entry to return: morsel_fault() has subtree.c put a frame into
- * the morsel, and splice_gib() puts the tables into the address space; if a
- * notifier came in between, it starts again.
+ * the morsel, and splice_gib() puts the tables into the address space, where they
+ * are not yet; again, if a notifier came in between.
  */
 #include <linux/file.h>
 #include <linux/mm_inline.h>
@@ -460,6 +461,30 @@ static void detached(struct attachment *att)
 	flushed(att);
 }
 
+/*
+ * unmap_mapping_range() and the like come from the file to its mappings, without
+ * their mmap_lock, and may be looking at a parked entry.  The kernel frees tables
+ * only after it has taken a mapping off the file's list; we clear entries before
+ * that, so with the list's lock held.
+ *
+ * lockdep knows that notifiers are called with that lock held, and would take it
+ * for a deadlock that one takes it.  But no notifier that is called so waits for
+ * this one.
+ */
+static void walkers_keep_out(struct morsel *m)
+{
+	lockdep_off();
+	i_mmap_lock_write(m->inode.i_mapping);
+	lockdep_on();
+}
+
+static void walkers_may_come(struct morsel *m)
+{
+	lockdep_off();
+	i_mmap_unlock_write(m->inode.i_mapping);
+	lockdep_on();
+}
+
 static void detach_range(struct attachment *att, unsigned long start, unsigned long end, bool gone)
 {
 	bool flush;
@@ -486,6 +511,7 @@ static void unsplice_whole(struct attachment *att, unsigned long base)
 	struct attached_gib *gib;
 	bool flush;
 
+	walkers_keep_out(att->m);
 	spin_lock(&att->lock);
 	gib = xa_load(&att->gibs, base >> PUD_SHIFT);
 	flush = gib && detach_whole(att, gib, base, true);
@@ -494,6 +520,7 @@ static void unsplice_whole(struct attachment *att, unsigned long base)
 		atomic_inc(&att->flushing);
 	}
 	spin_unlock(&att->lock);
+	walkers_may_come(att->m);
 	if (flush)
 		detached(att);
 }
@@ -576,12 +603,16 @@ static bool attachment_invalidate(struct mmu_interval_notifier *notifier,
 	gone = release || (range->event == MMU_NOTIFY_UNMAP && mmu_notifier_range_blockable(range));
 	if (release)
 		mmap_write_lock(mm);
+	if (gone)
+		walkers_keep_out(att->m);
 	spin_lock(&att->lock);
 	mmu_interval_set_seq(notifier, seq);
 	flush = detach(att, range->start, range->end, gone);
 	/* Who begins to walk from here on finds nothing. */
 	tell_devices(att);
 	spin_unlock(&att->lock);
+	if (gone)
+		walkers_may_come(att->m);
 	if (release)
 		mmap_write_unlock(mm);
 	if (flush)
@@ -761,7 +792,7 @@ static int morsel_vma_may_split(struct vm_area_struct *vma, unsigned long addr)
 
 	if (!IS_ALIGNED(addr, PMD_SIZE))
 		return -EINVAL;
-	/* Faults are the only ones that may be looking without the mmap_lock. */
+	/* Faults may be looking without the mmap_lock. */
 	if (att && !IS_ALIGNED(addr, PUD_SIZE)) {
 		vma_start_write(vma);
 		unsplice_whole(att, addr & PUD_MASK);
