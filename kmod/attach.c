@@ -25,6 +25,7 @@
  * the morsel, and splice_gib() puts the tables into the address space, where they
  * are not yet; again, if a notifier came in between.
  */
+#include <linux/delay.h>
 #include <linux/file.h>
 #include <linux/mm_inline.h>
 #include <linux/mman.h>
@@ -75,7 +76,9 @@ struct attached_gib {
  * @flushing:	flushes after detaching that are not done yet; raised under
  *		@lock
  * @to_flush:	one of them is morsel_detach()'s; under the morsel's
- *		@attached_lock
+ *		@attached_lock, as the next two
+ * @made:	the VMA that mmap() made it for, as long as that lives; else NULL
+ * @unlinked:	that was not in the file's list when it was detached last
  * @lock:	protects all below, and orders splicing against the notifier
  * @gibs:	struct attached_gib by address / 1 GiB, where anything was
  *		ever spliced
@@ -91,6 +94,8 @@ struct attachment {
 	bool devices;
 	atomic_t flushing;
 	bool to_flush;
+	struct vm_area_struct *made;
+	bool unlinked;
 	spinlock_t lock;
 	struct xarray gibs;
 };
@@ -525,6 +530,37 @@ static void unsplice_whole(struct attachment *att, unsigned long base)
 		detached(att);
 }
 
+/* Is a mapping that is just being made in the file's list by now? */
+static bool vma_linked(const struct vm_area_struct *vma)
+{
+	/* The list is a tree; a new VMA's node is zero. */
+	return READ_ONCE(vma->shared.rb.__rb_parent_color);
+}
+
+/*
+ * Have all mappings that were just being made come into the file's list, which is
+ * the next that mmap() does with them.
+ */
+static void wait_until_linked(struct morsel *m)
+{
+	struct attachment *att;
+	bool wait;
+
+	for (;;) {
+		wait = false;
+		mutex_lock(&m->attached_lock);
+		list_for_each_entry(att, &m->attached, list) {
+			if (att->unlinked)
+				att->unlinked = att->made && !vma_linked(att->made);
+			wait |= att->unlinked;
+		}
+		mutex_unlock(&m->attached_lock);
+		if (!wait)
+			return;
+		usleep_range(10, 100);
+	}
+}
+
 /**
  * morsel_detach() - take all splices of a range of a morsel out again
  * @m:		the morsel
@@ -532,14 +568,15 @@ static void unsplice_whole(struct attachment *att, unsigned long base)
  * @end:	byte after the last
  *
  * Finds all attachments, also those of mappings that are just being made, which
- * unmap_mapping_range() does not know yet.  Nobody uses what was spliced any
- * more when it returns.  However many address spaces there are, each processor
- * is interrupted once.
+ * unmap_mapping_range() does not know yet; when this returns, it does.  Nobody
+ * uses what was spliced any more then.  However many address spaces there are,
+ * each processor is interrupted once.
  */
 void morsel_detach(struct morsel *m, loff_t start, loff_t end)
 {
 	unsigned int spaces = 0;
 	struct attachment *att;
+	bool unlinked = false;
 
 	mutex_lock(&m->attached_lock);
 	cpumask_clear(m->flush_cpus);
@@ -558,6 +595,8 @@ void morsel_detach(struct morsel *m, loff_t start, loff_t end)
 			morsel_flush_add(att->notifier.mm, m->flush_cpus);
 			spaces++;
 		}
+		att->unlinked = att->made && !vma_linked(att->made);
+		unlinked |= att->unlinked;
 		cond_resched();
 	}
 	if (!spaces)
@@ -570,6 +609,8 @@ void morsel_detach(struct morsel *m, loff_t start, loff_t end)
 	}
 out:
 	mutex_unlock(&m->attached_lock);
+	if (unlinked)
+		wait_until_linked(m);
 }
 
 /*
@@ -748,7 +789,14 @@ static vm_fault_t morsel_fault(struct vm_fault *vmf)
 	}
 
 	trace_morsel_fault(att->m, vmf->address, vmf->pgoff, err);
-	return err && err != -EAGAIN ? VM_FAULT_SIGBUS : VM_FAULT_NOPAGE;
+	switch (err) {
+	case 0:
+	case -EAGAIN:
+	case -EINTR: /* of a signal that kills */
+		return VM_FAULT_NOPAGE;
+	default:
+		return VM_FAULT_SIGBUS;
+	}
 }
 
 /*
@@ -782,7 +830,14 @@ static void morsel_vma_close(struct vm_area_struct *vma)
 {
 	struct attachment *att = vma->vm_private_data;
 
-	if (att && refcount_dec_and_test(&att->vmas))
+	if (!att)
+		return;
+	if (att->made == vma) {
+		mutex_lock(&att->m->attached_lock);
+		att->made = NULL;
+		mutex_unlock(&att->m->attached_lock);
+	}
+	if (refcount_dec_and_test(&att->vmas))
 		attachment_destroy(att);
 }
 
@@ -867,6 +922,9 @@ int morsel_mmap(struct file *file, struct vm_area_struct *vma)
 	vm_flags_clear(vma, PKEY_FLAGS);
 	vma->vm_ops = &morsel_vm_ops;
 	vma->vm_private_data = att;
+	mutex_lock(&m->attached_lock);
+	att->made = vma;
+	mutex_unlock(&m->attached_lock);
 	if (vma_is_accessible(vma))
 		splice_all(att, vma);
 	return 0;

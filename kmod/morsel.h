@@ -15,17 +15,23 @@
  *
  * Lock order, outermost first.  What each lock protects is said beside it.
  *
- *	mm->mmap_lock
- *	  registry lock (object.c)	i_mmap_rwsem (the kernel's)
- *	    morsel->sem			  attachment->lock, see below
- *	      pool list lock (pool.c)
- *		dram pool lock, user lock
- *	      morsel->attached_lock
- *		attachment->lock
- *		  mm->page_table_lock, then a PMD table's lock
+ *	morsel->punch_lock
+ *	  i_mmap_rwsem (the kernel's), and morsel->attached_lock, see below
  *
- * What is under i_mmap_rwsem is called by the kernel and takes no lock but the
- * attachment's and what follows that.
+ *	mm->mmap_lock
+ *	  i_mmap_rwsem (the kernel's)	registry lock (object.c)	a frame's lock
+ *	    attachment->lock, see below	  morsel->sem
+ *					    pool list lock (pool.c)
+ *					      list of dram pools
+ *						dram pool lock, user lock
+ *	  morsel->attached_lock
+ *	    attachment->lock
+ *	      mm->page_table_lock, then a PMD table's lock
+ *
+ * Where the kernel calls us with i_mmap_rwsem held, we take no lock but the
+ * attachment's and what follows that.  At the end of an address space it calls us
+ * with none, and we take the mmap_lock.  Faults, with that held, wait for a punch
+ * to end, which takes no mmap_lock.
  */
 #ifndef MORSEL_H
 #define MORSEL_H
@@ -41,6 +47,7 @@
 #include <linux/rwsem.h>
 #include <linux/types.h>
 #include <linux/uidgid.h>
+#include <linux/wait.h>
 
 #include "morsel_ioctl.h"
 
@@ -105,10 +112,14 @@ struct dead_tables;
  * @fresh:	per twin, a bit per GiB: it shows all that the truth has
  * @sem:	held for reading to add entries or to use what they map, for
  *		writing to remove them
+ * @punch_first: first page that is being punched; under @sem, as the next
+ * @punch_end:	page after the last, 0: there are none
  * @frames:	frames of 4 KiB in the truth
  * @faults:	faults taken in all attachments
  * @huge:	frames of 2 MiB in the truth
  * @nr_tables:	pages of tables, twins included
+ * @punch_lock:	one punch at a time
+ * @punched:	who waits for its end
  * @attachments: attachments now
  * @attached_lock: protects @attached and @flush_cpus
  * @attached:	the attachments
@@ -133,11 +144,15 @@ struct morsel {
 
 	/* What each fault writes to: together, and apart from what it only reads. */
 	struct rw_semaphore sem ____cacheline_aligned_in_smp;
+	unsigned long punch_first;
+	unsigned long punch_end;
 	atomic_long_t frames;
 	atomic64_t faults;
 
 	atomic_long_t huge ____cacheline_aligned_in_smp;
 	atomic_long_t nr_tables;
+	struct mutex punch_lock;
+	wait_queue_head_t punched;
 	atomic_t attachments;
 	struct mutex attached_lock;
 	struct list_head attached;

@@ -260,6 +260,17 @@ static void frame_disclaim(struct page *frame)
 	folio_unlock(folio);
 }
 
+/*
+ * Is any page of a slot being punched?  Then nothing is to be put there until all
+ * who map the old frames have been told: none is to see one frame become another.
+ * With the sem held, or the answer is a hint.
+ */
+static bool being_punched(const struct morsel *m, unsigned long slot)
+{
+	return slot * SLOT_PAGES < READ_ONCE(m->punch_end) &&
+	       (slot + 1) * SLOT_PAGES > READ_ONCE(m->punch_first);
+}
+
 /* Get up to @count frames, fewer where the ceiling is near. */
 static unsigned int frames_get(struct morsel *m, unsigned int order, unsigned int count,
 			       struct page **frames)
@@ -283,8 +294,10 @@ static void frames_put(struct morsel *m, unsigned int order, struct list_head *f
 
 	if (!count)
 		return;
-	list_for_each_entry(frame, frames, lru)
+	list_for_each_entry(frame, frames, lru) {
 		frame_disclaim(frame);
+		cond_resched();
+	}
 	m->pool->ops->put(m->pool, order, frames);
 	morsel_user_uncharge(m->user, count << order);
 }
@@ -307,6 +320,8 @@ static int add_huge(struct morsel *m, unsigned long slot, struct page *frame)
 
 	if (!pmds)
 		return why_none(m, 0);
+	if (being_punched(m, slot))
+		return -EEXIST;
 	frame_claim(m, frame, slot * SLOT_PAGES);
 	if (!pmd_add(&pmds[slot % GIB_SLOTS], pmd_leaf_entry(frame, VIEW_RW)))
 		return -EEXIST;
@@ -317,7 +332,7 @@ static int add_huge(struct morsel *m, unsigned long slot, struct page *frame)
 
 /*
  * Put frames, small ones, into the holes of a slot from @first to before @end.
- * Returns how many were used; -EEXIST: the slot is huge.
+ * Returns how many were used; -EEXIST: the slot is huge, or being punched.
  */
 static int add_small(struct morsel *m, unsigned long first, unsigned long end, struct page **frames,
 		     unsigned int count)
@@ -333,7 +348,7 @@ static int add_small(struct morsel *m, unsigned long first, unsigned long end, s
 	pmd = make_ptes(m, &pmds[slot % GIB_SLOTS]);
 	if (pmd_none(pmd))
 		return why_none(m, 0);
-	if (pmd_is_leaf(pmd))
+	if (pmd_is_leaf(pmd) || being_punched(m, slot))
 		return -EEXIST;
 
 	ptes = pmd_ptes(pmd);
@@ -371,8 +386,8 @@ static unsigned int count_holes(struct morsel *m, unsigned long first, unsigned 
 }
 
 /*
- * Try to fill a whole slot with one huge frame.  0: done, or somebody else put
- * something there.
+ * Try to fill a whole slot with one huge frame.  -EAGAIN: somebody else put
+ * something there, or it is being punched.
  */
 static int fill_huge(struct morsel *m, unsigned long slot)
 {
@@ -389,7 +404,7 @@ static int fill_huge(struct morsel *m, unsigned long slot)
 		list_add(&frame->lru, &unused);
 		frames_put(m, HUGE_ORDER, &unused, 1);
 	}
-	return err == -EEXIST ? 0 : err;
+	return err == -EEXIST ? -EAGAIN : err;
 }
 
 /**
@@ -404,7 +419,7 @@ struct bulk {
 
 /*
  * Fill the holes from @first to before @end, all of one slot, with small
- * frames; -EAGAIN: with some.
+ * frames; -EAGAIN: there may be some left.
  */
 static int fill_small(struct morsel *m, unsigned long first, unsigned long end, unsigned int holes,
 		      const struct bulk *bulk)
@@ -428,7 +443,7 @@ static int fill_small(struct morsel *m, unsigned long first, unsigned long end, 
 		frames_put(m, 0, &unused, 1);
 	}
 	if (used < 0)
-		return used == -EEXIST ? 0 : used;
+		return used == -EEXIST ? -EAGAIN : used;
 	return got < holes ? -EAGAIN : 0;
 }
 
@@ -448,10 +463,12 @@ static int try_fill_slot(struct morsel *m, unsigned long first, unsigned long en
 		holes = count_holes(m, first, end, &pmd);
 		if (!holes)
 			return 0;
+		if (wait_event_killable(m->punched, !being_punched(m, first / SLOT_PAGES)))
+			return -EINTR;
 		if (pmd_none(pmd) && slot_huge(m, first / SLOT_PAGES)) {
 			err = fill_huge(m, first / SLOT_PAGES);
-			if (!err || m->granule == MORSEL_GRANULE_2M)
-				return err;
+			if (!err || err == -EAGAIN || m->granule == MORSEL_GRANULE_2M)
+				continue;
 		}
 		err = fill_small(m, first, end, holes, bulk);
 	} while (err == -EAGAIN);
@@ -487,7 +504,7 @@ int morsel_set_fault_around(struct morsel *m, u32 bytes)
  * morsel_fill() - see that a page has a frame, and its neighbours with it
  * @m:		the morsel
  * @index:	the page, below @m->pages
- * Return: 0, -ENOMEM or -EDQUOT.
+ * Return: 0, -ENOMEM, -EDQUOT, or -EINTR (a fatal signal).
  */
 int morsel_fill(struct morsel *m, unsigned long index)
 {
@@ -600,7 +617,12 @@ int morsel_mirror(struct morsel *m, enum morsel_view view, unsigned long first, 
 		gib = slot / GIB_SLOTS;
 		whole = min((gib + 1) * GIB_SLOTS, DIV_ROUND_UP(m->pages, SLOT_PAGES));
 		next = min(end, whole);
-		if (test_bit(gib, m->fresh[view]) || !morsel_pmds(m, VIEW_RW, gib))
+		/*
+		 * For a single slot there is a fault: whoever says fresh may be
+		 * filling it yet.
+		 */
+		if ((next - slot > 1 && test_bit(gib, m->fresh[view])) ||
+		    !morsel_pmds(m, VIEW_RW, gib))
 			continue;
 
 		down_read(&m->sem);
@@ -780,6 +802,14 @@ static void give_back(struct morsel *m, struct freed *freed)
 	frames_put(m, HUGE_ORDER, &freed->huge, freed->nr_huge);
 }
 
+static void set_punched(struct morsel *m, unsigned long first, unsigned long end)
+{
+	down_write(&m->sem);
+	m->punch_first = first;
+	m->punch_end = end;
+	up_write(&m->sem);
+}
+
 /**
  * morsel_punch() - free the frames that lie wholly in a range, clear the rest of it
  * @m:		the morsel
@@ -788,13 +818,16 @@ static void give_back(struct morsel *m, struct freed *freed)
  *
  * The entries go first, then morsel_detach() makes every address space drop its
  * translations, and unmap_mapping_range() tells secondary MMUs; then the frames
- * go to the pool, which sets those aside that somebody has pinned.
+ * go to the pool, which sets those aside that somebody has pinned.  Whoever is
+ * about to fill the range again waits until all have been told.
  */
 void morsel_punch(struct morsel *m, loff_t start, loff_t end)
 {
 	struct freed freed = {LIST_HEAD_INIT(freed.small), LIST_HEAD_INIT(freed.huge)};
 	loff_t pos, next;
 
+	mutex_lock(&m->punch_lock);
+	set_punched(m, start >> PAGE_SHIFT, DIV_ROUND_UP(end, PAGE_SIZE));
 	for (pos = start; pos < end; pos = next) {
 		unsigned long slot = pos >> PMD_SHIFT;
 		loff_t base = (loff_t)slot << PMD_SHIFT;
@@ -810,11 +843,15 @@ void morsel_punch(struct morsel *m, loff_t start, loff_t end)
 		up_write(&m->sem);
 		cond_resched();
 	}
-	if (!freed.nr_small && !freed.nr_huge)
-		return;
-	morsel_detach(m, start, end);
-	unmap_mapping_range(m->inode.i_mapping, start, end - start, 1);
-	give_back(m, &freed);
+	if (freed.nr_small || freed.nr_huge) {
+		morsel_detach(m, start, end);
+		unmap_mapping_range(m->inode.i_mapping, start, end - start, 1);
+	}
+	set_punched(m, 0, 0);
+	wake_up_all(&m->punched);
+	mutex_unlock(&m->punch_lock);
+	if (freed.nr_small || freed.nr_huge)
+		give_back(m, &freed);
 }
 
 /**
@@ -823,7 +860,7 @@ void morsel_punch(struct morsel *m, loff_t start, loff_t end)
  * @index:	the page, below @m->pages
  * @fill:	allocate one if there is none
  * Return: the page, to be released with put_page(); NULL for a hole;
- * ERR_PTR(-ENOMEM), ERR_PTR(-EDQUOT); ERR_PTR(-EIO): its memory has failed.
+ * ERR_PTR of what morsel_fill() returns; ERR_PTR(-EIO): its memory has failed.
  */
 struct page *morsel_get_page(struct morsel *m, unsigned long index, bool fill)
 {
@@ -1037,6 +1074,8 @@ static void reap_tables(struct work_struct *work)
 int morsel_subtree_init(struct morsel *m, struct frame_pool *pool, struct morsel_user *user)
 {
 	init_rwsem(&m->sem);
+	mutex_init(&m->punch_lock);
+	init_waitqueue_head(&m->punched);
 	m->frame_mapping.host = &m->inode;
 	m->frame_mapping.a_ops = &frame_aops;
 	m->pool = pool;
