@@ -154,7 +154,16 @@ static int read_counts(struct watch *w, void __user *to)
  * the kernel frees what an address space has.  The notifiers keep that from
  * happening.
  */
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 8, 0)
+#ifndef CONFIG_IOMMU_SVA
+static int set_pasid(struct mm_struct *mm)
+{
+	return -EOPNOTSUPP;
+}
+
+static void clear_pasid(struct mm_struct *mm)
+{
+}
+#elif LINUX_VERSION_CODE >= KERNEL_VERSION(6, 8, 0)
 static int set_pasid(struct mm_struct *mm)
 {
 	struct iommu_mm_data *data;
