@@ -42,7 +42,8 @@
 
 /**
  * struct attached_gib - what is spliced into one GiB of addresses
- * @whole:	the PUD entry is ours; under the attachment's lock, as all here
+ * @whole:	the PUD entry is ours; under the attachment's lock, as all here,
+ *		but is_spliced() looks without
  * @parked:	the PUD entry is parked
  * @pmds:	if @whole, the private PMD table whose place that took, or
  *		NULL.  Kept, since another thread's fault may still stand in
@@ -189,7 +190,7 @@ static bool splice_whole(struct attachment *att, struct attached_gib *gib, pud_t
 	if (free) {
 		gib->pmds = pud_none(*pudp) || gib->parked ? NULL : pud_page(*pudp);
 		gib->parked = false;
-		gib->whole = true;
+		WRITE_ONCE(gib->whole, true);
 		set_pud(pudp, __pud(__pa(pmds) | _PAGE_TABLE));
 	}
 	spin_unlock(&mm->page_table_lock);
@@ -235,7 +236,7 @@ static int splice_slots(struct attachment *att, struct vm_area_struct *vma,
 			gib->ptes_slot = slot;
 		}
 		set_pmd(pmdp, pmd);
-		__set_bit(slot, gib->slots);
+		set_bit(slot, gib->slots);
 		__clear_bit(slot, gib->parked_slots);
 	}
 	spin_unlock(ptl);
@@ -369,7 +370,7 @@ static bool detach_whole(struct attachment *att, struct attached_gib *gib, unsig
 	spin_lock(&mm->page_table_lock);
 	set_pud(pudp, table ? __pud(page_to_phys(table) | _PAGE_TABLE) : __pud(0));
 	spin_unlock(&mm->page_table_lock);
-	gib->whole = false;
+	WRITE_ONCE(gib->whole, false);
 	gib->pmds = NULL;
 	return true;
 }
@@ -386,7 +387,7 @@ static void detach_slot(struct attached_gib *gib, unsigned long slot, pmd_t *pmd
 		table = parked_ptes;
 	}
 	__assign_bit(slot, gib->parked_slots, table == parked_ptes);
-	__clear_bit(slot, gib->slots);
+	clear_bit(slot, gib->slots);
 	set_pmd(pmdp, table ? __pmd(page_to_phys(table) | _PAGE_TABLE) : __pmd(0));
 }
 

@@ -805,8 +805,9 @@ static void give_back(struct morsel *m, struct freed *freed)
 static void set_punched(struct morsel *m, unsigned long first, unsigned long end)
 {
 	down_write(&m->sem);
-	m->punch_first = first;
-	m->punch_end = end;
+	/* Some look without the sem. */
+	WRITE_ONCE(m->punch_first, first);
+	WRITE_ONCE(m->punch_end, end);
 	up_write(&m->sem);
 }
 
