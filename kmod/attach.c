@@ -428,6 +428,21 @@ static unsigned long detach_gib(struct attachment *att, struct attached_gib *gib
 }
 
 /*
+ * After @entries were taken out, with the lock held: is there anything to flush?
+ * Somebody else may have taken what was asked for, and not have flushed yet.
+ */
+static bool must_flush(struct attachment *att, unsigned long start, unsigned long end,
+		       unsigned long entries)
+{
+	if (entries)
+		trace_morsel_detach(att->m, start, end, entries);
+	else if (!atomic_read(&att->flushing))
+		return false;
+	atomic_inc(&att->flushing);
+	return true;
+}
+
+/*
  * Take all splices from @start to before @end out again.  Called with the lock
  * held; detached() is to follow without it, if this returns true.  @gone: see
  * detach_gib().
@@ -436,7 +451,6 @@ static bool detach(struct attachment *att, unsigned long start, unsigned long en
 {
 	unsigned long index, entries = 0;
 	struct attached_gib *gib;
-	bool flush;
 
 	start = max(start, att->start);
 	end = min(end, att->end);
@@ -444,13 +458,7 @@ static bool detach(struct attachment *att, unsigned long start, unsigned long en
 		return false;
 	xa_for_each_range(&att->gibs, index, gib, start >> PUD_SHIFT, (end - 1) >> PUD_SHIFT)
 		entries += detach_gib(att, gib, index << PUD_SHIFT, start, end, gone);
-	if (entries)
-		trace_morsel_detach(att->m, start, end, entries);
-	/* Somebody else may have taken what is asked for, and not have flushed yet. */
-	flush = entries || atomic_read(&att->flushing);
-	if (flush)
-		atomic_inc(&att->flushing);
-	return flush;
+	return must_flush(att, start, end, entries);
 }
 
 static void flushed(struct attachment *att)
@@ -520,11 +528,8 @@ static void unsplice_whole(struct attachment *att, unsigned long base)
 	walkers_keep_out(att->m);
 	spin_lock(&att->lock);
 	gib = xa_load(&att->gibs, base >> PUD_SHIFT);
-	flush = gib && detach_whole(att, gib, base, true);
-	if (flush) {
-		trace_morsel_detach(att->m, base, base + PUD_SIZE, 1);
-		atomic_inc(&att->flushing);
-	}
+	flush = must_flush(att, base, base + PUD_SIZE,
+			   gib && detach_whole(att, gib, base, true));
 	spin_unlock(&att->lock);
 	walkers_may_come(att->m);
 	if (flush)
@@ -666,7 +671,8 @@ static const struct mmu_interval_notifier_ops attachment_notifier_ops = {
 	.invalidate = attachment_invalidate,
 };
 
-static struct attachment *attachment_create(struct morsel *m, struct vm_area_struct *vma)
+/* @made: mmap() is making the VMA; else it is, or will be, in the file's list. */
+static struct attachment *attachment_create(struct morsel *m, struct vm_area_struct *vma, bool made)
 {
 	struct attachment *att = kzalloc(sizeof(*att), GFP_KERNEL_ACCOUNT);
 	int err;
@@ -677,6 +683,7 @@ static struct attachment *attachment_create(struct morsel *m, struct vm_area_str
 	att->start = vma->vm_start;
 	att->end = vma->vm_end;
 	att->pgoff = vma->vm_pgoff;
+	att->made = made ? vma : NULL;
 	refcount_set(&att->vmas, 1);
 	spin_lock_init(&att->lock);
 	xa_init(&att->gibs);
@@ -741,7 +748,7 @@ static vm_fault_t attach_late(struct vm_fault *vmf)
 	if (!mmap_write_lock_killable(mm)) {
 		vma = vma_lookup(mm, addr);
 		if (vma && vma->vm_ops == &morsel_vm_ops && !vma->vm_private_data) {
-			att = attachment_create(file_morsel(vma->vm_file), vma);
+			att = attachment_create(file_morsel(vma->vm_file), vma, false);
 			if (!IS_ERR(att))
 				vma->vm_private_data = att;
 		}
@@ -823,7 +830,7 @@ static void morsel_vma_open(struct vm_area_struct *vma)
 		vm_flags_set(vma, VM_WIPEONFORK);
 
 	/* This function cannot fail: where attaching does, the first fault tries again. */
-	att = attachment_create(file_morsel(vma->vm_file), vma);
+	att = attachment_create(file_morsel(vma->vm_file), vma, false);
 	vma->vm_private_data = IS_ERR(att) ? NULL : att;
 }
 
@@ -909,7 +916,7 @@ int morsel_mmap(struct file *file, struct vm_area_struct *vma)
 	if (!IS_ALIGNED(vma->vm_start | vma->vm_end | (vma->vm_pgoff << PAGE_SHIFT), PMD_SIZE))
 		return -EINVAL;
 
-	att = attachment_create(m, vma);
+	att = attachment_create(m, vma, true);
 	if (IS_ERR(att))
 		return PTR_ERR(att);
 
@@ -923,9 +930,6 @@ int morsel_mmap(struct file *file, struct vm_area_struct *vma)
 	vm_flags_clear(vma, PKEY_FLAGS);
 	vma->vm_ops = &morsel_vm_ops;
 	vma->vm_private_data = att;
-	mutex_lock(&m->attached_lock);
-	att->made = vma;
-	mutex_unlock(&m->attached_lock);
 	if (vma_is_accessible(vma))
 		splice_all(att, vma);
 	return 0;

@@ -511,14 +511,14 @@ int morsel_fill(struct morsel *m, unsigned long index)
 	unsigned long around = READ_ONCE(m->fault_around), first = round_down(index, around);
 	struct page *frames[FAULT_BULK];
 	struct bulk bulk = {frames, FAULT_BULK};
+	bool hole;
 	pmd_t pmd;
 	int err;
 
-	if (!count_holes(m, index, index + 1, &pmd))
-		return 0;
+	hole = around > 1 && count_holes(m, index, index + 1, &pmd);
 	/* It first: neighbours are not to take what is scarce. */
 	err = fill_slot(m, index, index + 1, &bulk);
-	if (!err && around > 1)
+	if (!err && hole)
 		try_fill_slot(m, first, min(first + around, m->pages), &bulk);
 	return err;
 }

@@ -74,8 +74,7 @@ static const struct cpumask *raise_generation(struct mm_struct *mm)
  */
 void morsel_flush_mm(struct mm_struct *mm)
 {
-	on_each_cpu_mask(raise_generation(mm), flush_here, NULL, true);
-	trace_morsel_flush(1);
+	morsel_flush_cpus(raise_generation(mm), 1);
 }
 
 /**
