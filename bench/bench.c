@@ -63,6 +63,24 @@ static void say(const char *what)
 /* The two sides of a comparison. */
 enum side { MORSEL, PEER, SIDES };
 
+/* Fresh memory of one side, not populated yet. */
+static void make_fresh(struct object *object, enum side side, uint64_t length, uint32_t granule)
+{
+	if (side == MORSEL)
+		morsel_make(object, length, granule);
+	else if (!memfd_make(object, length))
+		exit(1);
+}
+
+static void *map_fresh(const struct object *object, int flags)
+{
+	void *memory = mmap(NULL, object->length, object->prot, MAP_SHARED | flags, object->fd, 0);
+
+	if (memory == MAP_FAILED)
+		die("cannot map %s", object->what);
+	return memory;
+}
+
 struct large_side {
 	struct object object;
 	uint64_t map[RUNS_MAX];
@@ -77,14 +95,11 @@ static void large_make(struct large_side *sides, enum side side)
 	struct object *object = &sides[side].object;
 	uint64_t start = now_ns();
 
-	if (side == MORSEL) {
-		morsel_make(object, LARGE, MORSEL_GRANULE_AUTO);
+	make_fresh(object, side, LARGE, MORSEL_GRANULE_AUTO);
+	if (side == MORSEL)
 		morsel_populate(object);
-	} else {
-		if (!memfd_make(object, LARGE))
-			exit(1);
+	else
 		populate(object);
-	}
 	printf("# 6.82 GiB of %s populated in %.1f s\n", object->what,
 	       (double)(now_ns() - start) / 1e9);
 }
@@ -272,16 +287,10 @@ static void serve(enum side side, struct crowd *crowd)
 	struct object object;
 	void *memory;
 
-	if (side == MORSEL) {
-		morsel_make(&object, SERVER, MORSEL_GRANULE_AUTO);
+	make_fresh(&object, side, SERVER, MORSEL_GRANULE_AUTO);
+	if (side == MORSEL)
 		morsel_populate(&object);
-	} else {
-		if (!memfd_make(&object, SERVER))
-			exit(1);
-	}
-	memory = mmap(NULL, SERVER, object.prot, MAP_SHARED | object.flags, object.fd, 0);
-	if (memory == MAP_FAILED)
-		die("cannot map %s", object.what);
+	memory = map_fresh(&object, object.flags);
 	measure_many(&object, SERVER, READ_TABLES, CHILDREN, memory, crowd);
 	printf("# 8 GiB of %s in %u children: forked in %.0f ms, touched after %.0f ms more; %" PRIu64
 	       " faults; page tables of their own %.1f MiB, shared %.1f MiB, in all %.1f MiB\n",
@@ -327,13 +336,8 @@ static uint64_t storm(enum side side, unsigned int cpus)
 	uint64_t taken;
 	void *memory;
 
-	if (side == MORSEL)
-		morsel_make(&object, STORM_BYTES, MORSEL_GRANULE_4K);
-	else if (!memfd_make(&object, STORM_BYTES))
-		exit(1);
-	memory = mmap(NULL, STORM_BYTES, object.prot, MAP_SHARED, object.fd, 0);
-	if (memory == MAP_FAILED)
-		die("cannot map %s", object.what);
+	make_fresh(&object, side, STORM_BYTES, MORSEL_GRANULE_4K);
+	memory = map_fresh(&object, 0);
 	taken = touch_with(cpus, memory, STORM_BYTES);
 	munmap(memory, STORM_BYTES);
 	object_close(&object);
@@ -377,18 +381,12 @@ static uint64_t populate_fresh(enum side side, uint32_t granule, uint64_t length
 	uint64_t start, taken;
 	void *memory;
 
-	if (side == MORSEL)
-		morsel_make(&object, length, granule);
-	else if (!memfd_make(&object, length))
-		exit(1);
-
+	make_fresh(&object, side, length, granule);
 	start = now_ns();
 	if (side == MORSEL)
 		morsel_populate(&object);
-	memory = mmap(NULL, length, object.prot, MAP_SHARED | object.flags, object.fd, 0);
+	memory = map_fresh(&object, object.flags);
 	taken = now_ns() - start;
-	if (memory == MAP_FAILED)
-		die("cannot map %s", object.what);
 	munmap(memory, length);
 	object_close(&object);
 	return taken;
@@ -401,15 +399,10 @@ static uint64_t touch_fresh(enum side side, uint32_t around)
 	uint64_t start, taken, offset, faults;
 	char *memory;
 
-	if (side == MORSEL) {
-		morsel_make(&object, TOUCH_BYTES, MORSEL_GRANULE_4K);
+	make_fresh(&object, side, TOUCH_BYTES, MORSEL_GRANULE_4K);
+	if (side == MORSEL)
 		morsel_tune(&object, around);
-	} else if (!memfd_make(&object, TOUCH_BYTES)) {
-		exit(1);
-	}
-	memory = mmap(NULL, TOUCH_BYTES, object.prot, MAP_SHARED, object.fd, 0);
-	if (memory == MAP_FAILED)
-		die("cannot map %s", object.what);
+	memory = map_fresh(&object, 0);
 	faults = faults_taken();
 	start = now_ns();
 	for (offset = 0; offset < TOUCH_BYTES; offset += PAGE)
