@@ -480,6 +480,14 @@ struct morsel_pool_info pool_info(void)
 	return info;
 }
 
+int resize_pool(uint64_t bytes)
+{
+	struct morsel_pool pool = {
+		.size = sizeof(pool), .id = pool_info().id, .limit_bytes = bytes};
+
+	return ioctl(dev, MORSEL_IOC_POOL_RESIZE, &pool);
+}
+
 struct morsel_info *list_all(unsigned int *count)
 {
 	unsigned int room = 256;

@@ -121,6 +121,8 @@ uint64_t id_of(int fd);
 struct morsel_info info_of(int fd);
 struct morsel_query query(void);
 struct morsel_pool_info pool_info(void);
+/* Change what that pool may hold; -1 and errno. */
+int resize_pool(uint64_t bytes);
 /* All morsels that the caller sees; to be freed. */
 struct morsel_info *list_all(unsigned int *count);
 unsigned int count_morsels(void);

@@ -414,14 +414,6 @@ static void mlockall_populates(void **state)
 	}
 }
 
-static void limit_pool(uint64_t bytes)
-{
-	struct morsel_pool pool = {
-		.size = sizeof(pool), .id = pool_info().id, .limit_bytes = bytes};
-
-	assert_done(ioctl(dev, MORSEL_IOC_POOL_RESIZE, &pool));
-}
-
 /* Fails if mmap() or the process does not survive that the pool is full. */
 static void locking_more_than_the_pool_has(void **state)
 {
@@ -431,7 +423,7 @@ static void locking_more_than_the_pool_has(void **state)
 	pid_t pid;
 
 	fill_pattern(text, PAGE, 1);
-	limit_pool(32 * MIB);
+	assert_done(resize_pool(32 * MIB));
 	for (way = 0; way < 3; way++) {
 		fd = create(64 * GIB, MORSEL_GRANULE_4K);
 		pid = spawn();

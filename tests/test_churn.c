@@ -255,15 +255,13 @@ static void anything_at_once_leaves_nothing(void **state)
 	const char *text = getenv("MORSEL_CHURN_SECONDS"), *number = getenv("MORSEL_CHURN_SEED");
 	double end = seconds_now() + (text ? atof(text) : 60);
 	uint64_t seed = number ? strtoull(number, NULL, 0) : (uint64_t)time(NULL) * 2654435761U;
-	struct morsel_pool pool = {
-		.size = sizeof(pool), .id = pool_info().id, .limit_bytes = 256 * MIB};
 	unsigned int i, kills = 0;
 	pid_t pids[WORKERS];
 	uint64_t random = seed;
 
 	print_message("# MORSEL_CHURN_SEED=%llu\n", (unsigned long long)seed);
 	/* Small enough that it is full now and then. */
-	assert_done(ioctl(dev, MORSEL_IOC_POOL_RESIZE, &pool));
+	assert_done(resize_pool(256 * MIB));
 	memset(pids, 0, sizeof(pids));
 	while (seconds_now() < end) {
 		for (i = 0; i < WORKERS; i++) {

@@ -193,12 +193,10 @@ static void the_module_goes_while_frames_are_pinned(void **state)
 
 static void pinned_frames_count_against_the_pool(void **state)
 {
-	struct morsel_pool pool = {
-		.size = sizeof(pool), .id = pool_info().id, .limit_bytes = 8 * MIB};
 	int fd = create(LENGTH, MORSEL_GRANULE_2M), pipes[2];
 	char *memory = map(fd, LENGTH, RW);
 
-	assert_done(ioctl(dev, MORSEL_IOC_POOL_RESIZE, &pool));
+	assert_done(resize_pool(8 * MIB));
 	memory[0] = 1;
 	pin_by_pipe(pipes, memory, PAGE);
 	assert_done(punch(fd, 0, 0));
@@ -219,6 +217,19 @@ static int uring_setup(void)
 	return syscall(SYS_io_uring_setup, 4, &params);
 }
 
+/* Have the kernel hold the frames behind some memory for long. */
+static void register_buffer(int ring, void *memory, size_t length)
+{
+	struct iovec vector = {memory, length};
+
+	if (!syscall(SYS_io_uring_register, ring, IORING_REGISTER_BUFFERS, &vector, 1))
+		return;
+	/* Before 6.5 it lets no mapped file be registered but its own kinds. */
+	if (errno == EOPNOTSUPP && kernel_version() < KERNEL(6, 5))
+		skip_because("this kernel registers no buffers in mapped files");
+	fail_msg("IORING_REGISTER_BUFFERS: %s", strerror(errno));
+}
+
 /*
  * As RDMA does: long-term pins.  Fails if such frames are refused, not set aside, or set aside for
  * ever.
@@ -227,17 +238,11 @@ static void registered_buffers_keep_their_frames(void **state)
 {
 	int fd = create(LENGTH, MORSEL_GRANULE_4K), ring = uring_setup();
 	char *memory = map(fd, LENGTH, RW);
-	struct iovec vector = {memory, PINNED};
 
 	if (ring < 0)
 		skip_because("io_uring_setup: %s", strerror(errno));
 	fill_pattern(memory, PINNED, 8);
-	if (syscall(SYS_io_uring_register, ring, IORING_REGISTER_BUFFERS, &vector, 1)) {
-		/* Before 6.5 the kernel lets no mapped file be registered but its own kinds. */
-		if (errno == EOPNOTSUPP && kernel_version() < KERNEL(6, 5))
-			skip_because("this kernel registers no buffers in mapped files");
-		fail_msg("IORING_REGISTER_BUFFERS: %s", strerror(errno));
-	}
+	register_buffer(ring, memory, PINNED);
 	assert_done(punch(fd, 0, 0));
 	assert_int_equal(pool_info().pinned_bytes, PINNED);
 	assert_true(is_zero(memory, PINNED));
@@ -299,17 +304,12 @@ static void registered_buffers_may_begin_within_a_huge_frame(void **state)
 	const size_t at = HUGE - 3 * PAGE + 8, length = 2 * HUGE + 5 * PAGE;
 	int fd = create(LENGTH, MORSEL_GRANULE_2M), file = memfd_create("copy", MFD_CLOEXEC);
 	char *memory = map(fd, LENGTH, RW), *copy;
-	struct iovec vector = {memory + at, length};
 	struct ring ring;
 
 	if (!ring_begin(&ring))
 		skip_because("io_uring_setup: %s", strerror(errno));
 	fill_pattern(memory + at, length, 9);
-	if (syscall(SYS_io_uring_register, ring.fd, IORING_REGISTER_BUFFERS, &vector, 1)) {
-		if (errno == EOPNOTSUPP && kernel_version() < KERNEL(6, 5))
-			skip_because("this kernel registers no buffers in mapped files");
-		fail_msg("IORING_REGISTER_BUFFERS: %s", strerror(errno));
-	}
+	register_buffer(ring.fd, memory + at, length);
 	munmap(memory, LENGTH);
 	close(fd);
 	assert_int_equal(count_morsels(), 0);

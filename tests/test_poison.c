@@ -79,7 +79,6 @@ static void reading_a_poisoned_page_gives_EIO(void **state)
 /* If it were, another morsel's data would be in memory that is broken. */
 static void a_poisoned_frame_is_not_handed_out_again(void **state)
 {
-	struct morsel_pool pool = {.size = sizeof(pool), .id = pool_info().id};
 	unsigned int i, j, k, count;
 
 	keep_both();
@@ -97,8 +96,7 @@ static void a_poisoned_frame_is_not_handed_out_again(void **state)
 			int fd = create(128 * MIB, both_granules[(i + j) % 2]);
 			struct morsel_extent *extents;
 
-			pool.limit_bytes = 96 * MIB;
-			assert_done(ioctl(dev, MORSEL_IOC_POOL_RESIZE, &pool));
+			assert_done(resize_pool(96 * MIB));
 			assert_errno(populate(fd, 0, 0), ENOMEM);
 			extents = extents_of(fd, &count);
 			for (k = 0; k < count; k++)

@@ -10,13 +10,6 @@ static int pool_call(unsigned long call, struct morsel_pool *pool)
 	return ioctl(dev, call, pool);
 }
 
-static int resize(uint64_t bytes)
-{
-	struct morsel_pool pool = {.id = pool_info().id, .limit_bytes = bytes};
-
-	return pool_call(MORSEL_IOC_POOL_RESIZE, &pool);
-}
-
 static int limit_set(uid_t uid, uint64_t bytes, uint32_t flags)
 {
 	struct morsel_limit limit = {
@@ -116,7 +109,7 @@ static void adding_checks_what_is_asked(void **state)
 	pool.kind = MORSEL_POOL_DRAM;
 	pool.limit_bytes = HUGE + PAGE;
 	assert_errno(pool_call(MORSEL_IOC_POOL_ADD, &pool), EINVAL);
-	assert_errno(resize(HUGE - PAGE), EINVAL);
+	assert_errno(resize_pool(HUGE - PAGE), EINVAL);
 	pool = (struct morsel_pool){.id = 9999, .limit_bytes = HUGE};
 	assert_errno(pool_call(MORSEL_IOC_POOL_RESIZE, &pool), ENOENT);
 	pool = (struct morsel_pool){.id = 9999};
@@ -186,7 +179,7 @@ static void what_does_not_fit_leaves_nothing(void **state)
 					    MORSEL_GRANULE_AUTO};
 	unsigned int i;
 
-	assert_done(resize(32 * MIB));
+	assert_done(resize_pool(32 * MIB));
 	for (i = 0; i < ARRAY_SIZE(granules); i++) {
 		struct morsel_create args = populated(64 * MIB, granules[i]);
 
@@ -207,7 +200,7 @@ static void populating_beyond_the_pool_fails(void **state)
 {
 	int fd = create(64 * MIB, MORSEL_GRANULE_4K);
 
-	assert_done(resize(32 * MIB));
+	assert_done(resize_pool(32 * MIB));
 	assert_errno(populate(fd, 0, 0), ENOMEM);
 	/* What was populated by then stays, up to the limit. */
 	assert_true(info_of(fd).frame_bytes >= 30 * MIB);
@@ -224,7 +217,7 @@ static void a_full_pool_gives_sigbus(void **state)
 	char *memory = map(fd, 64 * MIB, RW), byte = 1;
 	size_t at;
 
-	assert_done(resize(16 * MIB));
+	assert_done(resize_pool(16 * MIB));
 	for (at = 0; at < 64 * MIB; at += PAGE)
 		if (probe_write(memory + at, 1))
 			break;
@@ -246,7 +239,7 @@ static void what_one_size_left_serves_the_other(void **state)
 {
 	int i;
 
-	assert_done(resize(32 * MIB));
+	assert_done(resize_pool(32 * MIB));
 	for (i = 0; i < 6; i++) {
 		struct morsel_create args = populated(28 * MIB, i % 2 ? MORSEL_GRANULE_4K
 								      : MORSEL_GRANULE_2M);
@@ -264,14 +257,14 @@ static void shrinking_below_use_stops_growth(void **state)
 
 	assert_done(populate(fd, 0, 24 * MIB));
 	fill_pattern(memory, MIB, 1);
-	assert_done(resize(16 * MIB));
+	assert_done(resize_pool(16 * MIB));
 	assert_int_equal(pool_info().limit_bytes, 16 * MIB);
 	assert_true(has_pattern(memory, MIB, 1));
 	assert_int_equal(probe_write(memory + 30 * MIB, 1), SIGBUS);
 	assert_done(punch(fd, 4 * MIB, 16 * MIB));
 	assert_int_equal(probe_write(memory + 30 * MIB, 1), 0);
 	assert_true(pool_info().held_bytes <= 16 * MIB);
-	assert_done(resize(64 * MIB));
+	assert_done(resize_pool(64 * MIB));
 	assert_done(populate(fd, 0, 48 * MIB));
 }
 
@@ -283,7 +276,7 @@ static void shrinking_below_use_keeps_free_frames(void **state)
 	assert_done(populate(huge, 0, 8 * MIB));
 	assert_done(populate(small, 0, 3 * MIB));
 	assert_done(punch(huge, 0, 2 * MIB));
-	assert_done(resize(6 * MIB));
+	assert_done(resize_pool(6 * MIB));
 	assert_errno(populate(huge, 0, 2 * MIB), ENOMEM);
 	assert_errno(populate(small, 3 * MIB, PAGE), ENOMEM);
 	assert_done(punch(huge, 0, 0));
@@ -298,7 +291,7 @@ static void what_was_freed_can_be_had_at_once(void **state)
 	pid_t pid;
 
 	assert_done(limit_set(TESTER, MIB, 0));
-	assert_done(resize(4 * MIB));
+	assert_done(resize_pool(4 * MIB));
 	pid = spawn();
 	if (!pid) {
 		struct morsel_create args = populated(PAGE, MORSEL_GRANULE_4K);

@@ -948,11 +948,9 @@ static void *take_and_give(void *arg)
 
 static void race_pool(void)
 {
-	struct morsel_pool pool = {
-		.size = sizeof(pool), .id = pool_info().id, .limit_bytes = 16 * MIB};
 	unsigned int seeds[4] = {1, 2, 3, 4};
 
-	need(!ioctl(dev, MORSEL_IOC_POOL_RESIZE, &pool));
+	need(!resize_pool(16 * MIB));
 	run_threads(4, take_and_give, seeds, sizeof(seeds[0]));
 	need(!pool_info().used_bytes);
 	need(pool_info().held_bytes <= 16 * MIB);
