@@ -248,6 +248,13 @@ static unsigned int test_seconds(void)
 	return text ? atoi(text) : 240;
 }
 
+unsigned int race_rounds(unsigned int usual)
+{
+	const char *text = getenv("MORSEL_RACE_ROUNDS");
+
+	return text ? (unsigned int)atoi(text) : usual;
+}
+
 static const char *running;
 
 static void test_hangs(int signal)

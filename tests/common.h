@@ -150,6 +150,8 @@ void assert_child_done(pid_t pid);
 void assert_child_killed(pid_t pid, int signal);
 /* Run a race in a child of its own. */
 void assert_race(void (*race)(void));
+/* How many rounds, where each is dear: MORSEL_RACE_ROUNDS, or as many as usual. */
+unsigned int race_rounds(unsigned int usual);
 /* Its exit status, or 128 and the signal. */
 int wait_child(pid_t pid);
 /* The caller, a child, goes on as a user without any rights. */

@@ -216,7 +216,7 @@ static void with_each_granule(void (*race)(void))
 /* Huge frames take long to clear. */
 static unsigned int rounds_of_frames(void)
 {
-	return granule == MORSEL_GRANULE_2M ? ROUNDS / 10 : ROUNDS;
+	return granule == MORSEL_GRANULE_2M ? race_rounds(ROUNDS / 10) : ROUNDS;
 }
 
 static size_t frame_size(void)
@@ -326,15 +326,15 @@ static void a_guest_keeps_its_data_through_dontneed(void **state)
 static void race_mremap(void)
 {
 	char *elsewhere;
-	unsigned int round;
+	unsigned int round, rounds = race_rounds(ROUNDS / 2);
 
 	start_with_morsel();
 	elsewhere = free_place(LENGTH);
-	for (round = 1; round <= ROUNDS / 2; round++) {
+	for (round = 1; round <= rounds; round++) {
 		size_t place = next_place(round);
 		struct word *word = word_at(alias, place);
 		/* The whole while it is one mapping, and then parts, which stay mappings of their own. */
-		bool whole = round < ROUNDS / 8;
+		bool whole = round < rounds / 4;
 		size_t offset = whole ? 0 : place & -HUGE, length = whole ? LENGTH : HUGE;
 		uint32_t before;
 
@@ -362,7 +362,7 @@ static bool protect_gib;
 
 static void race_mprotect(void)
 {
-	unsigned int round, rounds = protect_gib ? ROUNDS : ROUNDS / 2;
+	unsigned int round, rounds = protect_gib ? ROUNDS : race_rounds(ROUNDS / 2);
 
 	start_with_morsel();
 	for (round = 1; round <= rounds; round++) {
@@ -411,14 +411,14 @@ static void race_unlink(void)
 		.name = "of-a-guest",
 	};
 	char *place_for = free_place(LENGTH);
-	unsigned int round;
+	unsigned int round, rounds = race_rounds(ROUNDS / 25);
 	int fd = create(LENGTH, granule);
 
 	map_at(place_for, fd, LENGTH, RW, 0);
 	start_machine(place_for);
 	close(fd);
 	/* The last part of a morsel's end takes 13 ms. */
-	for (round = 1; round <= ROUNDS / 25; round++) {
+	for (round = 1; round <= rounds; round++) {
 		size_t place = next_place(round);
 		struct word *word = word_at(place_for, place);
 

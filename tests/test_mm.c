@@ -668,7 +668,7 @@ static void check_frames(int fd)
 	assert_int_equal(frames, info_of(fd).frame_bytes);
 }
 
-#define ROUNDS 300
+#define ROUNDS 10000
 
 /* Fails if two faults at one page leave a frame too many, or if one of them ends in SIGBUS. */
 static void threads_fault_at_once(void **state)
@@ -693,12 +693,13 @@ static void threads_fault_at_once(void **state)
  */
 static void fault_against_munmap(void **state)
 {
+	unsigned int rounds = race_rounds(ROUNDS);
 	struct touchers touchers;
 	int fd;
 	char *memory = attach(&fd);
 
 	touchers_start(&touchers, memory, LENGTH);
-	for (unsigned int i = 0; i < ROUNDS; i++) {
+	for (unsigned int i = 0; i < rounds; i++) {
 		size_t at = i * 5 % 500 * HUGE;
 
 		assert_int_equal(munmap(memory + at, 4 * HUGE), 0);
@@ -714,12 +715,13 @@ static void fault_against_munmap(void **state)
 /* The same where all of it goes. */
 static void fault_against_munmap_of_all(void **state)
 {
+	unsigned int rounds = race_rounds(ROUNDS);
 	struct touchers touchers;
 	int fd;
 	char *memory = attach(&fd);
 
 	touchers_start(&touchers, memory, LENGTH);
-	for (unsigned int i = 0; i < ROUNDS; i++) {
+	for (unsigned int i = 0; i < rounds; i++) {
 		assert_int_equal(munmap(memory, LENGTH), 0);
 		assert_ptr_equal(
 			mmap(memory, LENGTH, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0),
@@ -736,12 +738,13 @@ static void fault_against_munmap_of_all(void **state)
  */
 static void fault_against_mprotect(void **state)
 {
+	unsigned int rounds = race_rounds(ROUNDS);
 	struct touchers touchers;
 	int fd;
 	char *memory = attach(&fd);
 
 	touchers_start(&touchers, memory, LENGTH);
-	for (unsigned int i = 0; i < ROUNDS; i++) {
+	for (unsigned int i = 0; i < rounds; i++) {
 		size_t at = i * 3 % 500 * HUGE;
 
 		assert_int_equal(mprotect(memory + at, 2 * HUGE, PROT_READ), 0);
@@ -755,13 +758,14 @@ static void fault_against_mprotect(void **state)
 
 static void fault_against_punch(void **state)
 {
+	unsigned int rounds = race_rounds(ROUNDS);
 	struct touchers touchers;
 	int fd = create(64 * MIB, MORSEL_GRANULE_4K);
 	char *memory = map_at(NULL, fd, 64 * MIB, PROT_READ | PROT_WRITE, 0);
 	char *reader = map_at(NULL, fd, 64 * MIB, PROT_READ, 0);
 
 	touchers_start(&touchers, memory, 32 * MIB);
-	for (unsigned int i = 0; i < ROUNDS; i++) {
+	for (unsigned int i = 0; i < rounds; i++) {
 		size_t at = i * 7 % 8000 * PAGE;
 
 		assert_int_equal(punch(fd, at, 64 * PAGE), 0);
@@ -785,6 +789,7 @@ static void fault_against_punch(void **state)
  */
 static void fault_against_fork(void **state)
 {
+	unsigned int rounds = race_rounds(ROUNDS / 10);
 	struct touchers touchers;
 	int fd;
 	char *memory = attach(&fd);
@@ -792,7 +797,7 @@ static void fault_against_fork(void **state)
 	memory[0] = 1;
 	memory[GIB] = 2;
 	touchers_start(&touchers, memory + HUGE, GIB - HUGE);
-	for (unsigned int i = 0; i < ROUNDS / 10; i++)
+	for (unsigned int i = 0; i < rounds; i++)
 		assert_int_equal(in_child(child_reads_and_writes, memory), 0);
 	touchers_stop(&touchers);
 	detach(memory, fd);
@@ -801,13 +806,14 @@ static void fault_against_fork(void **state)
 /* As against munmap(): fails if the kernel clears entries that are the morsel's. */
 static void fault_against_madvise(void **state)
 {
+	unsigned int rounds = race_rounds(ROUNDS);
 	struct touchers touchers;
 	int fd;
 	char *memory = attach(&fd);
 
 	touchers_start(&touchers, memory, LENGTH);
-	for (unsigned int i = 0; i < ROUNDS; i++)
-		assert_int_equal(madvise(memory + i * HUGE, 8 * HUGE, MADV_DONTNEED), 0);
+	for (unsigned int i = 0; i < rounds; i++)
+		assert_int_equal(madvise(memory + i * 3 % 500 * HUGE, 8 * HUGE, MADV_DONTNEED), 0);
 	touchers_stop(&touchers);
 	check_frames(fd);
 	detach(memory, fd);

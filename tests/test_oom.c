@@ -41,7 +41,7 @@ static void *release(void *arg)
  */
 static void a_reaped_process_takes_nothing_along(void **state)
 {
-	unsigned int round, pages = HUGE / PAGE;
+	unsigned int round, rounds = race_rounds(100), pages = HUGE / PAGE;
 	int only_read, ready[2];
 	char byte, kills[4] = {0, 0, 0, 1};
 	pid_t killer;
@@ -59,7 +59,7 @@ static void a_reaped_process_takes_nothing_along(void **state)
 	assert_true(only_read >= 0);
 	releases = shared_page();
 	assert_done(pipe(ready));
-	for (round = 0; round < 100; round++) {
+	for (round = 0; round < rounds; round++) {
 		victim = spawn();
 		if (!victim) {
 			char *reader = map(only_read, GIB, PROT_READ);

@@ -221,7 +221,7 @@ static void wander_begin(uint32_t granule)
 	bool huge = granule == MORSEL_GRANULE_2M;
 
 	wander_length = huge ? HUGE : WANDER_PAGES * PAGE;
-	wander_rounds = huge ? ROUNDS / 10 : ROUNDS;
+	wander_rounds = huge ? race_rounds(ROUNDS / 10) : ROUNDS;
 	morsel = create(wander_length, granule);
 	foreign = create(wander_length, granule);
 }
