@@ -19,7 +19,9 @@
  * an entry that points to a table of the module's without any, the same for all;
  * the entry is said to be parked.  What unmaps clears it, and keeps those out that
  * come by way of the file (walkers_keep_out()).  (For PMD entries that is so on
- * old kernels only, COMPAT_PMD_ENTRIES_GO.)
+ * old kernels only, COMPAT_PMD_ENTRIES_GO.)  Nor may such an entry become a huge
+ * leaf meanwhile: no private PTE table ever stands where one may be spliced, as
+ * the kernel makes none in these mappings and neither do we.
  *
  * A fault, from entry to return: morsel_fault() has subtree.c put a frame into
  * the morsel, and splice_gib() puts the tables into the address space, where they
@@ -50,9 +52,6 @@
  *		it
  * @slots:	if not @whole, the PMD entries that are ours
  * @parked_slots: the PMD entries that are parked
- * @ptes:	the private PTE table, without entries, whose place one of
- *		these took; or NULL
- * @ptes_slot:	which
  */
 struct attached_gib {
 	bool whole;
@@ -60,8 +59,6 @@ struct attached_gib {
 	struct page *pmds;
 	DECLARE_BITMAP(slots, PTRS_PER_PMD);
 	DECLARE_BITMAP(parked_slots, PTRS_PER_PMD);
-	struct page *ptes;
-	unsigned int ptes_slot;
 };
 
 /**
@@ -145,33 +142,14 @@ static pud_t *find_pud(struct mm_struct *mm, unsigned long addr)
 	return pud_offset(p4d, addr);
 }
 
-static int no_change(pte_t *pte, unsigned long addr, void *data)
-{
-	return 0;
-}
-
-static bool ptes_empty(pmd_t pmd)
-{
-	pte_t *ptes = (pte_t *)pmd_page_vaddr(pmd);
-	int i;
-
-	for (i = 0; i < PTRS_PER_PTE; i++)
-		if (!pte_none(READ_ONCE(ptes[i])))
-			return false;
-	return true;
-}
-
 static bool pmds_empty(pud_t pud)
 {
 	pmd_t *pmds = pud_pgtable(pud);
 	int i;
 
-	for (i = 0; i < PTRS_PER_PMD; i++) {
-		pmd_t pmd = READ_ONCE(pmds[i]);
-
-		if (!pmd_none(pmd) && (pmd_val(pmd) & _PAGE_PSE || !ptes_empty(pmd)))
+	for (i = 0; i < PTRS_PER_PMD; i++)
+		if (!pmd_none(READ_ONCE(pmds[i])))
 			return false;
-	}
 	return true;
 }
 
@@ -199,7 +177,7 @@ static bool splice_whole(struct attachment *att, struct attached_gib *gib, pud_t
 
 /*
  * Splice what the morsel has of the slots from @start to before @end, all of
- * one GiB; -EBUSY: somebody else's table is at @addr.
+ * one GiB; -EBUSY: something that is not ours is at @addr.
  */
 static int splice_slots(struct attachment *att, struct vm_area_struct *vma,
 			struct attached_gib *gib, pud_t *pudp, unsigned long start,
@@ -223,17 +201,9 @@ static int splice_slots(struct attachment *att, struct vm_area_struct *vma,
 		if (pmd_none(pmd) || test_bit(slot, gib->slots))
 			continue;
 		if (!pmd_none(*pmdp) && !test_bit(slot, gib->parked_slots)) {
-			/*
-			 * Only apply_to_page_range() leaves a table without
-			 * entries, and only one.
-			 */
-			if (gib->ptes || pmd_val(*pmdp) & _PAGE_PSE || !ptes_empty(*pmdp)) {
-				if (start == (addr & PMD_MASK))
-					err = -EBUSY;
-				continue;
-			}
-			gib->ptes = pmd_page(*pmdp);
-			gib->ptes_slot = slot;
+			if (start == (addr & PMD_MASK))
+				err = -EBUSY;
+			continue;
 		}
 		set_pmd(pmdp, pmd);
 		set_bit(slot, gib->slots);
@@ -309,23 +279,23 @@ static int splice_gib(struct attachment *att, struct vm_area_struct *vma, unsign
 	return err;
 }
 
+/* Pages of the morsel that a mapping shows: it may go on beyond the end. */
+static unsigned long pages_shown(const struct morsel *m, struct vm_area_struct *vma)
+{
+	return min(vma_pages(vma), m->pages - min(m->pages, vma->vm_pgoff));
+}
+
 /*
  * Splice all that the morsel has already into a new mapping, so that reading it
- * takes no fault.  What cannot be spliced now, for want of memory, is left to
- * the faults.
+ * takes no fault.  What cannot be spliced now, for want of memory or of the upper
+ * tables, is left to the first fault in its GiB.  (The only exported way to make
+ * these, apply_to_page_range(), makes a PTE table, too, which has no place here.)
  */
 static void splice_all(struct attachment *att, struct vm_area_struct *vma)
 {
 	unsigned long seq = mmu_interval_read_begin(&att->notifier), addr, next, spliced = 0;
-	unsigned long pages = min(vma_pages(vma),
-				  att->m->pages - min(att->m->pages, vma->vm_pgoff));
+	unsigned long end = vma->vm_start + (pages_shown(att->m, vma) << PAGE_SHIFT);
 	enum morsel_view view = view_of(vma->vm_flags);
-	unsigned long end = vma->vm_start + PAGE_ALIGN(pages << PAGE_SHIFT);
-	struct mm_struct *mm = vma->vm_mm;
-
-	if (morsel_mirror(att->m, view, vma->vm_pgoff / SLOT_PAGES,
-			  DIV_ROUND_UP(vma->vm_pgoff + pages, SLOT_PAGES)))
-		return;
 
 	for (addr = vma->vm_start; addr < end; addr = next) {
 		unsigned long first = page_at(vma, addr), last;
@@ -337,14 +307,9 @@ static void splice_all(struct attachment *att, struct vm_area_struct *vma)
 		    !morsel_pmds(att->m, view, last / GIB_PAGES))
 			continue;
 
-		/*
-		 * The only exported way to the upper levels; it makes the lower
-		 * ones too, where there are none.
-		 */
-		pudp = find_pud(mm, addr);
-		if ((!pudp || (pud_none(*pudp) && !covers_gib(vma, addr))) &&
-		    apply_to_page_range(mm, addr, PAGE_SIZE, no_change, NULL))
-			break;
+		pudp = find_pud(vma->vm_mm, addr);
+		if (!pudp || (pud_none(*pudp) && !covers_gib(vma, addr)))
+			continue;
 		if (splice_gib(att, vma, addr, seq))
 			break;
 		spliced++;
@@ -378,17 +343,11 @@ static bool detach_whole(struct attachment *att, struct attached_gib *gib, unsig
 /* As detach_gib(), for a PMD entry.  A huge leaf may vanish at any time. */
 static void detach_slot(struct attached_gib *gib, unsigned long slot, pmd_t *pmdp, bool gone)
 {
-	struct page *table = NULL;
+	bool park = !COMPAT_PMD_ENTRIES_GO && !gone && !(pmd_val(*pmdp) & _PAGE_PSE);
 
-	if (gib->ptes && gib->ptes_slot == slot && test_bit(slot, gib->slots)) {
-		table = gib->ptes;
-		gib->ptes = NULL;
-	} else if (!COMPAT_PMD_ENTRIES_GO && !gone && !(pmd_val(*pmdp) & _PAGE_PSE)) {
-		table = parked_ptes;
-	}
-	__assign_bit(slot, gib->parked_slots, table == parked_ptes);
+	__assign_bit(slot, gib->parked_slots, park);
 	clear_bit(slot, gib->slots);
-	set_pmd(pmdp, table ? __pmd(page_to_phys(table) | _PAGE_TABLE) : __pmd(0));
+	set_pmd(pmdp, park ? __pmd(page_to_phys(parked_ptes) | _PAGE_TABLE) : __pmd(0));
 }
 
 /*
@@ -797,14 +756,8 @@ static vm_fault_t morsel_fault(struct vm_fault *vmf)
 	}
 
 	trace_morsel_fault(att->m, vmf->address, vmf->pgoff, err);
-	switch (err) {
-	case 0:
-	case -EAGAIN:
-	case -EINTR: /* of a signal that kills */
-		return VM_FAULT_NOPAGE;
-	default:
-		return VM_FAULT_SIGBUS;
-	}
+	/* Of a signal that kills, too: else who copies to user memory would fault for ever. */
+	return err ? VM_FAULT_SIGBUS : VM_FAULT_NOPAGE;
 }
 
 /*
@@ -906,6 +859,7 @@ int morsel_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	struct morsel *m = file_morsel(file);
 	struct attachment *att;
+	bool mirrored;
 
 	/*
 	 * A descriptor open for reading only has lost VM_SHARED here, but not
@@ -915,6 +869,11 @@ int morsel_mmap(struct file *file, struct vm_area_struct *vma)
 		return -EINVAL;
 	if (!IS_ALIGNED(vma->vm_start | vma->vm_end | (vma->vm_pgoff << PAGE_SHIFT), PMD_SIZE))
 		return -EINVAL;
+
+	/* It may take long: before a punch can have to wait for this mapping. */
+	mirrored = !vma_is_accessible(vma) ||
+		   !morsel_mirror(m, view_of(vma->vm_flags), vma->vm_pgoff / SLOT_PAGES,
+				  DIV_ROUND_UP(vma->vm_pgoff + pages_shown(m, vma), SLOT_PAGES));
 
 	att = attachment_create(m, vma, true);
 	if (IS_ERR(att))
@@ -930,7 +889,7 @@ int morsel_mmap(struct file *file, struct vm_area_struct *vma)
 	vm_flags_clear(vma, PKEY_FLAGS);
 	vma->vm_ops = &morsel_vm_ops;
 	vma->vm_private_data = att;
-	if (vma_is_accessible(vma))
+	if (mirrored && vma_is_accessible(vma))
 		splice_all(att, vma);
 	return 0;
 }

@@ -1174,6 +1174,89 @@ static void mremap_moves_a_part(void **state)
 	assert_true(has_pattern(memory, PAGE, 0));
 }
 
+static void assert_all_slots_show(const char *memory, size_t from, size_t to)
+{
+	for (size_t at = from; at < to; at += HUGE)
+		assert_int_equal(*(volatile char *)(memory + at), (char)(1 + at / HUGE % 100));
+}
+
+/*
+ * What lay in two GiBs comes to lie in one, and is taken apart there.  Fails if tables that were
+ * in the way at the old place are moved along: some of the memory would give SIGBUS for ever.
+ */
+static void mremap_moves_over_the_edge_of_a_gib(void **state)
+{
+	static const size_t lengths[] = {600 * MIB, GIB};
+
+	for (size_t i = 0; i < ARRAY_SIZE(lengths); i++) {
+		size_t length = lengths[i];
+		int fd = create(length, MORSEL_GRANULE_AUTO);
+		char *all = map_at(NULL, fd, length, RW, 0), *memory;
+		char *place = free_place(5 * GIB), *to = place + 3 * GIB;
+
+		for (size_t at = 0; at < length; at += HUGE)
+			all[at] = 1 + at / HUGE % 100;
+		memory = map_at(place + 700 * MIB, fd, length, RW, 0);
+		/* So it is if nothing was touched, and if all was. */
+		if (i)
+			assert_all_slots_show(memory, 0, length);
+		assert_ptr_equal(mremap(memory, length, length, MREMAP_MAYMOVE | MREMAP_FIXED, to),
+				 to);
+		assert_all_slots_show(to, 0, length);
+		assert_done(mprotect(to + 4 * MIB, HUGE, PROT_NONE));
+		assert_all_slots_show(to, 0, 4 * MIB);
+		assert_all_slots_show(to, 6 * MIB, length);
+		assert_done(mprotect(to + 4 * MIB, HUGE, PROT_READ));
+		assert_all_slots_show(to, 4 * MIB, 6 * MIB);
+		assert_done(munmap(to, length));
+		assert_done(munmap(all, length));
+		close(fd);
+	}
+}
+
+static size_t own_tables(void)
+{
+	size_t kib = 0;
+	char line[128];
+	FILE *status = fopen("/proc/self/status", "re");
+
+	assert_non_null(status);
+	while (fgets(line, sizeof(line), status))
+		sscanf(line, "VmPTE: %zu", &kib);
+	fclose(status);
+	return kib * 1024;
+}
+
+/*
+ * Where a huge leaf may come to be, no table of the process's own is in the way before: fails if
+ * mapping or touching makes one.  Who walks tables on 6.1 would take the frame for that table.
+ */
+static void no_table_stands_where_huge_frames_go(void **state)
+{
+	int fd = create(64 * MIB, MORSEL_GRANULE_2M);
+	char *all = map_at(NULL, fd, 64 * MIB, RW, 0), *memory, *place = free_place(4 * GIB);
+	size_t before;
+
+	all[0] = 1;
+	/* The upper tables there, and so that none of this is the first in its GiB. */
+	assert_ptr_equal(mmap(place + GIB, PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+			      0),
+			 place + GIB);
+	place[GIB] = 1;
+	before = own_tables();
+	memory = map_at(place + GIB + 8 * MIB, fd, 64 * MIB, RW, 0);
+	memory[4 * MIB] = 1;
+	assert_int_equal(own_tables(), before);
+	/* And where there were none: just the PMD table. */
+	memory = map_at(place + 2 * GIB + 8 * MIB, fd, 64 * MIB, RW, 0);
+	assert_int_equal(memory[0], 1);
+	memory[6 * MIB] = 1;
+	assert_int_equal(own_tables(), before + PAGE);
+	assert_done(madvise(memory, 64 * MIB, MADV_DONTNEED));
+	assert_int_equal(memory[0], 1);
+	assert_int_equal(own_tables(), before + PAGE);
+}
+
 /* Fails if it is let through, or if something is unmapped before it is refused. */
 static void map_fixed_over_an_odd_part_is_refused(void **state)
 {
@@ -1222,6 +1305,8 @@ int main(void)
 		TEST(a_neighbour_may_move_in),
 		TEST(mremap_moves),
 		TEST(mremap_moves_a_part),
+		TEST(mremap_moves_over_the_edge_of_a_gib),
+		TEST(no_table_stands_where_huge_frames_go),
 		TEST(mremap_to_an_odd_place_is_refused),
 		TEST(mremap_does_not_grow),
 		TEST(mremap_shrinks_at_2m),
