@@ -111,7 +111,7 @@ static unsigned long page_at(const struct vm_area_struct *vma, unsigned long add
  * May address spaces share the morsel's PMD tables?  Generic code changes huge
  * leaves under the table's lock, or, where tables have none, under the address
  * space's: then a table with huge leaves must not be in several.  PTE tables may
- * always be shared, as who takes entries out knows how to wait (remove_small()).
+ * always be shared, as who takes entries out knows how to wait (remove_again()).
  */
 static bool may_share_table(const struct morsel *m)
 {
@@ -205,6 +205,8 @@ static int splice_slots(struct attachment *att, struct vm_area_struct *vma,
 				err = -EBUSY;
 			continue;
 		}
+		if (!COMPAT_PMD_ENTRIES_GO && !(pmd_val(pmd) & _PAGE_PSE))
+			WRITE_ONCE(att->m->by_slots, true);
 		set_pmd(pmdp, pmd);
 		set_bit(slot, gib->slots);
 		__clear_bit(slot, gib->parked_slots);

@@ -110,6 +110,8 @@ struct dead_tables;
  * @tables:	per view, one PMD table per GiB or NULL; entries go from NULL
  *		to a table once, by cmpxchg, and stay until the end
  * @fresh:	per twin, a bit per GiB: it shows all that the truth has
+ * @by_slots:	PTE tables have been spliced by entries that may change while
+ *		somebody looks (!COMPAT_PMD_ENTRIES_GO); once true, always
  * @sem:	held for reading to add entries or to use what they map, for
  *		writing to remove them
  * @punch_first: first page that is being punched; under @sem, as the next
@@ -141,6 +143,7 @@ struct morsel {
 	struct dead_tables *dead;
 	pmd_t **tables[NR_VIEWS];
 	unsigned long *fresh[NR_VIEWS];
+	bool by_slots;
 
 	/* What each fault writes to: together, and apart from what it only reads. */
 	struct rw_semaphore sem ____cacheline_aligned_in_smp;

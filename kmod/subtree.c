@@ -658,7 +658,7 @@ int morsel_mirror(struct morsel *m, enum morsel_view view, unsigned long first, 
  *
  * Where tables have no lock of their own, that code takes the address space's,
  * and this is none: huge leaves are not shared then (may_share_table()), and
- * remove_small() waits for who is at it.
+ * remove_again() waits for who is at it.
  */
 static spinlock_t *slot_lock(pmd_t *pmdp)
 {
@@ -679,29 +679,64 @@ static void remove_huge(pmd_t *pmdp)
 	spin_unlock(lock);
 }
 
-/* Take a slot's small leaves from @first to before @end out. */
-static void remove_small(pmd_t *pmdp, unsigned int first, unsigned int end)
+/* Take a slot's small leaves from @first to before @end out; were there any? */
+static bool remove_small(pmd_t *pmdp, unsigned int first, unsigned int end)
 {
 	spinlock_t *lock = slot_lock(pmdp);
 	pte_t *ptes = pmd_ptes(*pmdp);
 	unsigned int index;
-	bool found;
+	bool found = false;
 
-	for (;;) {
-		found = false;
-		spin_lock(lock);
-		for (index = first; index < end; index++) {
-			if (pte_none(READ_ONCE(ptes[index])))
-				continue;
-			WRITE_ONCE(ptes[index], __pte(0));
-			found = true;
-		}
-		spin_unlock(lock);
-		if (COMPAT_PMD_TABLE_LOCKS || !found)
-			return;
-		/* Who had seen one, under a spinlock, may have written it again. */
-		synchronize_rcu_expedited();
+	spin_lock(lock);
+	for (index = first; index < end; index++) {
+		if (pte_none(READ_ONCE(ptes[index])))
+			continue;
+		WRITE_ONCE(ptes[index], __pte(0));
+		found = true;
 	}
+	spin_unlock(lock);
+	return found;
+}
+
+/*
+ * Does generic code take another lock than slot_lock() for a small leaf?  Where
+ * tables have none of their own; and, on old kernels, where the PMD entry changes
+ * between its look at the table and its look for the lock.
+ */
+static bool leaves_locked_otherwise(const struct morsel *m)
+{
+	return !COMPAT_PMD_TABLE_LOCKS || (!COMPAT_PMD_ENTRIES_GO && READ_ONCE(m->by_slots));
+}
+
+/*
+ * Who saw a small leaf before it was taken out may write it again, if under
+ * another lock than ours: take them out until nobody can be left who saw one.
+ */
+static void remove_again(struct morsel *m, unsigned long first, unsigned long end)
+{
+	unsigned long page, next, slot;
+	pmd_t *pmds, *pmdp;
+	bool found;
+	int view;
+
+	do {
+		found = false;
+		synchronize_rcu_expedited();
+		for (page = first; page < end; page = next) {
+			next = min(end, round_down(page, SLOT_PAGES) + SLOT_PAGES);
+			slot = page / SLOT_PAGES;
+			down_write(&m->sem);
+			for (view = VIEW_RW; view < NR_VIEWS; view++) {
+				pmds = morsel_pmds(m, view, slot / GIB_SLOTS);
+				pmdp = pmds ? &pmds[slot % GIB_SLOTS] : NULL;
+				if (pmdp && !pmd_none(*pmdp) && !pmd_is_leaf(*pmdp))
+					found |= remove_small(pmdp, page % SLOT_PAGES,
+							      (next - 1) % SLOT_PAGES + 1);
+			}
+			up_write(&m->sem);
+			cond_resched();
+		}
+	} while (found);
 }
 
 /*
@@ -844,6 +879,8 @@ void morsel_punch(struct morsel *m, loff_t start, loff_t end)
 		up_write(&m->sem);
 		cond_resched();
 	}
+	if (freed.nr_small && leaves_locked_otherwise(m))
+		remove_again(m, DIV_ROUND_UP(start, PAGE_SIZE), end >> PAGE_SHIFT);
 	if (freed.nr_small || freed.nr_huge) {
 		morsel_detach(m, start, end);
 		unmap_mapping_range(m->inode.i_mapping, start, end - start, 1);
