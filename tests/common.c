@@ -245,7 +245,7 @@ static unsigned int test_seconds(void)
 {
 	const char *text = getenv("MORSEL_TEST_SECONDS");
 
-	return text ? atoi(text) : 240;
+	return text ? atoi(text) : 600;
 }
 
 unsigned int race_rounds(unsigned int usual)
