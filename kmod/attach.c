@@ -153,6 +153,15 @@ static bool pmds_empty(pud_t pud)
 	return true;
 }
 
+/*
+ * May somebody rely on a PMD entry after it was taken out, as it pointed to a table?
+ * Then it is parked.
+ */
+static bool relied_on(pmd_t pmd)
+{
+	return !COMPAT_PMD_ENTRIES_GO && !(pmd_val(pmd) & _PAGE_PSE);
+}
+
 /* Splice a whole GiB.  Returns false where the place is not free. */
 static bool splice_whole(struct attachment *att, struct attached_gib *gib, pud_t *pudp, pmd_t *pmds)
 {
@@ -205,7 +214,7 @@ static int splice_slots(struct attachment *att, struct vm_area_struct *vma,
 				err = -EBUSY;
 			continue;
 		}
-		if (!COMPAT_PMD_ENTRIES_GO && !(pmd_val(pmd) & _PAGE_PSE))
+		if (relied_on(pmd))
 			WRITE_ONCE(att->m->by_slots, true);
 		set_pmd(pmdp, pmd);
 		set_bit(slot, gib->slots);
@@ -345,7 +354,7 @@ static bool detach_whole(struct attachment *att, struct attached_gib *gib, unsig
 /* As detach_gib(), for a PMD entry.  A huge leaf may vanish at any time. */
 static void detach_slot(struct attached_gib *gib, unsigned long slot, pmd_t *pmdp, bool gone)
 {
-	bool park = !COMPAT_PMD_ENTRIES_GO && !gone && !(pmd_val(*pmdp) & _PAGE_PSE);
+	bool park = relied_on(*pmdp) && !gone;
 
 	__assign_bit(slot, gib->parked_slots, park);
 	clear_bit(slot, gib->slots);
@@ -861,7 +870,7 @@ int morsel_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	struct morsel *m = file_morsel(file);
 	struct attachment *att;
-	bool mirrored;
+	bool splice;
 
 	/*
 	 * A descriptor open for reading only has lost VM_SHARED here, but not
@@ -873,9 +882,9 @@ int morsel_mmap(struct file *file, struct vm_area_struct *vma)
 		return -EINVAL;
 
 	/* It may take long: before a punch can have to wait for this mapping. */
-	mirrored = !vma_is_accessible(vma) ||
-		   !morsel_mirror(m, view_of(vma->vm_flags), vma->vm_pgoff / SLOT_PAGES,
-				  DIV_ROUND_UP(vma->vm_pgoff + pages_shown(m, vma), SLOT_PAGES));
+	splice = vma_is_accessible(vma) &&
+		 !morsel_mirror(m, view_of(vma->vm_flags), vma->vm_pgoff / SLOT_PAGES,
+				DIV_ROUND_UP(vma->vm_pgoff + pages_shown(m, vma), SLOT_PAGES));
 
 	att = attachment_create(m, vma, true);
 	if (IS_ERR(att))
@@ -891,7 +900,7 @@ int morsel_mmap(struct file *file, struct vm_area_struct *vma)
 	vm_flags_clear(vma, PKEY_FLAGS);
 	vma->vm_ops = &morsel_vm_ops;
 	vma->vm_private_data = att;
-	if (mirrored && vma_is_accessible(vma))
+	if (splice)
 		splice_all(att, vma);
 	return 0;
 }

@@ -146,6 +146,21 @@ pmd_t *morsel_pmds(struct morsel *m, enum morsel_view view, unsigned long gib)
 	return tables ? READ_ONCE(tables[gib]) : NULL;
 }
 
+/* Where a slot's PMD entry is; NULL where there is no table yet. */
+static pmd_t *slot_entry(struct morsel *m, enum morsel_view view, unsigned long slot)
+{
+	pmd_t *pmds = morsel_pmds(m, view, slot / GIB_SLOTS);
+
+	return pmds ? &pmds[slot % GIB_SLOTS] : NULL;
+}
+
+static pmd_t read_slot(struct morsel *m, enum morsel_view view, unsigned long slot)
+{
+	pmd_t *pmdp = slot_entry(m, view, slot);
+
+	return pmdp ? READ_ONCE(*pmdp) : __pmd(0);
+}
+
 /**
  * morsel_slot() - the PMD entry of a slot, to be spliced
  * @m:		the morsel
@@ -155,8 +170,7 @@ pmd_t *morsel_pmds(struct morsel *m, enum morsel_view view, unsigned long gib)
  */
 pmd_t morsel_slot(struct morsel *m, enum morsel_view view, unsigned long slot)
 {
-	pmd_t *pmds = morsel_pmds(m, view, slot / GIB_SLOTS);
-	pmd_t pmd = pmds ? READ_ONCE(pmds[slot % GIB_SLOTS]) : __pmd(0);
+	pmd_t pmd = read_slot(m, view, slot);
 
 	/* A leaf may be invalid for a moment, see slot_lock(): that is not to be copied. */
 	return pmd_is_leaf(pmd) ? pmd_leaf_entry(pmd_page(pmd), view) : pmd;
@@ -372,10 +386,9 @@ static unsigned int count_holes(struct morsel *m, unsigned long first, unsigned 
 				pmd_t *pmd)
 {
 	unsigned long slot = first / SLOT_PAGES, index;
-	pmd_t *pmds = morsel_pmds(m, VIEW_RW, slot / GIB_SLOTS);
 	unsigned int holes = 0;
 
-	*pmd = pmds ? READ_ONCE(pmds[slot % GIB_SLOTS]) : __pmd(0);
+	*pmd = read_slot(m, VIEW_RW, slot);
 	if (pmd_none(*pmd))
 		return end - first;
 	if (pmd_is_leaf(*pmd))
@@ -714,8 +727,8 @@ static bool leaves_locked_otherwise(const struct morsel *m)
  */
 static void remove_again(struct morsel *m, unsigned long first, unsigned long end)
 {
-	unsigned long page, next, slot;
-	pmd_t *pmds, *pmdp;
+	unsigned long page, next;
+	pmd_t *pmdp;
 	bool found;
 	int view;
 
@@ -724,11 +737,9 @@ static void remove_again(struct morsel *m, unsigned long first, unsigned long en
 		synchronize_rcu_expedited();
 		for (page = first; page < end; page = next) {
 			next = min(end, round_down(page, SLOT_PAGES) + SLOT_PAGES);
-			slot = page / SLOT_PAGES;
 			down_write(&m->sem);
 			for (view = VIEW_RW; view < NR_VIEWS; view++) {
-				pmds = morsel_pmds(m, view, slot / GIB_SLOTS);
-				pmdp = pmds ? &pmds[slot % GIB_SLOTS] : NULL;
+				pmdp = slot_entry(m, view, page / SLOT_PAGES);
 				if (pmdp && !pmd_none(*pmdp) && !pmd_is_leaf(*pmdp))
 					found |= remove_small(pmdp, page % SLOT_PAGES,
 							      (next - 1) % SLOT_PAGES + 1);
@@ -748,12 +759,9 @@ static void clear_twins(struct morsel *m, unsigned long slot, unsigned int first
 	int view;
 
 	for (view = VIEW_RO; view < NR_VIEWS; view++) {
-		pmd_t *pmds = morsel_pmds(m, view, slot / GIB_SLOTS), *pmdp;
+		pmd_t *pmdp = slot_entry(m, view, slot);
 
-		if (!pmds)
-			continue;
-		pmdp = &pmds[slot % GIB_SLOTS];
-		if (pmd_none(*pmdp))
+		if (!pmdp || pmd_none(*pmdp))
 			continue;
 		if (pmd_is_leaf(*pmdp))
 			remove_huge(pmdp);
@@ -783,14 +791,13 @@ struct freed {
 static void punch_slot(struct morsel *m, unsigned long slot, size_t start, size_t end,
 		       struct freed *freed)
 {
-	pmd_t *pmds = morsel_pmds(m, VIEW_RW, slot / GIB_SLOTS), *pmdp, pmd;
+	pmd_t *pmdp = slot_entry(m, VIEW_RW, slot), pmd;
 	unsigned long before = freed->nr_small;
 	size_t offset, next;
 	struct page *page;
 
-	if (!pmds)
+	if (!pmdp)
 		return;
-	pmdp = &pmds[slot % GIB_SLOTS];
 	pmd = *pmdp;
 	if (pmd_none(pmd))
 		return;
@@ -904,14 +911,13 @@ struct page *morsel_get_page(struct morsel *m, unsigned long index, bool fill)
 {
 	unsigned long slot = index / SLOT_PAGES;
 	struct page *page = NULL;
-	pmd_t *pmds, pmd;
+	pmd_t pmd;
 	pte_t pte;
 	int err;
 
 	for (;;) {
 		down_read(&m->sem);
-		pmds = morsel_pmds(m, VIEW_RW, slot / GIB_SLOTS);
-		pmd = pmds ? READ_ONCE(pmds[slot % GIB_SLOTS]) : __pmd(0);
+		pmd = read_slot(m, VIEW_RW, slot);
 		if (!pmd_none(pmd) && pmd_is_leaf(pmd)) {
 			page = pmd_page(pmd) + index % SLOT_PAGES;
 		} else if (!pmd_none(pmd)) {
