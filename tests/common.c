@@ -237,22 +237,25 @@ static void clear_up(void)
 	reset_limits();
 }
 
+static unsigned int number_from(const char *variable, unsigned int usual)
+{
+	const char *text = getenv(variable);
+
+	return text ? (unsigned int)atoi(text) : usual;
+}
+
+unsigned int race_rounds(unsigned int usual)
+{
+	return number_from("MORSEL_RACE_ROUNDS", usual);
+}
+
 /*
  * A test that does not end takes its suite along, and says which it was.
  * MORSEL_TEST_SECONDS: for kernels that are slow.
  */
 static unsigned int test_seconds(void)
 {
-	const char *text = getenv("MORSEL_TEST_SECONDS");
-
-	return text ? atoi(text) : 600;
-}
-
-unsigned int race_rounds(unsigned int usual)
-{
-	const char *text = getenv("MORSEL_RACE_ROUNDS");
-
-	return text ? (unsigned int)atoi(text) : usual;
+	return number_from("MORSEL_TEST_SECONDS", 600);
 }
 
 static const char *running;
@@ -266,11 +269,9 @@ static void test_hangs(int signal)
 
 static void watch(const char *test)
 {
-	const char *churn = getenv("MORSEL_CHURN_SECONDS");
-
 	running = test;
 	signal(SIGALRM, test_hangs);
-	alarm(test_seconds() + (churn ? atoi(churn) : 0));
+	alarm(test_seconds() + number_from("MORSEL_CHURN_SECONDS", 0));
 }
 
 int test_begin(void **state)
@@ -473,6 +474,17 @@ struct morsel_query query(void)
 		fail_msg("QUERY: %s", strerror(errno));
 	}
 	return args;
+}
+
+unsigned long kib_of(const char *text, const char *name)
+{
+	size_t length = strlen(name);
+
+	for (; *text; text += strcspn(text, "\n"), text += *text == '\n')
+		if (!strncmp(text, name, length) && text[length] == ':')
+			return strtoul(text + length + 1, NULL, 10);
+	fail_msg("there is no %s", name);
+	return 0;
 }
 
 struct morsel_pool_info pool_info(void)

@@ -198,6 +198,8 @@ uint64_t frame_at(int fd, uint64_t offset);
 
 /* A small file of /proc or /sys; the buffer is static. */
 const char *read_text(const char *path, ...);
+/* A line of a file of /proc, as it says "Name:  N kB". */
+unsigned long kib_of(const char *text, const char *name);
 bool write_text(const char *path, const char *text);
 /* The line of /proc/PID/maps (0: own) for an address; "" for none. */
 const char *maps_line(pid_t pid, const void *address);

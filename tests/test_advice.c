@@ -291,9 +291,7 @@ static void advice_by_another_process_against_punch(void **state)
 
 static unsigned long locked_kib(void)
 {
-	const char *line = strstr(read_text("/proc/self/status"), "VmLck:");
-
-	return line ? strtoul(line + strlen("VmLck:"), NULL, 10) : ~0UL;
+	return kib_of(read_text("/proc/self/status"), "VmLck");
 }
 
 /*

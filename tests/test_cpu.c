@@ -149,8 +149,8 @@ static void race_user_tables(void)
 {
 	static const size_t places[] = {0, 7 * PAGE, GIB - PAGE, GIB, GIB + 2 * HUGE + PAGE};
 	size_t frame = granule == MORSEL_GRANULE_2M ? HUGE : PAGE;
-	unsigned int round,
-		rounds = granule == MORSEL_GRANULE_2M ? race_rounds(ROUNDS / 10) : ROUNDS;
+	unsigned int rounds = granule == MORSEL_GRANULE_2M ? race_rounds(ROUNDS / 10) : ROUNDS;
+	unsigned int round;
 	int fd = create(LENGTH, granule);
 	char *memory = map(fd, LENGTH, RW);
 	pthread_t thread;

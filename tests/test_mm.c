@@ -1216,15 +1216,7 @@ static void mremap_moves_over_the_edge_of_a_gib(void **state)
 
 static size_t own_tables(void)
 {
-	size_t kib = 0;
-	char line[128];
-	FILE *status = fopen("/proc/self/status", "re");
-
-	assert_non_null(status);
-	while (fgets(line, sizeof(line), status))
-		sscanf(line, "VmPTE: %zu", &kib);
-	fclose(status);
-	return kib * 1024;
+	return kib_of(read_text("/proc/self/status"), "VmPTE") * KIB;
 }
 
 /*

@@ -292,18 +292,6 @@ static void a_query_of_maps_tells_the_name(void **state)
 	assert_int_equal(info_of(fd).attachments, 1);
 }
 
-/* A line of a file of /proc, as it says "Name:  N kB". */
-static unsigned long kib_of(const char *text, const char *name)
-{
-	size_t length = strlen(name);
-
-	for (; *text; text += strcspn(text, "\n"), text += *text == '\n')
-		if (!strncmp(text, name, length) && text[length] == ':')
-			return strtoul(text + length + 1, NULL, 10);
-	fail_msg("there is no %s", name);
-	return 0;
-}
-
 /* What smaps says of the mapping at @memory, from the line after the address to its flags. */
 static const char *smaps_of(const char *memory)
 {
