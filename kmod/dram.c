@@ -2,12 +2,14 @@
 /*
  * The dram pools: frames borrowed from the kernel.
  *
- * Memory comes in chunks.  A huge frame is a chunk of its own, a compound page
- * of 2 MiB.  Small frames are cut from split chunks, 2 MiB too where the kernel
- * has that in one piece, and are taken from chunks in use before an idle one is
- * begun, so that whole chunks come free again. What is idle is kept for a
- * while, and then, or when memory runs short, or when the limit is needed for
- * the other size, goes back to the kernel.
+ * Who gets which frame is decided by two frame allocators (frames/frames.h), without
+ * a lock.  To the small one, a child is a chunk of up to 512 pages that is there
+ * while it is borrowed; they need not lie beside each other, so that fragmented
+ * memory does as well.  To the huge one, a frame is a compound page of 2 MiB; those that
+ * are not borrowed are in use.  A page's private field says which frame it is.
+ *
+ * What is idle is kept for a while, and then, or when memory runs short, or when
+ * the limit is needed for the other size, goes back to the kernel.
  *
  * A frame is an ordinary page with one reference, ours.  get_user_pages() and
  * friends add theirs; a frame that has any of them when it is freed is set
@@ -19,19 +21,25 @@
 #include <linux/bitmap.h>
 #include <linux/gfp.h>
 #include <linux/highmem.h>
+#include <linux/idr.h>
 #include <linux/jiffies.h>
 #include <linux/log2.h>
+#include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/mutex.h>
 #include <linux/shrinker.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/workqueue.h>
 
 #include "debug.h"
+#include "frames/frames.h"
 #include "pool.h"
 
-#define CHUNK_ORDER HUGE_ORDER
-#define CHUNK_PAGES (1U << CHUNK_ORDER)
+#define CHUNK_PAGES FRAMES_PER_CHILD
+
+/* Frames are got and put in batches of so many. */
+#define BATCH 64
 
 static unsigned int dram_idle_seconds = 5;
 module_param(dram_idle_seconds, uint, 0644);
@@ -39,69 +47,99 @@ MODULE_PARM_DESC(dram_idle_seconds,
 		 "Give memory back to the kernel that was idle for so long (default: 5)");
 
 /**
- * struct dram_chunk - a piece of memory cut into small frames
- * @list:	in partial, idle or failed of its pool; on no list when none
- *		of its frames is free but some in use; under the pool's
- *		lock, as all below
- * @base:	first page; each page's private field points back here
- * @order:	log2 of its pages
- * @nr_free:	free frames
- * @nr_bad:	frames neither in use nor free, whose memory has failed
- * @since:	jiffies when it became idle
- * @free:	a bit for each free frame
- * @dirty:	a bit for each frame that was handed out since the chunk was
+ * struct dram_chunk - pages that are a child of the small allocator
+ * @base:	the first, where they lie beside each other; else NULL
+ * @pages:	else, each
+ * @nr:		how many
+ * @nr_lost:	of these, those that stay in use: their memory has failed, or they
+ *		went back to the kernel alone
+ * @gone:	a bit for each of the latter
+ * @since:	jiffies when one was last put
+ * @dirty:	a bit for each page that was handed out since the chunk was
  *		borrowed; the others are clear
+ *
+ * The first three do not change while the chunk is there.
  */
 struct dram_chunk {
-	struct list_head list;
 	struct page *base;
-	unsigned int order;
-	unsigned int nr_free;
-	unsigned int nr_bad;
+	struct page **pages;
+	unsigned int nr;
+	atomic_t nr_lost;
 	unsigned long since;
-	DECLARE_BITMAP(free, CHUNK_PAGES);
 	DECLARE_BITMAP(dirty, CHUNK_PAGES);
+	DECLARE_BITMAP(gone, CHUNK_PAGES);
+};
+
+/**
+ * struct dram_huge - a huge frame that is borrowed
+ * @page:	its first page; NULL: not borrowed
+ * @since:	jiffies when it was put
+ *
+ * Who has got the frame may write both; others have a look.
+ */
+struct dram_huge {
+	struct page *page;
+	unsigned long since;
+};
+
+/**
+ * struct dram_allocator - an allocator, and the numbers of what it has
+ * @frames:	the allocator
+ * @ida:	of children, or of huge frames, that are borrowed
+ * @count:	how many of these there can be
+ * @top:	none that was ever borrowed has this number, or a higher one
+ * @cursor:	where to look for idle ones next; under the pool's giving lock
+ */
+struct dram_allocator {
+	struct frames frames;
+	struct ida ida;
+	unsigned int count;
+	unsigned int top;
+	unsigned int cursor;
 };
 
 /**
  * struct dram_pool - a node's pool
  * @pool:	what all pools have
  * @list:	in dram_pools
- * @lock:	protects all below
- * @partial:	chunks with frames in use and free ones
- * @idle:	chunks with no frame in use, the longest idle last
- * @failed:	chunks of failed memory only
- * @huge:	free huge frames by page->lru, the longest idle last;
- *		page->private says since when
+ * @small:	pages
+ * @huge:	huge frames
+ * @chunks:	by child of @small; set before the child is added, and read by who
+ *		has a frame of it or, under @giving, the child's count
+ * @huges:	by frame of @huge
+ * @limit:	pages it may hold
+ * @held:	pages it holds: used, free and set aside; not those that failed.
+ *		@used is counted up before it, so may be ahead
+ * @used:	pages of morsels, tables too
+ * @nr_pinned:	pages set aside
+ * @borrows:	chunks and huge frames ever borrowed
+ * @returns:	chunks and huge frames ever given back
+ * @giving:	one at a time takes what is idle or was set aside back
+ * @lock:	protects what follows
  * @pinned:	small frames set aside, by page->lru
  * @pinned_huge: huge frames set aside
- * @limit:	pages it may hold
- * @held:	pages it holds: used, free and set aside
- * @used:	pages of morsels, tables too
- * @nr_huge:	huge frames in @huge
- * @nr_idle:	pages in @idle
- * @nr_pinned:	pages set aside
- * @borrows:	chunks ever borrowed
- * @returns:	chunks ever given back
+ * @nr_small:	of @pinned
+ * @nr_huge:	of @pinned_huge
  */
 struct dram_pool {
 	struct frame_pool pool;
 	struct list_head list;
+	struct dram_allocator small;
+	struct dram_allocator huge;
+	struct dram_chunk **chunks;
+	struct dram_huge *huges;
+	unsigned long limit;
+	struct mutex giving;
+	atomic_long_t held ____cacheline_aligned_in_smp;
+	atomic_long_t used;
+	atomic_long_t nr_pinned;
+	atomic64_t borrows;
+	atomic64_t returns;
 	spinlock_t lock;
-	struct list_head partial;
-	struct list_head idle;
-	struct list_head failed;
-	struct list_head huge;
 	struct list_head pinned;
 	struct list_head pinned_huge;
-	unsigned long limit;
-	unsigned long held;
-	unsigned long used;
+	unsigned long nr_small;
 	unsigned long nr_huge;
-	unsigned long nr_idle;
-	unsigned long nr_pinned;
-	u64 borrows;
-	u64 returns;
 };
 
 /* All dram pools, for the shrinker and the worker that gives idle memory back. */
@@ -119,22 +157,9 @@ static struct dram_pool *to_dram(struct frame_pool *pool)
 
 static void tidy_later(void)
 {
-	queue_delayed_work(system_unbound_wq, &dram_tidy_work, HZ);
-}
-
-/*
- * What leaves the pool's lists under its lock goes to the kernel after the lock
- * is dropped.
- */
-struct dram_return {
-	struct list_head chunks;
-	struct list_head huge;
-};
-
-static void dram_return_init(struct dram_return *ret)
-{
-	INIT_LIST_HEAD(&ret->chunks);
-	INIT_LIST_HEAD(&ret->huge);
+	/* Each put comes here. */
+	if (!delayed_work_pending(&dram_tidy_work))
+		queue_delayed_work(system_unbound_wq, &dram_tidy_work, HZ);
 }
 
 /* Has some of a frame's memory failed? */
@@ -154,111 +179,255 @@ static void say_lost(struct page *page, unsigned int order)
 		(PAGE_SIZE << order) / 1024, page_to_pfn(page));
 }
 
-/*
- * Give what was taken off the lists back to the kernel.  Frames that are pinned
- * stay alive until their holders let go.  Of failed memory the kernel's allocator
- * sorts out single pages, but not parts of huge ones: these are kept for good.
- */
-static void dram_return(struct dram_return *ret)
+/* Count up to @pages more, so that there are no more than @limit; returns how many. */
+static unsigned long count_up(atomic_long_t *counter, unsigned long limit, unsigned long pages,
+			      unsigned long least)
 {
-	struct dram_chunk *chunk, *next_chunk;
-	struct page *page, *next;
+	long old = atomic_long_read(counter);
+	unsigned long room;
+
+	do {
+		room = min(pages, limit - min_t(unsigned long, limit, old));
+		if (!room || room < least)
+			return 0;
+	} while (!atomic_long_try_cmpxchg(counter, &old, old + room));
+	return room;
+}
+
+/* Chunks. */
+
+static struct page *chunk_page(const struct dram_chunk *chunk, unsigned int index)
+{
+	return chunk->base ? chunk->base + index : chunk->pages[index];
+}
+
+static void page_return(struct page *page)
+{
+	set_page_private(page, 0);
+	put_page(page);
+}
+
+/*
+ * Give a chunk back to the kernel, whose allocator sorts out pages whose memory has
+ * failed.
+ */
+static void chunk_return(struct dram_chunk *chunk)
+{
 	unsigned int i;
 
-	list_for_each_entry_safe(chunk, next_chunk, &ret->chunks, list) {
-		for (i = 0; i < 1U << chunk->order; i++) {
-			set_page_private(chunk->base + i, 0);
-			put_page(chunk->base + i);
-		}
-		kfree(chunk);
-		cond_resched();
-	}
-	list_for_each_entry_safe(page, next, &ret->huge, lru) {
-		list_del(&page->lru);
-		set_page_private(page, 0);
-		if (frame_bad(page, HUGE_ORDER))
-			say_lost(page, HUGE_ORDER);
-		else
-			put_page(page);
-		cond_resched();
-	}
+	for (i = 0; i < chunk->nr; i++)
+		if (!test_bit(i, chunk->gone))
+			page_return(chunk_page(chunk, i));
+	kfree(chunk->pages);
+	kfree(chunk);
+	cond_resched();
+}
+
+/* The same for a huge frame; parts of one cannot be sorted out: it is kept for good. */
+static void huge_return(struct page *page)
+{
+	set_page_private(page, 0);
+	if (frame_bad(page, HUGE_ORDER))
+		say_lost(page, HUGE_ORDER);
+	else
+		put_page(page);
+	cond_resched();
 }
 
 /*
- * Take the longest idle chunk or huge frame off its list, if it has been idle
- * since @before.  Returns pages, 0 for none.
+ * Cleared by the kernel, which does so only once even where init_on_alloc is set. Never
+ * by way of the OOM killer: running out is the caller's to report.
  */
-static unsigned long take_idle_chunk(struct dram_pool *dram, unsigned long before,
-				     struct dram_return *ret)
+static struct page *borrow(struct dram_pool *dram, gfp_t gfp, unsigned int order)
 {
+	gfp |= GFP_KERNEL | __GFP_ZERO | __GFP_THISNODE | __GFP_NOWARN;
+	return alloc_pages_node(dram->pool.node, gfp, order);
+}
+
+/* Pages in smaller pieces, as large as there are. */
+static bool chunk_fill(struct dram_pool *dram, struct dram_chunk *chunk, unsigned int nr)
+{
+	int order = ilog2(nr), i;
+
+	chunk->pages = kmalloc_array(nr, sizeof(*chunk->pages), GFP_KERNEL);
+	if (!chunk->pages)
+		return false;
+	while (chunk->nr < nr && order >= 0) {
+		struct page *page = NULL;
+
+		/* Trying hard is for the first page alone: somebody needs one. */
+		if (1U << order <= nr - chunk->nr)
+			page = borrow(dram,
+				      order || chunk->nr ? __GFP_NORETRY : __GFP_RETRY_MAYFAIL,
+				      order);
+		if (!page) {
+			order--;
+			continue;
+		}
+		if (order)
+			split_page(page, order);
+		for (i = 0; i < 1 << order; i++)
+			chunk->pages[chunk->nr++] = page + i;
+	}
+	return chunk->nr;
+}
+
+static struct dram_chunk *chunk_borrow(struct dram_pool *dram, unsigned int nr)
+{
+	struct dram_chunk *chunk = kzalloc(sizeof(*chunk), GFP_KERNEL);
+
+	if (!chunk)
+		return NULL;
+	if (nr == CHUNK_PAGES)
+		chunk->base = borrow(dram, __GFP_NORETRY, HUGE_ORDER);
+	if (chunk->base) {
+		split_page(chunk->base, HUGE_ORDER);
+		chunk->nr = nr;
+	} else if (!chunk_fill(dram, chunk, nr)) {
+		kfree(chunk->pages);
+		kfree(chunk);
+		return NULL;
+	}
+	return chunk;
+}
+
+/* What is looked through for idle memory. */
+struct idle_walk {
+	unsigned long before; /* jiffies: what was put later is young */
+	unsigned long wanted; /* pages */
+	unsigned long given;
+	bool young;
+};
+
+static bool is_old(struct idle_walk *walk, unsigned long since)
+{
+	if (time_after(since, walk->before)) {
+		walk->young = true;
+		return false;
+	}
+	return true;
+}
+
+static void give_chunk(struct dram_pool *dram, unsigned int child, struct idle_walk *walk)
+{
+	unsigned int free = frames_child_free(&dram->small.frames, child);
 	struct dram_chunk *chunk;
 
-	if (list_empty(&dram->idle))
-		return 0;
-	chunk = list_last_entry(&dram->idle, struct dram_chunk, list);
-	if (time_after(chunk->since, before))
-		return 0;
-	list_move(&chunk->list, &ret->chunks);
-	dram->nr_idle -= chunk->nr_free;
-	dram->held -= chunk->nr_free;
-	dram->returns++;
-	return chunk->nr_free;
+	/* Who has seen its count has seen the chunk. */
+	if (!free)
+		return;
+	chunk = dram->chunks[child];
+	if (free != chunk->nr - atomic_read(&chunk->nr_lost) ||
+	    !is_old(walk, READ_ONCE(chunk->since)) ||
+	    frames_remove(&dram->small.frames, child, free))
+		return;
+	dram->chunks[child] = NULL;
+	ida_free(&dram->small.ida, child);
+	atomic_long_sub(free, &dram->held);
+	atomic64_inc(&dram->returns);
+	walk->given += free;
+	chunk_return(chunk);
 }
 
-static unsigned long take_idle_huge(struct dram_pool *dram, unsigned long before,
-				    struct dram_return *ret)
+static void give_huge(struct dram_pool *dram, unsigned int index, struct idle_walk *walk)
 {
+	struct dram_huge *huge = &dram->huges[index];
 	struct page *page;
+	u64 frame = index;
 
-	if (list_empty(&dram->huge))
-		return 0;
-	page = list_last_entry(&dram->huge, struct page, lru);
-	if (time_after(page_private(page), before))
-		return 0;
-	list_move(&page->lru, &ret->huge);
-	dram->nr_huge--;
-	dram->held -= CHUNK_PAGES;
-	dram->returns++;
-	return CHUNK_PAGES;
+	if (frames_in_use(&dram->huge.frames, frame) || !is_old(walk, READ_ONCE(huge->since)) ||
+	    frames_get_at(&dram->huge.frames, frame, 0))
+		return;
+	page = huge->page;
+	WRITE_ONCE(huge->page, NULL);
+	ida_free(&dram->huge.ida, index);
+	atomic_long_sub(CHUNK_PAGES, &dram->held);
+	atomic64_inc(&dram->returns);
+	walk->given += CHUNK_PAGES;
+	huge_return(page);
 }
 
-static unsigned long take_idle(struct dram_pool *dram, unsigned long before,
-			       struct dram_return *ret)
+static void give_some(struct dram_pool *dram, struct dram_allocator *of, struct idle_walk *walk,
+		      void (*give)(struct dram_pool *, unsigned int, struct idle_walk *))
 {
-	return take_idle_chunk(dram, before, ret) ?: take_idle_huge(dram, before, ret);
-}
+	unsigned int top = READ_ONCE(of->top), i;
 
-/* Put a small frame nobody else holds back into its chunk. */
-static void free_small(struct dram_pool *dram, struct page *page)
-{
-	struct dram_chunk *chunk = (struct dram_chunk *)page_private(page);
-
-	__set_bit(page - chunk->base, chunk->free);
-	if (chunk->nr_free++ == 0)
-		list_add(&chunk->list, &dram->partial);
-	if (chunk->nr_free + chunk->nr_bad == 1U << chunk->order) {
-		chunk->since = jiffies;
-		list_move(&chunk->list, &dram->idle);
-		dram->nr_idle += chunk->nr_free;
+	for (i = 0; i < top && walk->given < walk->wanted; i++) {
+		if (of->cursor >= top)
+			of->cursor = 0;
+		give(dram, of->cursor++, walk);
+		if (!(i % CHUNK_PAGES))
+			cond_resched();
 	}
 }
 
-static void free_huge(struct dram_pool *dram, struct page *page)
+/* Give idle memory back to the kernel. */
+static void give_idle(struct dram_pool *dram, struct idle_walk *walk) __must_hold(&dram->giving)
 {
-	set_page_private(page, jiffies);
-	list_add(&page->lru, &dram->huge);
-	dram->nr_huge++;
+	if (walk->given >= walk->wanted)
+		return;
+	/* What a processor has claimed is idle, too, if no frame of it is in use. */
+	get_cpu();
+	frames_drain(&dram->small.frames);
+	put_cpu();
+	give_some(dram, &dram->small, walk, give_chunk);
+	give_some(dram, &dram->huge, walk, give_huge);
 }
 
-static void free_frame(struct dram_pool *dram, unsigned int order, struct page *page)
+/* Whole 2 MiB that give_idle() would find, but for what processors have claimed; pages. */
+static unsigned long count_idle(struct dram_pool *dram)
 {
-	morsel_poison(page, order);
-	if (!order && morsel_planted(PLANT_LEAK))
-		return;
-	if (order)
-		free_huge(dram, page);
-	else
-		free_small(dram, page);
+	unsigned int top = READ_ONCE(dram->small.top), i;
+	unsigned long pages = 0;
+
+	for (i = 0; i < top; i++)
+		if (frames_child_free(&dram->small.frames, i) == CHUNK_PAGES)
+			pages += CHUNK_PAGES;
+	top = READ_ONCE(dram->huge.top);
+	for (i = 0; i < top; i++)
+		if (!frames_in_use(&dram->huge.frames, i))
+			pages += CHUNK_PAGES;
+	return pages;
+}
+
+/* Frames. */
+
+static struct frames *allocator_of(struct dram_pool *dram, unsigned int order)
+{
+	return order ? &dram->huge.frames : &dram->small.frames;
+}
+
+/* Get frames that are borrowed and free; returns how many. */
+static unsigned int get_frames(struct dram_pool *dram, unsigned int order, unsigned int count,
+			       u64 *numbers)
+{
+	unsigned int got;
+
+	/* Not to be preempted with a child claimed that no processor has: others wait for that. */
+	got = frames_get(allocator_of(dram, order), get_cpu(), 0, count, numbers);
+	put_cpu();
+	return got;
+}
+
+/* Put frames that nobody else holds; all of one order. */
+static void put_frames(struct dram_pool *dram, unsigned int order, unsigned int count,
+		       const u64 *numbers)
+{
+	int err = frames_put(allocator_of(dram, order), raw_smp_processor_id(), 0, count, numbers);
+
+	WARN(err, "morsel: a frame is put that is free\n");
+}
+
+/* Make a frame ready to be put; its number. */
+static u64 put_prepare(struct dram_pool *dram, unsigned int order, struct page *page)
+{
+	u64 number = page_private(page);
+	unsigned long *since = order ? &dram->huges[number].since
+				     : &dram->chunks[number / CHUNK_PAGES]->since;
+
+	if (time_before(READ_ONCE(*since), jiffies))
+		WRITE_ONCE(*since, jiffies);
+	return number;
 }
 
 /* May a frame go back?  Of failed memory, a reference may be kept for ever. */
@@ -267,224 +436,275 @@ static bool may_free(struct page *page, unsigned int order)
 	return page_ref_count(page) == 1 || frame_bad(page, order);
 }
 
-/* Take back frames that were set aside and are pinned no more. */
-static void reap_pinned(struct dram_pool *dram)
+static void set_aside(struct dram_pool *dram, unsigned int order, struct page *page)
 {
-	struct page *page, *next;
-	unsigned int order;
-
-	for (order = 0; order <= HUGE_ORDER; order += HUGE_ORDER) {
-		list_for_each_entry_safe(page, next, order ? &dram->pinned_huge : &dram->pinned,
-					 lru) {
-			if (!may_free(page, order))
-				continue;
-			list_del(&page->lru);
-			dram->nr_pinned -= 1UL << order;
-			free_frame(dram, order, page);
-		}
-	}
+	atomic_long_add(1UL << order, &dram->nr_pinned);
+	spin_lock(&dram->lock);
+	list_add_tail(&page->lru, order ? &dram->pinned_huge : &dram->pinned);
+	++*(order ? &dram->nr_huge : &dram->nr_small);
+	spin_unlock(&dram->lock);
 }
 
 /*
- * Make room for @pages under the limit, by giving back what is idle.  Called
- * with the lock held, drops it and takes it again.
- * Returns how many of @pages there is room for, and counts these as held; 0 if
- * there is not even room for @least.
+ * Look at some of those that are set aside, and sort out who is pinned no more, or all.
+ * Returns how many were looked at, at most @left.
+ */
+static unsigned long sort_pinned(struct dram_pool *dram, unsigned int order, unsigned long left,
+				 bool all, struct list_head *free)
+{
+	struct list_head *pinned = order ? &dram->pinned_huge : &dram->pinned;
+	unsigned long *nr = order ? &dram->nr_huge : &dram->nr_small, seen;
+	struct page *page;
+
+	spin_lock(&dram->lock);
+	left = min3(left, *nr, (unsigned long)BATCH);
+	for (seen = 0; seen < left; seen++) {
+		page = list_first_entry(pinned, struct page, lru);
+		if (all || may_free(page, order)) {
+			list_move(&page->lru, free);
+			--*nr;
+		} else {
+			list_move_tail(&page->lru, pinned);
+		}
+	}
+	spin_unlock(&dram->lock);
+	return left;
+}
+
+/* Take back frames that were set aside and are pinned no more; or, at the end, all. */
+static void reap_pinned_of(struct dram_pool *dram, unsigned int order, bool all)
+{
+	unsigned long left = READ_ONCE(*(order ? &dram->nr_huge : &dram->nr_small)), seen;
+	struct page *page, *next;
+	LIST_HEAD(free);
+	u64 number;
+
+	while (left && (seen = sort_pinned(dram, order, left, all, &free))) {
+		left -= seen;
+		list_for_each_entry_safe(page, next, &free, lru) {
+			list_del(&page->lru);
+			number = put_prepare(dram, order, page);
+			if (!all)
+				morsel_poison(page, order);
+			put_frames(dram, order, 1, &number);
+			atomic_long_sub(1UL << order, &dram->nr_pinned);
+		}
+		cond_resched();
+	}
+}
+
+static void reap_pinned(struct dram_pool *dram) __must_hold(&dram->giving)
+{
+	if (!atomic_long_read(&dram->nr_pinned))
+		return;
+	reap_pinned_of(dram, 0, false);
+	reap_pinned_of(dram, HUGE_ORDER, false);
+}
+
+/*
+ * Make room for @pages under the limit, by giving back what is idle.  Returns
+ * how many of @pages there is room for, and counts these as held; 0 if there is
+ * not even room for @least.
  */
 static unsigned long reserve(struct dram_pool *dram, unsigned long pages, unsigned long least)
-	__must_hold(&dram->lock)
 {
-	struct dram_return ret;
-	unsigned long room;
+	unsigned long limit = READ_ONCE(dram->limit);
+	unsigned long room = count_up(&dram->held, limit, pages, pages);
+	struct idle_walk walk;
 
-	dram_return_init(&ret);
-	if (dram->held + pages > dram->limit)
-		reap_pinned(dram);
-	while (dram->held + pages > dram->limit && take_idle(dram, jiffies, &ret))
-		;
-	room = dram->held < dram->limit ? min(pages, dram->limit - dram->held) : 0;
-	if (room < least)
-		room = 0;
-	dram->held += room;
-	spin_unlock(&dram->lock);
-	dram_return(&ret);
-	spin_lock(&dram->lock);
+	if (room)
+		return room;
+	mutex_lock(&dram->giving);
+	reap_pinned(dram);
+	/* Others may be quicker to take the room that we make. */
+	do {
+		walk = (struct idle_walk){.before = jiffies};
+		walk.wanted = atomic_long_read(&dram->held) + pages;
+		walk.wanted -= min(walk.wanted, limit);
+		give_idle(dram, &walk);
+		room = count_up(&dram->held, limit, pages, pages);
+	} while (!room && walk.given);
+	if (!room)
+		room = count_up(&dram->held, limit, pages, least);
+	mutex_unlock(&dram->giving);
 	return room;
 }
 
 /*
- * How many frames may be handed out yet?  What is free in the pool does not
- * count where the limit was lowered below it.  Called with the lock held.
+ * Count up to @pages as used.  What is free in the pool does not count where the
+ * limit was lowered below it.
  */
-static unsigned long left_to_use(struct dram_pool *dram)
+static unsigned long charge(struct dram_pool *dram, unsigned long pages, unsigned long least)
 {
-	if (dram->used + dram->nr_pinned >= dram->limit)
-		reap_pinned(dram);
-	return dram->limit - min(dram->limit, dram->used + dram->nr_pinned);
-}
+	unsigned long limit = READ_ONCE(dram->limit), room, pinned;
 
-static struct page *borrow(struct dram_pool *dram, gfp_t gfp, unsigned int order)
-{
-	/*
-	 * Cleared by the kernel, which does so only once even where
-	 * init_on_alloc is set.  Without retries for many pages and never by
-	 * way of the OOM killer: running out is the caller's to report.
-	 */
-	gfp |= GFP_KERNEL | __GFP_ZERO | __GFP_THISNODE | __GFP_NOWARN;
-	gfp |= order ? __GFP_NORETRY : __GFP_RETRY_MAYFAIL;
-	return alloc_pages_node(dram->pool.node, gfp, order);
+	pinned = atomic_long_read(&dram->nr_pinned);
+	room = count_up(&dram->used, limit - min(limit, pinned), pages, least);
+	if (room || !pinned)
+		return room;
+	mutex_lock(&dram->giving);
+	reap_pinned(dram);
+	mutex_unlock(&dram->giving);
+	pinned = atomic_long_read(&dram->nr_pinned);
+	return count_up(&dram->used, limit - min(limit, pinned), pages, least);
 }
 
 /*
- * Borrow a chunk for small frames.  Called with the lock held, drops it and
- * takes it again.
+ * Of a frame that was got, some memory has failed: it stays in use, and is held no
+ * more.
  */
-static bool grow_small(struct dram_pool *dram) __must_hold(&dram->lock)
+static void lose(struct dram_pool *dram, unsigned int order, struct page *page)
 {
-	struct dram_chunk *chunk;
-	struct page *base = NULL;
-	unsigned long room;
-	int order, i;
-
-	room = reserve(dram, CHUNK_PAGES, 1);
-	if (!room)
-		return false;
-	spin_unlock(&dram->lock);
-
-	chunk = kzalloc(sizeof(*chunk), GFP_KERNEL);
-	/* Where memory is fragmented, smaller pieces do as well. */
-	for (order = ilog2(room); chunk && order >= 0; order--) {
-		base = borrow(dram, 0, order);
-		if (base)
-			break;
-	}
-	if (!base) {
-		kfree(chunk);
-		spin_lock(&dram->lock);
-		dram->held -= room;
-		return false;
-	}
-
-	if (order)
-		split_page(base, order);
-	chunk->base = base;
-	chunk->order = order;
-	chunk->nr_free = 1U << order;
-	bitmap_set(chunk->free, 0, chunk->nr_free);
-	for (i = 0; i < 1 << order; i++)
-		set_page_private(base + i, (unsigned long)chunk);
-
-	spin_lock(&dram->lock);
-	dram->held -= room - chunk->nr_free;
-	dram->borrows++;
-	/* Idle it is until somebody takes of it, who may not be allowed to any more. */
-	chunk->since = jiffies;
-	list_add(&chunk->list, &dram->idle);
-	dram->nr_idle += chunk->nr_free;
-	return true;
+	say_lost(page, order);
+	atomic_long_sub(1UL << order, &dram->used);
+	atomic_long_sub(1UL << order, &dram->held);
 }
 
-static unsigned int get_small(struct dram_pool *dram, unsigned int count, struct page **frames)
+/* A number for what is to be borrowed; negative: there is none. */
+static int number_get(struct dram_allocator *of)
 {
-	DECLARE_BITMAP(dirty, CHUNK_PAGES);
+	int number = ida_alloc_max(&of->ida, of->count - 1, GFP_KERNEL);
+	unsigned int top = READ_ONCE(of->top);
+
+	while (number >= 0 && number >= top && !try_cmpxchg(&of->top, &top, number + 1))
+		;
+	return number;
+}
+
+static void chunk_add(struct dram_pool *dram, unsigned int child, struct dram_chunk *chunk)
+{
+	unsigned int i;
+	int err;
+
+	for (i = 0; i < chunk->nr; i++)
+		set_page_private(chunk_page(chunk, i), (unsigned long)child * CHUNK_PAGES + i);
+	/* Idle it is until somebody takes of it, who may not be allowed to any more. */
+	chunk->since = jiffies;
+	dram->chunks[child] = chunk;
+	atomic64_inc(&dram->borrows);
+	err = frames_add(&dram->small.frames, child, chunk->nr);
+	WARN(err, "morsel: chunk %u is there\n", child);
+}
+
+/* Borrow a chunk for small frames. */
+static bool grow_small(struct dram_pool *dram)
+{
+	unsigned long room = reserve(dram, CHUNK_PAGES, 1);
 	struct dram_chunk *chunk;
-	unsigned int i, bit, got = 0;
+	int child;
 
-	count = min(count, CHUNK_PAGES);
-	bitmap_zero(dirty, CHUNK_PAGES);
+	if (!room)
+		return false;
+	child = number_get(&dram->small);
+	chunk = child < 0 ? NULL : chunk_borrow(dram, room);
+	atomic_long_sub(room - (chunk ? chunk->nr : 0), &dram->held);
+	if (chunk)
+		chunk_add(dram, child, chunk);
+	else if (child >= 0)
+		ida_free(&dram->small.ida, child);
+	return chunk;
+}
 
-	spin_lock(&dram->lock);
-	while (got < count) {
-		count = min_t(unsigned long, count, left_to_use(dram));
-		if (got >= count)
-			break;
-		if (!list_empty(&dram->partial)) {
-			chunk = list_first_entry(&dram->partial, struct dram_chunk, list);
-		} else if (!list_empty(&dram->idle)) {
-			chunk = list_first_entry(&dram->idle, struct dram_chunk, list);
-			dram->nr_idle -= chunk->nr_free;
-			list_move(&chunk->list, &dram->partial);
-		} else if (grow_small(dram)) {
+/* Of pages that were got, leave out those that failed, and clear those that are not clear. */
+static unsigned int take_small(struct dram_pool *dram, unsigned int count, const u64 *numbers,
+			       struct page **frames)
+{
+	unsigned int got = 0, i;
+
+	for (i = 0; i < count; i++) {
+		struct dram_chunk *chunk = dram->chunks[numbers[i] / CHUNK_PAGES];
+		unsigned int index = numbers[i] % CHUNK_PAGES;
+		struct page *page = chunk_page(chunk, index);
+
+		if (frame_bad(page, 0)) {
+			lose(dram, 0, page);
+			atomic_inc(&chunk->nr_lost);
 			continue;
-		} else {
-			break;
 		}
-
-		for_each_set_bit(bit, chunk->free, CHUNK_PAGES) {
-			if (got == count)
-				break;
-			__clear_bit(bit, chunk->free);
-			chunk->nr_free--;
-			if (frame_bad(chunk->base + bit, 0)) {
-				say_lost(chunk->base + bit, 0);
-				chunk->nr_bad++;
-				dram->held--;
-				continue;
-			}
-			if (__test_and_set_bit(bit, chunk->dirty))
-				__set_bit(got, dirty);
-			frames[got++] = chunk->base + bit;
+		if (test_and_set_bit(index, chunk->dirty)) {
+			morsel_check_poison(page, 0);
+			clear_highpage(page);
 		}
-		if (chunk->nr_bad == 1U << chunk->order)
-			list_move(&chunk->list, &dram->failed);
-		else if (!chunk->nr_free)
-			list_del_init(&chunk->list);
-	}
-	dram->used += got;
-	spin_unlock(&dram->lock);
-
-	for_each_set_bit(i, dirty, got) {
-		morsel_check_poison(frames[i], 0);
-		clear_highpage(frames[i]);
+		frames[got++] = page;
 	}
 	return got;
 }
 
-static unsigned int get_huge(struct dram_pool *dram, unsigned int count, struct page **frames)
+static unsigned int get_small(struct dram_pool *dram, unsigned int count, struct page **frames)
 {
-	struct page *page;
-	unsigned int got = 0, i;
-	unsigned long room;
+	unsigned int got = 0, charged, found;
+	u64 numbers[BATCH] __uninitialized; /* most calls want one */
 
 	while (got < count) {
-		spin_lock(&dram->lock);
-		if (left_to_use(dram) < CHUNK_PAGES) {
-			spin_unlock(&dram->lock);
+		charged = charge(dram, min_t(unsigned int, count - got, BATCH), 1);
+		if (!charged)
 			break;
+		found = get_frames(dram, 0, charged, numbers);
+		atomic_long_sub(charged - found, &dram->used);
+		if (!found && !grow_small(dram))
+			break;
+		got += take_small(dram, found, numbers, frames + got);
+		cond_resched();
+	}
+	return got;
+}
+
+static struct page *borrow_huge(struct dram_pool *dram)
+{
+	unsigned long room = reserve(dram, CHUNK_PAGES, CHUNK_PAGES);
+	int number = room ? number_get(&dram->huge) : -1;
+	struct page *page = number < 0 ? NULL
+				       : borrow(dram, __GFP_COMP | __GFP_NORETRY, HUGE_ORDER);
+
+	if (page) {
+		set_page_private(page, number);
+		WRITE_ONCE(dram->huges[number].page, page);
+		atomic64_inc(&dram->borrows);
+		return page;
+	}
+	if (number >= 0)
+		ida_free(&dram->huge.ida, number);
+	atomic_long_sub(room, &dram->held);
+	return NULL;
+}
+
+/* A huge frame that was put before; of those that failed, none. */
+static struct page *reuse_huge(struct dram_pool *dram, u64 number)
+{
+	struct page *page = dram->huges[number].page;
+	unsigned int i;
+
+	if (frame_bad(page, HUGE_ORDER)) {
+		lose(dram, HUGE_ORDER, page);
+		WRITE_ONCE(dram->huges[number].page, NULL);
+		ida_free(&dram->huge.ida, number);
+		return NULL;
+	}
+	morsel_check_poison(page, HUGE_ORDER);
+	for (i = 0; i < CHUNK_PAGES; i++) {
+		clear_highpage(page + i);
+		cond_resched();
+	}
+	return page;
+}
+
+static unsigned int get_huge(struct dram_pool *dram, unsigned int count, struct page **frames)
+{
+	unsigned int got = 0;
+	struct page *page;
+	u64 number;
+
+	while (got < count && charge(dram, CHUNK_PAGES, CHUNK_PAGES)) {
+		if (get_frames(dram, HUGE_ORDER, 1, &number)) {
+			page = reuse_huge(dram, number);
+			if (page)
+				frames[got++] = page;
+			continue;
 		}
-		page = list_first_entry_or_null(&dram->huge, struct page, lru);
-		if (page) {
-			list_del(&page->lru);
-			dram->nr_huge--;
-			dram->used += CHUNK_PAGES;
-			spin_unlock(&dram->lock);
-			set_page_private(page, 0);
-			if (frame_bad(page, HUGE_ORDER)) {
-				say_lost(page, HUGE_ORDER);
-				spin_lock(&dram->lock);
-				dram->used -= CHUNK_PAGES;
-				dram->held -= CHUNK_PAGES;
-				spin_unlock(&dram->lock);
-				continue;
-			}
-			morsel_check_poison(page, HUGE_ORDER);
-			for (i = 0; i < CHUNK_PAGES; i++) {
-				clear_highpage(page + i);
-				cond_resched();
-			}
-		} else {
-			room = reserve(dram, CHUNK_PAGES, CHUNK_PAGES);
-			spin_unlock(&dram->lock);
-			page = room ? borrow(dram, __GFP_COMP, CHUNK_ORDER) : NULL;
-			spin_lock(&dram->lock);
-			if (!page) {
-				dram->held -= room;
-				spin_unlock(&dram->lock);
-				break;
-			}
-			dram->used += CHUNK_PAGES;
-			dram->borrows++;
-			spin_unlock(&dram->lock);
+		page = borrow_huge(dram);
+		if (!page) {
+			atomic_long_sub(CHUNK_PAGES, &dram->used);
+			break;
 		}
 		frames[got++] = page;
 	}
@@ -498,30 +718,60 @@ static unsigned int dram_get(struct frame_pool *pool, unsigned int order, unsign
 		     : get_small(to_dram(pool), count, frames);
 }
 
+/* Put a batch, of frames of one order that nobody else holds. */
+static void put_batch(struct dram_pool *dram, unsigned int order, unsigned int count,
+		      const u64 *numbers)
+{
+	put_frames(dram, order, count, numbers);
+	atomic_long_sub((unsigned long)count << order, &dram->used);
+	cond_resched();
+}
+
 static void dram_put(struct frame_pool *pool, unsigned int order, struct list_head *frames)
 {
 	struct dram_pool *dram = to_dram(pool);
-	struct page *page;
-	unsigned int batch;
+	unsigned int count = 0, seen = 0;
+	struct page *page, *next;
+	u64 numbers[BATCH] __uninitialized; /* as in get_small() */
 
-	while (!list_empty(frames)) {
-		spin_lock(&dram->lock);
-		for (batch = 0; batch < 64 && !list_empty(frames); batch++) {
-			page = list_first_entry(frames, struct page, lru);
-			list_del(&page->lru);
-			dram->used -= 1UL << order;
-			if (may_free(page, order)) {
-				free_frame(dram, order, page);
-			} else {
-				dram->nr_pinned += 1UL << order;
-				list_add_tail(&page->lru,
-					      order ? &dram->pinned_huge : &dram->pinned);
-			}
+	list_for_each_entry_safe(page, next, frames, lru) {
+		list_del(&page->lru);
+		if (!may_free(page, order)) {
+			set_aside(dram, order, page);
+			atomic_long_sub(1UL << order, &dram->used);
+		} else if (!order && morsel_planted(PLANT_LEAK)) {
+			atomic_long_dec(&dram->used);
+		} else {
+			numbers[count++] = put_prepare(dram, order, page);
+			morsel_poison(page, order);
 		}
-		spin_unlock(&dram->lock);
-		cond_resched();
+		if (++seen % BATCH == 0) {
+			put_batch(dram, order, count, numbers);
+			count = 0;
+		}
 	}
+	put_batch(dram, order, count, numbers);
 	tidy_later();
+}
+
+/*
+ * Where the limit is reached but a page of some chunk is free, that goes back to the
+ * kernel alone, and something else is held in its place.
+ */
+static bool exchange_page(struct dram_pool *dram)
+{
+	struct dram_chunk *chunk;
+	unsigned int index;
+	u64 number;
+
+	if (!get_frames(dram, 0, 1, &number))
+		return false;
+	chunk = dram->chunks[number / CHUNK_PAGES];
+	index = number % CHUNK_PAGES;
+	set_bit(index, chunk->gone);
+	page_return(chunk_page(chunk, index));
+	atomic_inc(&chunk->nr_lost);
+	return true;
 }
 
 /*
@@ -531,22 +781,15 @@ static void dram_put(struct frame_pool *pool, unsigned int order, struct list_he
 static struct page *dram_get_table(struct frame_pool *pool)
 {
 	struct dram_pool *dram = to_dram(pool);
-	struct page *page = NULL;
-	unsigned long room;
+	struct page *page;
 
-	spin_lock(&dram->lock);
-	room = reserve(dram, 1, 1);
-	spin_unlock(&dram->lock);
-
-	if (room)
-		page = morsel_table_make(borrow(dram, 0, 0));
-
-	spin_lock(&dram->lock);
+	if (!reserve(dram, 1, 1) && !exchange_page(dram))
+		return NULL;
+	page = morsel_table_make(borrow(dram, __GFP_RETRY_MAYFAIL, 0));
 	if (page)
-		dram->used++;
+		atomic_long_inc(&dram->used);
 	else
-		dram->held -= room;
-	spin_unlock(&dram->lock);
+		atomic_long_dec(&dram->held);
 	return page;
 }
 
@@ -555,41 +798,119 @@ static void dram_put_table(struct frame_pool *pool, struct page *table)
 	struct dram_pool *dram = to_dram(pool);
 
 	morsel_table_free(table);
-	spin_lock(&dram->lock);
-	dram->used--;
-	dram->held--;
-	spin_unlock(&dram->lock);
+	atomic_long_dec(&dram->used);
+	atomic_long_dec(&dram->held);
 }
 
 static void dram_resize(struct frame_pool *pool, unsigned long limit)
 {
 	struct dram_pool *dram = to_dram(pool);
-	struct dram_return ret;
+	struct idle_walk walk = {.before = jiffies};
+	unsigned long held;
 
-	dram_return_init(&ret);
-	spin_lock(&dram->lock);
-	dram->limit = limit;
-	while (dram->held > dram->limit && take_idle(dram, jiffies, &ret))
-		;
-	spin_unlock(&dram->lock);
-	dram_return(&ret);
+	WRITE_ONCE(dram->limit, limit);
+	mutex_lock(&dram->giving);
+	held = atomic_long_read(&dram->held);
+	walk.wanted = held - min(held, limit);
+	give_idle(dram, &walk);
+	mutex_unlock(&dram->giving);
 }
 
 static void dram_stat(struct frame_pool *pool, struct morsel_pool_info *info)
 {
 	struct dram_pool *dram = to_dram(pool);
+	u64 held, used, pinned;
 
-	spin_lock(&dram->lock);
+	mutex_lock(&dram->giving);
 	reap_pinned(dram);
-	info->limit_bytes = (u64)dram->limit << PAGE_SHIFT;
-	info->held_bytes = (u64)dram->held << PAGE_SHIFT;
-	info->used_bytes = (u64)dram->used << PAGE_SHIFT;
-	info->pinned_bytes = (u64)dram->nr_pinned << PAGE_SHIFT;
-	info->free_bytes = info->held_bytes - info->used_bytes - info->pinned_bytes;
-	info->free_huge_bytes = (u64)(dram->nr_huge * CHUNK_PAGES + dram->nr_idle) << PAGE_SHIFT;
-	info->borrows = dram->borrows;
-	info->returns = dram->returns;
-	spin_unlock(&dram->lock);
+	mutex_unlock(&dram->giving);
+	used = atomic_long_read(&dram->used);
+	pinned = atomic_long_read(&dram->nr_pinned);
+	held = max_t(u64, atomic_long_read(&dram->held), used + pinned);
+	info->limit_bytes = (u64)READ_ONCE(dram->limit) << PAGE_SHIFT;
+	info->held_bytes = held << PAGE_SHIFT;
+	info->used_bytes = used << PAGE_SHIFT;
+	info->pinned_bytes = pinned << PAGE_SHIFT;
+	info->free_bytes = (held - used - pinned) << PAGE_SHIFT;
+	info->free_huge_bytes = (u64)count_idle(dram) << PAGE_SHIFT;
+	info->borrows = atomic64_read(&dram->borrows);
+	info->returns = atomic64_read(&dram->returns);
+}
+
+/* What may be used yet; as reads of several counters go, roughly. */
+static unsigned long dram_room(struct frame_pool *pool)
+{
+	struct dram_pool *dram = to_dram(pool);
+	unsigned long limit = READ_ONCE(dram->limit);
+	unsigned long taken = atomic_long_read(&dram->used) + atomic_long_read(&dram->nr_pinned);
+
+	return limit - min(limit, taken);
+}
+
+static void allocator_free(struct dram_allocator *of)
+{
+	kvfree(of->frames.bits);
+	kvfree(of->frames.slots);
+	ida_destroy(&of->ida);
+}
+
+/* Zeros, aligned to a cache line, as small sizes are not where the slabs check. */
+static void *lines_alloc(size_t size, u32 node)
+{
+	return kvzalloc_node(max_t(size_t, size, 256), GFP_KERNEL, node);
+}
+
+static int allocator_make(struct dram_allocator *of, u32 node, unsigned int count,
+			  unsigned int each)
+{
+	u64 nr = (u64)count * each;
+	void *words = lines_alloc(frames_words_size(nr), node);
+	struct frames_slot *slots = lines_alloc(nr_cpu_ids * sizeof(*slots), node);
+
+	of->count = count;
+	/* To be freed in any case. */
+	of->frames.bits = words;
+	of->frames.slots = slots;
+	if (!words || !slots)
+		return -ENOMEM;
+	return frames_init(&of->frames, nr, words, slots, nr_cpu_ids, 1);
+}
+
+static void dram_free(struct dram_pool *dram)
+{
+	allocator_free(&dram->small);
+	allocator_free(&dram->huge);
+	kvfree(dram->chunks);
+	kvfree(dram->huges);
+	kfree(dram);
+}
+
+static int dram_init(struct dram_pool *dram, u32 node)
+{
+	unsigned int count = NODE_DATA(node)->node_spanned_pages / CHUNK_PAGES + 64;
+	u64 numbers[BATCH];
+
+	spin_lock_init(&dram->lock);
+	mutex_init(&dram->giving);
+	INIT_LIST_HEAD(&dram->pinned);
+	INIT_LIST_HEAD(&dram->pinned_huge);
+	ida_init(&dram->small.ida);
+	ida_init(&dram->huge.ida);
+	/* Some chunks are small: what is left under a limit. */
+	if (allocator_make(&dram->small, node, 2 * count, CHUNK_PAGES) ||
+	    allocator_make(&dram->huge, node, count, 1))
+		return -ENOMEM;
+	dram->chunks = kvcalloc(dram->small.count, sizeof(*dram->chunks), GFP_KERNEL);
+	dram->huges = kvcalloc(dram->huge.count, sizeof(*dram->huges), GFP_KERNEL);
+	if (!dram->chunks || !dram->huges)
+		return -ENOMEM;
+	frames_clear(&dram->small.frames, false);
+	/* All are in use until they are borrowed and put. */
+	frames_clear(&dram->huge.frames, true);
+	while (frames_get(&dram->huge.frames, 0, 0, BATCH, numbers))
+		;
+	frames_drain(&dram->huge.frames);
+	return 0;
 }
 
 static struct frame_pool *dram_create(u32 node, unsigned long limit)
@@ -598,55 +919,63 @@ static struct frame_pool *dram_create(u32 node, unsigned long limit)
 
 	if (!dram)
 		return ERR_PTR(-ENOMEM);
-	spin_lock_init(&dram->lock);
-	INIT_LIST_HEAD(&dram->partial);
-	INIT_LIST_HEAD(&dram->idle);
-	INIT_LIST_HEAD(&dram->failed);
-	INIT_LIST_HEAD(&dram->huge);
-	INIT_LIST_HEAD(&dram->pinned);
-	INIT_LIST_HEAD(&dram->pinned_huge);
 	dram->limit = limit;
+	if (dram_init(dram, node)) {
+		dram_free(dram);
+		return ERR_PTR(-ENOMEM);
+	}
 	mutex_lock(&dram_pools_lock);
 	list_add(&dram->list, &dram_pools);
 	mutex_unlock(&dram_pools_lock);
 	return &dram->pool;
 }
 
+/*
+ * Give all of a chunk back that is free, and what has failed, which the kernel sorts out.
+ * What else is in use was lost, and may be mapped still.
+ */
+static void end_chunk(struct dram_pool *dram, unsigned int child)
+{
+	struct dram_chunk *chunk = dram->chunks[child];
+	unsigned int i;
+
+	for (i = 0; i < chunk->nr; i++) {
+		struct page *page = chunk_page(chunk, i);
+		bool used = frames_in_use(&dram->small.frames, (u64)child * CHUNK_PAGES + i);
+
+		if (test_bit(i, chunk->gone) || (used && !frame_bad(page, 0)))
+			continue;
+		if (!used)
+			atomic_long_dec(&dram->held);
+		page_return(page);
+	}
+	kfree(chunk->pages);
+	kfree(chunk);
+	cond_resched();
+}
+
 static void dram_destroy(struct frame_pool *pool)
 {
 	struct dram_pool *dram = to_dram(pool);
-	struct dram_chunk *chunk;
-	struct dram_return ret;
-	struct page *page;
+	unsigned int i;
 
-	dram_return_init(&ret);
 	mutex_lock(&dram_pools_lock);
 	list_del(&dram->list);
 	mutex_unlock(&dram_pools_lock);
 
-	/*
-	 * Chunks with pinned frames are in partial, or on no list at all when
-	 * every frame is pinned: put those frames back first.
-	 */
-	spin_lock(&dram->lock);
-	while (!list_empty(&dram->pinned)) {
-		page = list_first_entry(&dram->pinned, struct page, lru);
-		list_del(&page->lru);
-		free_small(dram, page);
-	}
-	list_splice_init(&dram->pinned_huge, &ret.huge);
-	list_splice_init(&dram->huge, &ret.huge);
-	list_splice_init(&dram->idle, &ret.chunks);
-	list_splice_init(&dram->failed, &ret.chunks);
-	spin_unlock(&dram->lock);
-
-	list_for_each_entry(chunk, &ret.chunks, list)
-		dram->held -= chunk->nr_free;
-	list_for_each_entry(page, &ret.huge, lru)
-		dram->held -= CHUNK_PAGES;
-	WARN(dram->held, "morsel: %lu pages are lost\n", dram->held);
-	dram_return(&ret);
-	kfree(dram);
+	reap_pinned_of(dram, 0, true);
+	reap_pinned_of(dram, HUGE_ORDER, true);
+	for (i = 0; i < dram->small.top; i++)
+		if (dram->chunks[i])
+			end_chunk(dram, i);
+	for (i = 0; i < dram->huge.top; i++)
+		if (dram->huges[i].page && !frames_in_use(&dram->huge.frames, i)) {
+			atomic_long_sub(CHUNK_PAGES, &dram->held);
+			huge_return(dram->huges[i].page);
+		}
+	WARN(atomic_long_read(&dram->held), "morsel: %ld pages are lost\n",
+	     atomic_long_read(&dram->held));
+	dram_free(dram);
 }
 
 static unsigned long dram_shrink_count(struct shrinker *shrinker, struct shrink_control *sc)
@@ -656,31 +985,34 @@ static unsigned long dram_shrink_count(struct shrinker *shrinker, struct shrink_
 
 	if (!mutex_trylock(&dram_pools_lock))
 		return 0;
-	list_for_each_entry(dram, &dram_pools, list)
-		count += READ_ONCE(dram->nr_idle) + READ_ONCE(dram->nr_huge) * CHUNK_PAGES;
+	list_for_each_entry(dram, &dram_pools, list) {
+		count += count_idle(dram);
+		/* What is free but not whole may be so by a processor's claim alone. */
+		if (!count &&
+		    atomic_long_read(&dram->held) >
+			    atomic_long_read(&dram->used) + atomic_long_read(&dram->nr_pinned))
+			count = 1;
+	}
 	mutex_unlock(&dram_pools_lock);
 	return count ?: SHRINK_EMPTY;
 }
 
 static unsigned long dram_shrink_scan(struct shrinker *shrinker, struct shrink_control *sc)
 {
+	struct idle_walk walk = {.before = jiffies, .wanted = sc->nr_to_scan};
 	struct dram_pool *dram;
-	unsigned long freed = 0, pages;
-	struct dram_return ret;
 
-	dram_return_init(&ret);
 	if (!mutex_trylock(&dram_pools_lock))
 		return SHRINK_STOP;
 	list_for_each_entry(dram, &dram_pools, list) {
-		spin_lock(&dram->lock);
+		mutex_lock(&dram->giving);
 		reap_pinned(dram);
-		while (freed < sc->nr_to_scan && (pages = take_idle(dram, jiffies, &ret)))
-			freed += pages;
-		spin_unlock(&dram->lock);
+		give_idle(dram, &walk);
+		mutex_unlock(&dram->giving);
 	}
 	mutex_unlock(&dram_pools_lock);
-	dram_return(&ret);
-	return freed;
+	sc->nr_scanned = max(sc->nr_scanned, walk.given);
+	return walk.given ?: SHRINK_STOP;
 }
 
 /*
@@ -689,24 +1021,22 @@ static unsigned long dram_shrink_scan(struct shrinker *shrinker, struct shrink_c
  */
 static void dram_tidy(struct work_struct *work)
 {
-	unsigned long before = jiffies - READ_ONCE(dram_idle_seconds) * HZ;
+	struct idle_walk walk = {
+		.before = jiffies - READ_ONCE(dram_idle_seconds) * HZ,
+		.wanted = ULONG_MAX,
+	};
 	struct dram_pool *dram;
-	bool again = false;
-	struct dram_return ret;
 
-	dram_return_init(&ret);
 	mutex_lock(&dram_pools_lock);
 	list_for_each_entry(dram, &dram_pools, list) {
-		spin_lock(&dram->lock);
+		walk.young |= atomic_long_read(&dram->nr_pinned) != 0;
+		mutex_lock(&dram->giving);
 		reap_pinned(dram);
-		while (take_idle_chunk(dram, before, &ret) || take_idle_huge(dram, before, &ret))
-			;
-		again |= dram->nr_idle || dram->nr_huge || dram->nr_pinned;
-		spin_unlock(&dram->lock);
+		give_idle(dram, &walk);
+		mutex_unlock(&dram->giving);
 	}
 	mutex_unlock(&dram_pools_lock);
-	dram_return(&ret);
-	if (again)
+	if (walk.young)
 		tidy_later();
 }
 
@@ -723,6 +1053,7 @@ int morsel_dram_init(void)
 		return -ENOMEM;
 	dram_shrinker->count_objects = dram_shrink_count;
 	dram_shrinker->scan_objects = dram_shrink_scan;
+	dram_shrinker->batch = CHUNK_PAGES;
 	err = compat_shrinker_register(dram_shrinker, "morsel-dram");
 	if (err)
 		kfree(dram_shrinker);
@@ -748,5 +1079,6 @@ const struct morsel_pool_ops morsel_dram_ops = {
 	.get_table = dram_get_table,
 	.put_table = dram_put_table,
 	.resize = dram_resize,
+	.room = dram_room,
 	.stat = dram_stat,
 };

@@ -11,6 +11,7 @@
  *	tlb.c		flushing an address space's translations
  *	pool.c		pools, whatever their kind
  *	dram.c		the pools that borrow from the kernel
+ *	frames/		the allocator of their frames, which takes no lock
  *	user.c		ceilings per user
  *
  * Lock order, outermost first.  What each lock protects is said beside it.
@@ -23,7 +24,8 @@
  *	    attachment->lock, see below	  morsel->sem
  *					    pool list lock (pool.c)
  *					      list of dram pools
- *						dram pool lock, user lock
+ *						a dram pool's giving lock
+ *						  dram pool lock, user lock
  *	  morsel->attached_lock
  *	    attachment->lock
  *	      mm->page_table_lock, then a PMD table's lock

@@ -90,14 +90,6 @@ void morsel_pools_exit(void)
 	xa_destroy(&pools);
 }
 
-static u64 pool_room(struct frame_pool *pool)
-{
-	struct morsel_pool_info info = {};
-
-	pool->ops->stat(pool, &info);
-	return info.limit_bytes - min(info.limit_bytes, info.used_bytes + info.pinned_bytes);
-}
-
 /**
  * morsel_pool_choose() - find the pool for a new morsel, and count the morsel on it
  * @id:		a pool's id, or MORSEL_ANY for the nearest that has room
@@ -123,7 +115,7 @@ struct frame_pool *morsel_pool_choose(u32 id, u32 node)
 		xa_for_each(&pools, index, pool) {
 			/* A pool without room comes after all that have some. */
 			int distance = node_distance(node, pool->node) +
-				       (pool_room(pool) ? 0 : INT_MAX / 2);
+				       (pool->ops->room(pool) ? 0 : INT_MAX / 2);
 
 			if (!best || distance < best_distance) {
 				best = pool;
