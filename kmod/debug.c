@@ -46,6 +46,11 @@ MODULE_PARM_DESC(
 	plant,
 	"Fault to plant: use-after-free, leak, lock-order, early-free, race (default: none)");
 
+/* For good: frames that are free then have the pattern, or have none. */
+bool morsel_poisons = true;
+module_param_named(poison, morsel_poisons, bool, 0444);
+MODULE_PARM_DESC(poison, "Fill free frames with a pattern, and look after it (default: on)");
+
 /**
  * morsel_planted() - is a fault asked for, here and now?
  * @plant: which
@@ -65,7 +70,8 @@ bool morsel_planted(enum morsel_plant plant)
  */
 void morsel_poison(struct page *frame, unsigned int order)
 {
-	memset(page_address(frame), POISON, PAGE_SIZE << order);
+	if (morsel_poisons)
+		memset(page_address(frame), POISON, PAGE_SIZE << order);
 }
 
 /**
@@ -76,7 +82,7 @@ void morsel_poison(struct page *frame, unsigned int order)
 void morsel_check_poison(struct page *frame, unsigned int order)
 {
 	const u8 *base = page_address(frame);
-	const u8 *at = memchr_inv(base, POISON, PAGE_SIZE << order);
+	const u8 *at = morsel_poisons ? memchr_inv(base, POISON, PAGE_SIZE << order) : NULL;
 
 	WARN(at, "morsel: frame %lx was written to while it was free: %02x at byte %zu\n",
 	     page_to_pfn(frame), *at, at - base);

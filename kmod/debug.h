@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * What only debug builds have (make MORSEL_DEBUG=1): frames are filled with a
- * pattern while they are free, and faults can be planted, to see that the test
- * lanes notice them.
+ * pattern while they are free; faults can be planted, to see that the test lanes
+ * notice them; and the allocator can be measured beside the kernel's.
  */
 #ifndef MORSEL_DEBUG_H
 #define MORSEL_DEBUG_H
@@ -28,9 +28,16 @@ enum morsel_plant {
 };
 
 #ifdef MORSEL_DEBUG
+/* debug.c */
+extern bool morsel_poisons;
+
 bool morsel_planted(enum morsel_plant plant);
 void morsel_poison(struct page *frame, unsigned int order);
 void morsel_check_poison(struct page *frame, unsigned int order);
+
+/* bench.c */
+void morsel_bench_init(void);
+void morsel_bench_exit(void);
 #else
 static inline bool morsel_planted(enum morsel_plant plant)
 {
@@ -42,6 +49,14 @@ static inline void morsel_poison(struct page *frame, unsigned int order)
 }
 
 static inline void morsel_check_poison(struct page *frame, unsigned int order)
+{
+}
+
+static inline void morsel_bench_init(void)
+{
+}
+
+static inline void morsel_bench_exit(void)
 {
 }
 #endif

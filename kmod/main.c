@@ -6,6 +6,7 @@
 
 #include <asm/cpufeature.h>
 
+#include "debug.h"
 #include "morsel.h"
 #include "pool.h"
 
@@ -49,6 +50,7 @@ static int __init morsel_init(void)
 	err = morsel_control_init();
 	if (err)
 		goto out_pools;
+	morsel_bench_init();
 	return 0;
 
 out_pools:
@@ -70,6 +72,7 @@ out_subtrees:
  */
 static void __exit morsel_exit(void)
 {
+	morsel_bench_exit();
 	morsel_control_exit();
 	morsel_objects_exit();
 	morsel_attach_exit();

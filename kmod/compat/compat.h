@@ -159,6 +159,11 @@ static inline void simple_inode_init_ts(struct inode *inode)
 #define compat_fillattr(idmap, mask, inode, stat) generic_fillattr(idmap, mask, inode, stat)
 #endif
 
+/* Getting many pages at once was named after the array before 6.14. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 14, 0)
+#define alloc_pages_bulk(gfp, count, pages) alloc_pages_bulk_array(gfp, count, pages)
+#endif
+
 /* A shrinker is allocated by the kernel from 6.7 on. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 7, 0)
 #include <linux/slab.h>
