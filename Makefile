@@ -10,8 +10,8 @@ KERNELS := $(if $(KERNEL),$(KERNEL),6.1 6.12 7.2)
 VERSION := $(shell sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' dkms.conf)
 USER_PARTS := $(wildcard lib tools/morselctl)
 
-.PHONY: all module user guest-programs help deps check check-native check-static check-debug bench demo \
-	shell install uninstall dkms-source dkms-install clean distclean
+.PHONY: all module user guest-programs help deps check check-native check-static check-debug bench \
+	bench-alloc plots demo shell install uninstall dkms-source dkms-install clean distclean
 
 all: user $(if $(wildcard $(KDIR)),module)
 	$(if $(wildcard $(KDIR)),,@echo "No headers of the running kernel at $(KDIR): the module was not built.")
@@ -23,6 +23,8 @@ help:
 	@echo "make check-native the tests that need no guest"
 	@echo "make check-debug  all tests in kernels that check everything, which are built first"
 	@echo "make bench        the figures, as a table and build/bench.json"
+	@echo "make bench-alloc  those of the frame allocator, natively (PEER=other.so: beside another)"
+	@echo "make plots        draw what bench-alloc found, as bench/alloc/plots/*.svg"
 	@echo "make shell        a guest to play in (KERNEL=6.12)"
 	@echo "make install      module, library and tools on this machine; make uninstall"
 	@echo "make dkms-install module by DKMS on this machine"
@@ -36,7 +38,7 @@ user:
 	@for part in $(USER_PARTS); do $(MAKE) --no-print-directory -C $$part OUT=$(BUILD) || exit; done
 
 guest-programs: user
-	@for part in tests bench demo; do $(MAKE) --no-print-directory -C $$part OUT=$(BUILD) || exit; done
+	@for part in tests tests/frames bench demo; do $(MAKE) --no-print-directory -C $$part OUT=$(BUILD) || exit; done
 
 deps:
 	@qemu/deps
@@ -55,6 +57,12 @@ check-debug: deps guest-programs
 
 bench: deps guest-programs
 	@bench/run $(or $(KERNEL),6.12)
+
+bench-alloc: deps
+	@bench/alloc/run $(PEER)
+
+plots: deps
+	@bench/alloc/plot
 
 demo: deps guest-programs
 	@demo/run $(or $(KERNEL),6.12)
