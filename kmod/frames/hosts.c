@@ -9,16 +9,6 @@
  */
 #include "levels.h"
 
-static uint32_t free_bits(const struct frames *f, uint32_t child)
-{
-	const uint64_t *bits = child_bits(f, child);
-	uint32_t free = 0, word;
-
-	for (word = 0; word < WORDS_PER_CHILD; word++)
-		free += frames_weight(~frames_load(&bits[word]));
-	return free;
-}
-
 /* One swap: whoever is cut short here has done it, or not. */
 static bool take_child_back(struct frames *f, uint32_t child, uint32_t host)
 {
@@ -33,7 +23,7 @@ static bool take_child_back(struct frames *f, uint32_t child, uint32_t host)
 		uint16_t now = old;
 
 		/* Counted after the word was read, so that no put that changes it is missed. */
-		free = free_bits(f, child);
+		free = child_free_bits(f, child);
 		child_set(&now, host, free);
 		if (frames_cas(&f->children[child], &old, now)) {
 			tree_tell(f, child, now);

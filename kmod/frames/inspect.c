@@ -4,21 +4,10 @@
  */
 #include "levels.h"
 
-/* A child's frames that exist and are free; 0 of a huge frame. */
-static uint32_t count_free(const struct frames *f, uint32_t child)
-{
-	const uint64_t *bits = child_bits(f, child);
-	uint32_t free = 0, word;
-
-	for (word = 0; word < WORDS_PER_CHILD; word++)
-		free += frames_weight(~frames_peek(&bits[word]));
-	return free;
-}
-
 static bool all_free(const struct frames *f, uint32_t child)
 {
 	return child < f->nr_children && !(frames_peek(&f->children[child]) & CHILD_HUGE) &&
-	       count_free(f, child) == FRAMES_PER_CHILD;
+	       child_free_bits(f, child) == FRAMES_PER_CHILD;
 }
 
 static void count_word_runs(uint64_t free, struct frames_stat *stat)
@@ -79,7 +68,7 @@ static void count_child(const struct frames *f, uint32_t child, struct frames_st
 		stat->huge_used++;
 		return;
 	}
-	stat->free += count_free(f, child);
+	stat->free += child_free_bits(f, child);
 	stat->claimed += child_host(word) != 0;
 	stat->huge_free += word == CHILD_WHOLE && !in_doubt(f, child);
 	if (!all_free(f, child))
@@ -169,7 +158,7 @@ static const char *validate_child(const struct frames *f, uint32_t child)
 		return claim ? "a slot has claimed a child that is absent" : NULL;
 	if (child >= f->nr_children)
 		return "a child that does not exist is there";
-	free = count_free(f, child);
+	free = child_free_bits(f, child);
 	if (word & CHILD_HUGE) {
 		if (word != CHILD_HUGE)
 			return "a huge frame has a count or a host";

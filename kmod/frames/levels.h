@@ -18,6 +18,17 @@ static inline uint64_t *child_bits(const struct frames *f, uint32_t child)
 	return f->bits + (size_t)child * WORDS_PER_CHILD;
 }
 
+/* How many of a child's frames are free, as its bits tell? */
+static inline uint32_t child_free_bits(const struct frames *f, uint32_t child)
+{
+	const uint64_t *bits = child_bits(f, child);
+	uint32_t free = 0, word;
+
+	for (word = 0; word < WORDS_PER_CHILD; word++)
+		free += frames_weight(~frames_load(&bits[word]));
+	return free;
+}
+
 /* How many frames does a child have?  All but the last one, 512. */
 static inline uint32_t child_frames(const struct frames *f, uint32_t child)
 {

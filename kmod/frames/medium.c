@@ -228,12 +228,9 @@ static uint16_t recover_child(struct frames *f, uint32_t child, const uint64_t *
 	bool said = says_huge(f, child), huge;
 
 	huge = kept ? kept_huge(f, kept, child) : said;
-	if (!kept && !huge && nr == FRAMES_PER_CHILD) {
-		/* Nothing to change; most children of a recovery that is to be quick. */
-		for (word = 0; word < WORDS_PER_CHILD; word++)
-			now += frames_weight(frames_peek(&bits[word]));
-		return (uint16_t)(nr - now);
-	}
+	/* Nothing to change; most children of a recovery that is to be quick. */
+	if (!kept && !huge && nr == FRAMES_PER_CHILD)
+		return (uint16_t)child_free_bits(f, child);
 	for (word = 0; word < WORDS_PER_CHILD; word++) {
 		uint64_t missing = missing_bits(nr, word), value = frames_peek(&bits[word]);
 

@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "frames.h"
+#include "sign.h"
 
 #define MIB (1ULL << 20)
 /* Two huge frames, and a part of a child. */
@@ -71,26 +72,6 @@ static void make_medium(void)
 static uint32_t number(const uint8_t bytes[2])
 {
 	return bytes[0] | (uint32_t)bytes[1] << 8;
-}
-
-static uint32_t crc32c(const uint8_t *at, size_t size)
-{
-	uint32_t crc = ~0U;
-	int bit;
-
-	for (; size; size--, at++)
-		for (crc ^= *at, bit = 0; bit < 8; bit++)
-			crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78 : 0);
-	return ~crc;
-}
-
-static void sign(struct frames_header *header)
-{
-	struct frames_header copy = *header;
-
-	copy.magic = 0;
-	copy.checksum = 0;
-	header->checksum = crc32c((const uint8_t *)&copy, sizeof(copy));
 }
 
 /* A header was found good: by what it says, nothing is outside of so many bytes. */

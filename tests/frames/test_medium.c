@@ -9,6 +9,7 @@
 #include <stdalign.h>
 
 #include "frames_test.h"
+#include "sign.h"
 #include "word.h"
 
 #define MIB (1ULL << 20)
@@ -92,27 +93,6 @@ static void assert_settled(const struct frames *f, uint64_t used)
 	assert_int_equal(stat.frames, f->nr_frames);
 	assert_int_equal(stat.free, f->nr_frames - used);
 	assert_int_equal(nr_used(f), used);
-}
-
-/* The header's checksum by its definition, bit by bit. */
-static uint32_t crc32c(const uint8_t *at, size_t size)
-{
-	uint32_t crc = ~0U;
-	int bit;
-
-	for (; size; size--, at++)
-		for (crc ^= *at, bit = 0; bit < 8; bit++)
-			crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78 : 0);
-	return ~crc;
-}
-
-static void sign(struct frames_header *header)
-{
-	struct frames_header copy = *header;
-
-	copy.magic = 0;
-	copy.checksum = 0;
-	header->checksum = crc32c((const uint8_t *)&copy, sizeof(copy));
 }
 
 /* What frames_check() says of a header, in so many bytes of which only the first 64 exist. */
