@@ -53,7 +53,7 @@ MODULE_PARM_DESC(dram_idle_seconds,
  * @nr:		how many
  * @nr_lost:	of these, those that stay in use: their memory has failed, or they
  *		went back to the kernel alone
- * @gone:	a bit for each of the latter
+ * @gone:	a bit for each of the latter, and at the end for those that were lost
  * @since:	jiffies when one was last put
  * @dirty:	a bit for each page that was handed out since the chunk was
  *		borrowed; the others are clear
@@ -208,8 +208,8 @@ static void page_return(struct page *page)
 }
 
 /*
- * Give a chunk back to the kernel, whose allocator sorts out pages whose memory has
- * failed.
+ * Give a chunk, but for what is gone, back to the kernel, whose allocator sorts out pages
+ * whose memory has failed.
  */
 static void chunk_return(struct dram_chunk *chunk)
 {
@@ -940,18 +940,12 @@ static void end_chunk(struct dram_pool *dram, unsigned int child)
 	unsigned int i;
 
 	for (i = 0; i < chunk->nr; i++) {
-		struct page *page = chunk_page(chunk, i);
-		bool used = frames_in_use(&dram->small.frames, (u64)child * CHUNK_PAGES + i);
-
-		if (test_bit(i, chunk->gone) || (used && !frame_bad(page, 0)))
-			continue;
-		if (!used)
+		if (!frames_in_use(&dram->small.frames, (u64)child * CHUNK_PAGES + i))
 			atomic_long_dec(&dram->held);
-		page_return(page);
+		else if (!frame_bad(chunk_page(chunk, i), 0))
+			set_bit(i, chunk->gone);
 	}
-	kfree(chunk->pages);
-	kfree(chunk);
-	cond_resched();
+	chunk_return(chunk);
 }
 
 static void dram_destroy(struct frame_pool *pool)

@@ -58,6 +58,7 @@ static bool in_doubt(const struct frames *f, uint32_t child)
 static void count_child(const struct frames *f, uint32_t child, struct frames_stat *stat)
 {
 	uint16_t word = frames_peek(&f->children[child]);
+	uint32_t free;
 
 	if (word == CHILD_ABSENT) {
 		stat->absent++;
@@ -68,10 +69,11 @@ static void count_child(const struct frames *f, uint32_t child, struct frames_st
 		stat->huge_used++;
 		return;
 	}
-	stat->free += child_free_bits(f, child);
+	free = child_free_bits(f, child);
+	stat->free += free;
 	stat->claimed += child_host(word) != 0;
 	stat->huge_free += word == CHILD_WHOLE && !in_doubt(f, child);
-	if (!all_free(f, child))
+	if (free < FRAMES_PER_CHILD)
 		count_runs(f, child, stat);
 	else if (!all_free(f, child ^ 1))
 		stat->runs[9]++;
