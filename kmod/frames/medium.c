@@ -228,9 +228,6 @@ static uint16_t recover_child(struct frames *f, uint32_t child, const uint64_t *
 	bool said = says_huge(f, child), huge;
 
 	huge = kept ? kept_huge(f, kept, child) : said;
-	/* Nothing to change; most children of a recovery that is to be quick. */
-	if (!kept && !huge && nr == FRAMES_PER_CHILD)
-		return (uint16_t)child_free_bits(f, child);
 	for (word = 0; word < WORDS_PER_CHILD; word++) {
 		uint64_t missing = missing_bits(nr, word), value = frames_peek(&bits[word]);
 
@@ -249,6 +246,8 @@ static uint16_t recover_child(struct frames *f, uint32_t child, const uint64_t *
 
 uint64_t frames_recover(struct frames *f, const void *kept)
 {
+	/* Children whose bits need no change if none are kept and they are not huge: nearly all. */
+	uint32_t quick = kept ? 0 : (uint32_t)(f->nr_frames / FRAMES_PER_CHILD);
 	uint64_t given = 0;
 	uint32_t tree, i;
 
@@ -258,7 +257,9 @@ uint64_t frames_recover(struct frames *f, const void *kept)
 		for (i = tree * CHILDREN_PER_TREE; i < (tree + 1) * CHILDREN_PER_TREE; i++) {
 			uint16_t child = CHILD_ABSENT;
 
-			if (i < f->nr_children)
+			if (i < quick && frames_peek(&f->children[i]) != CHILD_HUGE)
+				child = (uint16_t)child_free_bits(f, i);
+			else if (i < f->nr_children)
 				child = recover_child(f, i, kept, &given);
 			frames_store(&f->children[i], child);
 			if (child_worth(child))
