@@ -21,11 +21,13 @@
  *
  *	mm->mmap_lock
  *	  i_mmap_rwsem (the kernel's)	registry lock (object.c)	a frame's lock
- *	    attachment->lock, see below	  morsel->sem
- *					    pool list lock (pool.c)
- *					      list of dram pools
- *						a dram pool's giving lock
- *						  dram pool lock, user lock
+ *	    attachment->lock, see below	  a fill lock (subtree.c)
+ *					    morsel->filling
+ *					      morsel->sem
+ *						pool list lock (pool.c)
+ *						  list of dram pools
+ *						    a dram pool's giving lock
+ *						      dram pool lock, user lock
  *	  morsel->attached_lock
  *	    attachment->lock
  *	      mm->page_table_lock, then a PMD table's lock
@@ -116,6 +118,8 @@ struct dead_tables;
  *		somebody looks (!COMPAT_PMD_ENTRIES_GO); once true, always
  * @sem:	held for reading to add entries or to use what they map, for
  *		writing to remove them
+ * @filling:	held for reading to get frames and add them, for writing to find
+ *		out whether there are none
  * @punch_first: first page that is being punched; under @sem, as the next
  * @punch_end:	page after the last, 0: there are none
  * @frames:	frames of 4 KiB in the truth
@@ -149,6 +153,7 @@ struct morsel {
 
 	/* What each fault writes to: together, and apart from what it only reads. */
 	struct rw_semaphore sem ____cacheline_aligned_in_smp;
+	struct rw_semaphore filling;
 	unsigned long punch_first;
 	unsigned long punch_end;
 	atomic_long_t frames;
@@ -251,7 +256,7 @@ struct page *morsel_table_make(struct page *page);
 void morsel_table_free(struct page *table);
 int morsel_subtree_init(struct morsel *m, struct frame_pool *pool, struct morsel_user *user);
 void morsel_subtree_free(struct morsel *m);
-bool morsel_subtree_sync(void);
+void morsel_subtree_sync(void);
 int morsel_set_fault_around(struct morsel *m, u32 bytes);
 int morsel_fill(struct morsel *m, unsigned long index);
 int morsel_populate(struct morsel *m, unsigned long first, unsigned long end, unsigned int state);

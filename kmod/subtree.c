@@ -16,7 +16,9 @@
  * account for mappings of a page in one address space, and a shared table
  * belongs to none.
  */
+#include <linux/hash.h>
 #include <linux/highmem.h>
+#include <linux/mutex.h>
 #include <linux/pagemap.h>
 #include <linux/pgtable.h>
 #include <linux/sched/signal.h>
@@ -462,8 +464,8 @@ static int fill_small(struct morsel *m, unsigned long first, unsigned long end, 
 
 /*
  * Fill all holes from @first to before @end, all of one slot.  Frames are got
- * and cleared without any lock held, so that many can do so at once; who loses
- * the race for an entry gives its frame back.
+ * and cleared with none but the fill lock held, so that many can do so at once; who
+ * loses the race for an entry gives its frame back.
  */
 static int try_fill_slot(struct morsel *m, unsigned long first, unsigned long end,
 			 const struct bulk *bulk)
@@ -488,15 +490,41 @@ static int try_fill_slot(struct morsel *m, unsigned long first, unsigned long en
 	return err;
 }
 
-/* As try_fill_slot(); what is on its way back to the pool counts as free. */
+/*
+ * As try_fill_slot(), with the fill lock held.  That there are no frames is true only
+ * if nobody is about to add some here, or to give some back: try again alone.
+ */
 static int fill_slot(struct morsel *m, unsigned long first, unsigned long end,
 		     const struct bulk *bulk)
 {
-	int err = try_fill_slot(m, first, end, bulk);
+	int err;
 
-	if ((err == -ENOMEM || err == -EDQUOT) && morsel_subtree_sync())
-		err = try_fill_slot(m, first, end, bulk);
+	down_read(&m->filling);
+	err = try_fill_slot(m, first, end, bulk);
+	up_read(&m->filling);
+	if (err != -ENOMEM && err != -EDQUOT)
+		return err;
+
+	morsel_subtree_sync();
+	if (down_write_killable(&m->filling))
+		return -EINTR;
+	err = try_fill_slot(m, first, end, bulk);
+	up_write(&m->filling);
 	return err;
+}
+
+/*
+ * Who fills a slot or a block of pages holds its lock.  Others who find it empty wait,
+ * instead of clearing frames for it too, which thousands of processes would have no
+ * memory for.  Few locks serve all by a hash, as in hugetlbfs.
+ */
+#define FILL_LOCK_BITS 8
+
+static struct mutex fill_locks[1 << FILL_LOCK_BITS];
+
+static struct mutex *fill_lock(const struct morsel *m, unsigned long first)
+{
+	return &fill_locks[hash_long((unsigned long)m + first, FILL_LOCK_BITS)];
 }
 
 /**
@@ -524,15 +552,25 @@ int morsel_fill(struct morsel *m, unsigned long index)
 	unsigned long around = READ_ONCE(m->fault_around), first = round_down(index, around);
 	struct page *frames[FAULT_BULK];
 	struct bulk bulk = {frames, FAULT_BULK};
-	bool hole;
+	struct mutex *lock;
 	pmd_t pmd;
 	int err;
 
-	hole = around > 1 && count_holes(m, index, index + 1, &pmd);
+	if (!count_holes(m, index, index + 1, &pmd))
+		return 0;
+	lock = fill_lock(m, pmd_none(pmd) && slot_huge(m, index / SLOT_PAGES)
+				    ? round_down(index, SLOT_PAGES)
+				    : first);
+	if (mutex_lock_killable(lock))
+		return -EINTR;
 	/* It first: neighbours are not to take what is scarce. */
 	err = fill_slot(m, index, index + 1, &bulk);
-	if (!err && hole)
+	if (!err && around > 1) {
+		down_read(&m->filling);
 		try_fill_slot(m, first, min(first + around, m->pages), &bulk);
+		up_read(&m->filling);
+	}
+	mutex_unlock(lock);
 	return err;
 }
 
@@ -548,16 +586,20 @@ int morsel_populate(struct morsel *m, unsigned long first, unsigned long end, un
 {
 	struct bulk bulk = {kmalloc_array(BULK, sizeof(*bulk.frames), GFP_KERNEL), BULK};
 	unsigned long next, start = first;
+	struct mutex *lock;
 	int err = 0;
 
 	if (!bulk.frames)
 		return -ENOMEM;
 	for (; first < end && !err; first = next) {
 		next = min(end, (first / SLOT_PAGES + 1) * SLOT_PAGES);
-		if (signal_pending_state(state, current))
+		lock = fill_lock(m, round_down(first, SLOT_PAGES));
+		if (signal_pending_state(state, current) || mutex_lock_killable(lock)) {
 			err = -EINTR;
-		else
-			err = fill_slot(m, first, next, &bulk);
+			break;
+		}
+		err = fill_slot(m, first, next, &bulk);
+		mutex_unlock(lock);
 		cond_resched();
 	}
 	kfree(bulk.frames);
@@ -1118,6 +1160,7 @@ static void reap_tables(struct work_struct *work)
 int morsel_subtree_init(struct morsel *m, struct frame_pool *pool, struct morsel_user *user)
 {
 	init_rwsem(&m->sem);
+	init_rwsem(&m->filling);
 	mutex_init(&m->punch_lock);
 	init_waitqueue_head(&m->punched);
 	m->frame_mapping.host = &m->inode;
@@ -1193,15 +1236,13 @@ void morsel_subtree_free(struct morsel *m)
 /**
  * morsel_subtree_sync() - wait until the tables of all freed morsels are back
  * in their pools
- * Return: whether there was any to wait for.
  */
-bool morsel_subtree_sync(void)
+void morsel_subtree_sync(void)
 {
 	if (!atomic_read(&nr_dead))
-		return false;
+		return;
 	rcu_barrier();
 	flush_workqueue(reaper);
-	return true;
 }
 
 /**
@@ -1210,6 +1251,10 @@ bool morsel_subtree_sync(void)
  */
 int morsel_subtrees_init(void)
 {
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(fill_locks); i++)
+		mutex_init(&fill_locks[i]);
 	reaper = alloc_workqueue("morsel", WQ_UNBOUND, 0);
 	return reaper ? 0 : -ENOMEM;
 }

@@ -962,6 +962,71 @@ static void populate_against_a_full_pool(void **state)
 }
 
 /*
+ * The pool has room for one frame more, which all want for the same place: one gets
+ * it, and nobody is told that there was none.
+ */
+
+static pthread_barrier_t start_line;
+
+static unsigned int last_rounds;
+
+static void *want_the_last(void *arg)
+{
+	unsigned int how = *(unsigned int *)arg, round;
+
+	for (round = 0; round < last_rounds; round++) {
+		pthread_barrier_wait(&start_line);
+		switch (how) {
+		case 0:
+			need(!populate(morsel, 0, PAGE));
+			break;
+		case 1:
+			need(pwrite(morsel, "\1", 1, 1) == 1);
+			break;
+		default:
+			shared[how] = 1;
+			break;
+		}
+		pthread_barrier_wait(&start_line);
+		if (!how)
+			need(!punch(morsel, 0, 0));
+	}
+	return NULL;
+}
+
+static void race_last_of(uint32_t granule, unsigned int rounds)
+{
+	unsigned int numbers[4] = {0, 1, 2, 3};
+	int taker = create(16 * MIB, granule);
+
+	need(!resize_pool(16 * MIB));
+	last_rounds = rounds;
+	morsel = create(HUGE, granule);
+	shared = map(morsel, HUGE, RW);
+	/* Its tables stay. */
+	shared[0] = 1;
+	need(populate(taker, 0, 0) == -1 && errno == ENOMEM);
+	need(!punch(morsel, 0, 0));
+	run_threads(4, want_the_last, numbers, sizeof(numbers[0]));
+	munmap(shared, HUGE);
+	close(morsel);
+	close(taker);
+}
+
+static void race_last_frame(void)
+{
+	need(!pthread_barrier_init(&start_line, NULL, 4));
+	race_last_of(MORSEL_GRANULE_4K, race_rounds(ROUNDS));
+	race_last_of(MORSEL_GRANULE_2M, race_rounds(ROUNDS) / 10);
+}
+
+/* Fails, by SIGBUS or ENOMEM, if who comes second does not wait for the first. */
+static void the_last_frame_serves_all(void **state)
+{
+	assert_race(race_last_frame);
+}
+
+/*
  * All of it at once: writers' faults against munmap(), fork(), unlink, a pool
  * that shrinks below its use and grows again, and attempts to unload.
  */
@@ -1181,6 +1246,7 @@ int main(void)
 		TEST(faults_of_others_against_exit),
 		TEST(create_against_unlink_and_open),
 		TEST(populate_against_a_full_pool),
+		TEST(the_last_frame_serves_all),
 		TEST(everything_at_once),
 		TEST(unloading_against_opening),
 		TEST(module_unloads),
