@@ -27,6 +27,7 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
+#include <linux/rwsem.h>
 #include <linux/shrinker.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
@@ -108,9 +109,11 @@ struct dram_allocator {
  *		has a frame of it or, under @giving, the child's count
  * @huges:	by frame of @huge
  * @limit:	pages it may hold
- * @held:	pages it holds: used, free and set aside; not those that failed.
- *		@used is counted up before it, so may be ahead
- * @used:	pages of morsels, tables too
+ * @growing:	held for reading by who borrows; for writing by who has found nothing,
+ *		as others may have borrowed more than they need
+ * @held:	pages it holds: used, free and set aside; not those that failed
+ * @used:	pages of morsels, tables too; counted down before they are free, so
+ *		that used and pinned ones together are never more than @held
  * @nr_pinned:	pages set aside
  * @borrows:	chunks and huge frames ever borrowed
  * @returns:	chunks and huge frames ever given back
@@ -130,6 +133,7 @@ struct dram_pool {
 	struct dram_huge *huges;
 	unsigned long limit;
 	struct mutex giving;
+	struct rw_semaphore growing;
 	atomic_long_t held ____cacheline_aligned_in_smp;
 	atomic_long_t used;
 	atomic_long_t nr_pinned;
@@ -234,22 +238,22 @@ static void huge_return(struct page *page)
 	cond_resched();
 }
 
-/*
- * Cleared by the kernel, which does so only once even where init_on_alloc is set. Never
- * by way of the OOM killer: running out is the caller's to report.
- */
+/* Never by way of the OOM killer: running out is the caller's to report. */
+#define QUIETLY (GFP_KERNEL | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
+#define BRIEFLY (GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN)
+
+/* Cleared by the kernel, which does so only once even where init_on_alloc is set. */
 static struct page *borrow(struct dram_pool *dram, gfp_t gfp, unsigned int order)
 {
-	gfp |= GFP_KERNEL | __GFP_ZERO | __GFP_THISNODE | __GFP_NOWARN;
-	return alloc_pages_node(dram->pool.node, gfp, order);
+	return alloc_pages_node(dram->pool.node, gfp | __GFP_ZERO | __GFP_THISNODE, order);
 }
 
 /* Pages in smaller pieces, as large as there are. */
 static bool chunk_fill(struct dram_pool *dram, struct dram_chunk *chunk, unsigned int nr)
 {
-	int order = ilog2(nr), i;
+	int order = ilog2(min(nr, CHUNK_PAGES / 2)), i;
 
-	chunk->pages = kmalloc_array(nr, sizeof(*chunk->pages), GFP_KERNEL);
+	chunk->pages = kmalloc_array(nr, sizeof(*chunk->pages), QUIETLY);
 	if (!chunk->pages)
 		return false;
 	while (chunk->nr < nr && order >= 0) {
@@ -257,9 +261,7 @@ static bool chunk_fill(struct dram_pool *dram, struct dram_chunk *chunk, unsigne
 
 		/* Trying hard is for the first page alone: somebody needs one. */
 		if (1U << order <= nr - chunk->nr)
-			page = borrow(dram,
-				      order || chunk->nr ? __GFP_NORETRY : __GFP_RETRY_MAYFAIL,
-				      order);
+			page = borrow(dram, order || chunk->nr ? BRIEFLY : QUIETLY, order);
 		if (!page) {
 			order--;
 			continue;
@@ -274,12 +276,12 @@ static bool chunk_fill(struct dram_pool *dram, struct dram_chunk *chunk, unsigne
 
 static struct dram_chunk *chunk_borrow(struct dram_pool *dram, unsigned int nr)
 {
-	struct dram_chunk *chunk = kzalloc(sizeof(*chunk), GFP_KERNEL);
+	struct dram_chunk *chunk = kzalloc(sizeof(*chunk), QUIETLY);
 
 	if (!chunk)
 		return NULL;
 	if (nr == CHUNK_PAGES)
-		chunk->base = borrow(dram, __GFP_NORETRY, HUGE_ORDER);
+		chunk->base = borrow(dram, BRIEFLY, HUGE_ORDER);
 	if (chunk->base) {
 		split_page(chunk->base, HUGE_ORDER);
 		chunk->nr = nr;
@@ -486,8 +488,8 @@ static void reap_pinned_of(struct dram_pool *dram, unsigned int order, bool all)
 			number = put_prepare(dram, order, page);
 			if (!all)
 				morsel_poison(page, order);
-			put_frames(dram, order, 1, &number);
 			atomic_long_sub(1UL << order, &dram->nr_pinned);
+			put_frames(dram, order, 1, &number);
 		}
 		cond_resched();
 	}
@@ -531,8 +533,8 @@ static unsigned long reserve(struct dram_pool *dram, unsigned long pages, unsign
 }
 
 /*
- * Count up to @pages as used.  What is free in the pool does not count where the
- * limit was lowered below it.
+ * Count up to @pages, which were got, as used; the others are to be put.  What is free
+ * in the pool is not handed out where the limit was lowered below it.
  */
 static unsigned long charge(struct dram_pool *dram, unsigned long pages, unsigned long least)
 {
@@ -563,7 +565,7 @@ static void lose(struct dram_pool *dram, unsigned int order, struct page *page)
 /* A number for what is to be borrowed; negative: there is none. */
 static int number_get(struct dram_allocator *of)
 {
-	int number = ida_alloc_max(&of->ida, of->count - 1, GFP_KERNEL);
+	int number = ida_alloc_max(&of->ida, of->count - 1, QUIETLY);
 	unsigned int top = READ_ONCE(of->top);
 
 	while (number >= 0 && number >= top && !try_cmpxchg(&of->top, &top, number + 1))
@@ -582,6 +584,7 @@ static void chunk_add(struct dram_pool *dram, unsigned int child, struct dram_ch
 	chunk->since = jiffies;
 	dram->chunks[child] = chunk;
 	atomic64_inc(&dram->borrows);
+	tidy_later();
 	err = frames_add(&dram->small.frames, child, chunk->nr);
 	WARN(err, "morsel: chunk %u is there\n", child);
 }
@@ -630,20 +633,40 @@ static unsigned int take_small(struct dram_pool *dram, unsigned int count, const
 	return got;
 }
 
+/* Get frames that are free, or borrow some. */
+static unsigned int find_small(struct dram_pool *dram, unsigned int count, u64 *numbers)
+{
+	unsigned int found;
+
+	do {
+		found = get_frames(dram, 0, count, numbers);
+	} while (!found && grow_small(dram));
+	return found;
+}
+
 static unsigned int get_small(struct dram_pool *dram, unsigned int count, struct page **frames)
 {
-	unsigned int got = 0, charged, found;
+	unsigned int got = 0, wanted, found, charged;
 	u64 numbers[BATCH] __uninitialized; /* most calls want one */
 
 	while (got < count) {
-		charged = charge(dram, min_t(unsigned int, count - got, BATCH), 1);
+		wanted = min_t(unsigned int, count - got, BATCH);
+		found = get_frames(dram, 0, wanted, numbers);
+		if (!found) {
+			down_read(&dram->growing);
+			found = find_small(dram, wanted, numbers);
+			up_read(&dram->growing);
+		}
+		if (!found && !down_write_killable(&dram->growing)) {
+			found = find_small(dram, wanted, numbers);
+			up_write(&dram->growing);
+		}
+		charged = found ? charge(dram, found, 1) : 0;
+		if (charged < found)
+			put_frames(dram, 0, found - charged, numbers + charged);
 		if (!charged)
 			break;
-		found = get_frames(dram, 0, charged, numbers);
-		atomic_long_sub(charged - found, &dram->used);
-		if (!found && !grow_small(dram))
-			break;
-		got += take_small(dram, found, numbers, frames + got);
+		got += take_small(dram, charged, numbers, frames + got);
 		cond_resched();
 	}
 	return got;
@@ -653,13 +676,13 @@ static struct page *borrow_huge(struct dram_pool *dram)
 {
 	unsigned long room = reserve(dram, CHUNK_PAGES, CHUNK_PAGES);
 	int number = room ? number_get(&dram->huge) : -1;
-	struct page *page = number < 0 ? NULL
-				       : borrow(dram, __GFP_COMP | __GFP_NORETRY, HUGE_ORDER);
+	struct page *page = number < 0 ? NULL : borrow(dram, BRIEFLY | __GFP_COMP, HUGE_ORDER);
 
 	if (page) {
 		set_page_private(page, number);
 		WRITE_ONCE(dram->huges[number].page, page);
 		atomic64_inc(&dram->borrows);
+		atomic_long_add(CHUNK_PAGES, &dram->used);
 		return page;
 	}
 	if (number >= 0)
@@ -668,8 +691,8 @@ static struct page *borrow_huge(struct dram_pool *dram)
 	return NULL;
 }
 
-/* A huge frame that was put before; of those that failed, none. */
-static struct page *reuse_huge(struct dram_pool *dram, u64 number)
+/* Take a huge frame that was got; none if its memory has failed. */
+static struct page *take_huge(struct dram_pool *dram, u64 number)
 {
 	struct page *page = dram->huges[number].page;
 	unsigned int i;
@@ -688,24 +711,40 @@ static struct page *reuse_huge(struct dram_pool *dram, u64 number)
 	return page;
 }
 
+/* A huge frame that was put before. */
+static struct page *reuse_huge(struct dram_pool *dram)
+{
+	struct page *page = NULL;
+	u64 number;
+
+	while (!page && get_frames(dram, HUGE_ORDER, 1, &number)) {
+		if (!charge(dram, CHUNK_PAGES, CHUNK_PAGES)) {
+			put_frames(dram, HUGE_ORDER, 1, &number);
+			break;
+		}
+		page = take_huge(dram, number);
+	}
+	return page;
+}
+
 static unsigned int get_huge(struct dram_pool *dram, unsigned int count, struct page **frames)
 {
 	unsigned int got = 0;
 	struct page *page;
-	u64 number;
 
-	while (got < count && charge(dram, CHUNK_PAGES, CHUNK_PAGES)) {
-		if (get_frames(dram, HUGE_ORDER, 1, &number)) {
-			page = reuse_huge(dram, number);
-			if (page)
-				frames[got++] = page;
-			continue;
-		}
-		page = borrow_huge(dram);
+	while (got < count) {
+		page = reuse_huge(dram);
 		if (!page) {
-			atomic_long_sub(CHUNK_PAGES, &dram->used);
-			break;
+			down_read(&dram->growing);
+			page = borrow_huge(dram);
+			up_read(&dram->growing);
 		}
+		if (!page && !down_write_killable(&dram->growing)) {
+			page = reuse_huge(dram) ?: borrow_huge(dram);
+			up_write(&dram->growing);
+		}
+		if (!page)
+			break;
 		frames[got++] = page;
 	}
 	return got;
@@ -722,8 +761,8 @@ static unsigned int dram_get(struct frame_pool *pool, unsigned int order, unsign
 static void put_batch(struct dram_pool *dram, unsigned int order, unsigned int count,
 		      const u64 *numbers)
 {
-	put_frames(dram, order, count, numbers);
 	atomic_long_sub((unsigned long)count << order, &dram->used);
+	put_frames(dram, order, count, numbers);
 	cond_resched();
 }
 
@@ -737,8 +776,8 @@ static void dram_put(struct frame_pool *pool, unsigned int order, struct list_he
 	list_for_each_entry_safe(page, next, frames, lru) {
 		list_del(&page->lru);
 		if (!may_free(page, order)) {
-			set_aside(dram, order, page);
 			atomic_long_sub(1UL << order, &dram->used);
+			set_aside(dram, order, page);
 		} else if (!order && morsel_planted(PLANT_LEAK)) {
 			atomic_long_dec(&dram->used);
 		} else {
@@ -774,6 +813,21 @@ static bool exchange_page(struct dram_pool *dram)
 	return true;
 }
 
+/* A page of the kernel's, to be held. */
+static struct page *borrow_table(struct dram_pool *dram)
+{
+	struct page *page;
+
+	if (!reserve(dram, 1, 1) && !exchange_page(dram))
+		return NULL;
+	page = morsel_table_make(borrow(dram, QUIETLY, 0));
+	if (page)
+		atomic_long_inc(&dram->used);
+	else
+		atomic_long_dec(&dram->held);
+	return page;
+}
+
 /*
  * Tables are never pinned, and are freed after a grace period: the kernel's
  * allocator serves them as it does its own.
@@ -783,13 +837,13 @@ static struct page *dram_get_table(struct frame_pool *pool)
 	struct dram_pool *dram = to_dram(pool);
 	struct page *page;
 
-	if (!reserve(dram, 1, 1) && !exchange_page(dram))
-		return NULL;
-	page = morsel_table_make(borrow(dram, __GFP_RETRY_MAYFAIL, 0));
-	if (page)
-		atomic_long_inc(&dram->used);
-	else
-		atomic_long_dec(&dram->held);
+	down_read(&dram->growing);
+	page = borrow_table(dram);
+	up_read(&dram->growing);
+	if (!page && !down_write_killable(&dram->growing)) {
+		page = borrow_table(dram);
+		up_write(&dram->growing);
+	}
 	return page;
 }
 
@@ -892,6 +946,7 @@ static int dram_init(struct dram_pool *dram, u32 node)
 
 	spin_lock_init(&dram->lock);
 	mutex_init(&dram->giving);
+	init_rwsem(&dram->growing);
 	INIT_LIST_HEAD(&dram->pinned);
 	INIT_LIST_HEAD(&dram->pinned_huge);
 	ida_init(&dram->small.ida);

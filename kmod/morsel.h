@@ -26,8 +26,9 @@
  *					      morsel->sem
  *						pool list lock (pool.c)
  *						  list of dram pools
- *						    a dram pool's giving lock
- *						      dram pool lock, user lock
+ *						    a dram pool's growing lock,
+ *						    giving lock, and its lock
+ *						user lock
  *	  morsel->attached_lock
  *	    attachment->lock
  *	      mm->page_table_lock, then a PMD table's lock

@@ -962,19 +962,81 @@ static void populate_against_a_full_pool(void **state)
 }
 
 /*
+ * What all want together fits into the pool, whose memory comes and goes meanwhile, and
+ * somebody else asks for what does not fit: each gets what it wants.
+ */
+
+#define FITTING_PAGES 240
+
+static unsigned int busy_rounds;
+
+static void *want_what_fits(void *arg)
+{
+	uint64_t seed = *(unsigned int *)arg;
+	int fd = create(FITTING_PAGES * PAGE, MORSEL_GRANULE_4K);
+	unsigned int round;
+
+	for (round = 0; round < busy_rounds; round++) {
+		size_t pages = round % 2 ? FITTING_PAGES : random_next(&seed) % FITTING_PAGES + 1;
+
+		need(!populate(fd, 0, pages * PAGE));
+		need(!punch(fd, 0, 0));
+	}
+	close(fd);
+	return NULL;
+}
+
+static void *want_too_much(void *arg)
+{
+	int fd = create(8 * HUGE, MORSEL_GRANULE_2M);
+
+	while (!atomic_load(&stop)) {
+		/* There may be room for one, while others want little. */
+		need(populate(fd, 0, 8 * HUGE) == -1 && errno == ENOMEM);
+		write_text("/proc/sys/vm/drop_caches", "2");
+	}
+	close(fd);
+	return NULL;
+}
+
+/* Half of small frames in use, so that no huge frame fits; the others are free. */
+static void race_fitting(void)
+{
+	unsigned int seeds[4] = {1, 2, 3, 4}, i;
+	int half = create(4 * MIB, MORSEL_GRANULE_4K);
+	pthread_t greedy;
+
+	need(!resize_pool(6 * MIB));
+	busy_rounds = race_rounds(ROUNDS) / 10;
+	need(!populate(half, 0, 0));
+	for (i = 0; i < 1024; i += 2)
+		need(!punch(half, i * PAGE, PAGE));
+	atomic_store(&stop, 0);
+	need(!pthread_create(&greedy, NULL, want_too_much, NULL));
+	run_threads(4, want_what_fits, seeds, sizeof(seeds[0]));
+	atomic_store(&stop, 1);
+	pthread_join(greedy, NULL);
+	close(half);
+}
+
+/* Fails if frames that one borrows, or asks for in vain, are missing to another. */
+static void who_fits_is_served(void **state)
+{
+	assert_race(race_fitting);
+}
+
+/*
  * The pool has room for one frame more, which all want for the same place: one gets
  * it, and nobody is told that there was none.
  */
 
 static pthread_barrier_t start_line;
 
-static unsigned int last_rounds;
-
 static void *want_the_last(void *arg)
 {
 	unsigned int how = *(unsigned int *)arg, round;
 
-	for (round = 0; round < last_rounds; round++) {
+	for (round = 0; round < busy_rounds; round++) {
 		pthread_barrier_wait(&start_line);
 		switch (how) {
 		case 0:
@@ -1000,7 +1062,7 @@ static void race_last_of(uint32_t granule, unsigned int rounds)
 	int taker = create(16 * MIB, granule);
 
 	need(!resize_pool(16 * MIB));
-	last_rounds = rounds;
+	busy_rounds = rounds;
 	morsel = create(HUGE, granule);
 	shared = map(morsel, HUGE, RW);
 	/* Its tables stay. */
@@ -1246,6 +1308,7 @@ int main(void)
 		TEST(faults_of_others_against_exit),
 		TEST(create_against_unlink_and_open),
 		TEST(populate_against_a_full_pool),
+		TEST(who_fits_is_served),
 		TEST(the_last_frame_serves_all),
 		TEST(everything_at_once),
 		TEST(unloading_against_opening),
