@@ -101,17 +101,30 @@ static uint32_t starts_of(uint32_t tree, uint32_t word, uint32_t order)
 	}
 }
 
+/* Are all trees of a run of them said to be whole? */
+static bool trees_whole(const struct frames *f, uint32_t tree, uint32_t order)
+{
+	uint32_t end = tree + (1U << (order - 12));
+
+	while (tree < end && tree < f->nr_trees && tree_whole(frames_load(&f->trees[tree])) == 0xff)
+		tree++;
+	return tree == end;
+}
+
 /* Take a run in, or from the start of, a tree. */
 static bool take_in_tree(struct frames *f, uint32_t tree, uint32_t order, uint32_t *child)
 {
-	uint32_t starts = starts_of(tree, frames_load(&f->trees[tree]), order), i;
+	uint32_t starts = starts_of(tree, frames_load(&f->trees[tree]), order);
+	uint32_t count = 1U << (order - FRAMES_HUGE_ORDER), i;
 
+	if (order > 12 && !trees_whole(f, tree, order))
+		return false;
 	for (; starts; starts &= starts - 1) {
 		*child = tree * CHILDREN_PER_TREE + (uint32_t)__builtin_ctz(starts);
 		if (take_run(f, *child, order))
 			return true;
 		/* What was said in vain is said no more. */
-		for (i = 0; i < step_of(order); i++)
+		for (i = 0; i < count; i++)
 			if (frames_load(&f->children[*child + i]) != CHILD_WHOLE)
 				tree_untell(f, *child + i, TREE_WHOLE(*child + i));
 	}
@@ -148,25 +161,6 @@ static bool take_near(struct frames *f, uint32_t from, uint32_t count, uint32_t 
 	return false;
 }
 
-/* Children that are claimed by slots but all free are whole without that. */
-static bool drain_whole(struct frames *f)
-{
-	bool drained = false;
-	uint32_t i;
-
-	for (i = 0; i < f->nr_slots; i++) {
-		uint64_t claim = frames_load(&f->slots[i].claim);
-		uint32_t free;
-
-		if (!slot_any(claim))
-			continue;
-		free = slot_count(claim) + child_free(frames_load(&f->children[slot_child(claim)]));
-		if (free >= FRAMES_PER_CHILD)
-			drained |= slot_drain(f, &f->slots[i]);
-	}
-	return drained;
-}
-
 static bool get_run(struct frames *f, struct frames_slot *slot, uint32_t order, uint32_t *child)
 {
 	uint32_t next = frames_peek(&slot->next_huge), from;
@@ -185,7 +179,7 @@ static bool get_run(struct frames *f, struct frames_slot *slot, uint32_t order, 
 		    take_near(f, from, f->nr_trees, order, EMPTY_TREE, false, child) ||
 		    take_near(f, from, f->nr_trees, order, EMPTY_TREE, true, child))
 			return true;
-	} while (drain_whole(f));
+	} while (slots_drain(f, FRAMES_HUGE_ORDER));
 	return false;
 }
 
@@ -246,7 +240,7 @@ int huge_get_at(struct frames *f, uint64_t frame, uint32_t order)
 			runs_taken(f, order, 1, &frame);
 			return 0;
 		}
-	} while (drain_whole(f));
+	} while (slots_drain(f, FRAMES_HUGE_ORDER));
 	return -EBUSY;
 }
 

@@ -135,26 +135,13 @@ bool frames_in_use(const struct frames *f, uint64_t frame)
 	return frames_load(&f->bits[frame / FRAMES_PER_WORD]) >> (frame % FRAMES_PER_WORD) & 1;
 }
 
-/* The slot that has claimed a child, or 0. */
-static uint64_t claim_of(const struct frames *f, uint32_t child)
-{
-	uint32_t i;
-
-	for (i = 0; i < f->nr_slots; i++) {
-		uint64_t claim = frames_load(&f->slots[i].claim);
-
-		if (slot_any(claim) && slot_child(claim) == child)
-			return claim;
-	}
-	return 0;
-}
-
 static const char *validate_child(const struct frames *f, uint32_t child)
 {
 	uint16_t word = frames_load(&f->children[child]);
 	uint32_t tree = frames_load(&f->trees[child / CHILDREN_PER_TREE]);
 	uint32_t host = child_host(word), free;
-	uint64_t claim = claim_of(f, child);
+	const struct frames_slot *slot = slot_with(f, child);
+	uint64_t claim = slot ? frames_load(&slot->claim) : 0;
 
 	if (word == CHILD_ABSENT)
 		return claim ? "a slot has claimed a child that is absent" : NULL;

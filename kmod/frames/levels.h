@@ -31,6 +31,26 @@ static inline uint32_t child_free_bits(const struct frames *f, uint32_t child)
 	return FRAMES_PER_CHILD - used;
 }
 
+/* Do a child's bits have a free run of an order, up to 9? */
+static inline bool child_has_run(const struct frames *f, uint32_t child, uint32_t order)
+{
+	const uint64_t *bits = child_bits(f, child);
+	uint32_t step = order > 6 ? 1U << (order - 6) : 1, word, i;
+
+	for (word = 0; word < WORDS_PER_CHILD; word += step) {
+		if (step == 1) {
+			if (run_starts(~frames_peek(&bits[word]), order))
+				return true;
+			continue;
+		}
+		for (i = 0; i < step && !frames_peek(&bits[word + i]); i++)
+			;
+		if (i == step)
+			return true;
+	}
+	return false;
+}
+
 /* How many frames does a child have?  All but the last one, 512. */
 static inline uint32_t child_frames(const struct frames *f, uint32_t child)
 {
@@ -145,6 +165,9 @@ static inline void child_count(struct frames *f, uint32_t child, uint32_t count)
 bool slot_refill(struct frames *f, struct frames_slot *slot);
 void slot_release(struct frames *f, uint64_t claim);
 bool slot_drain(struct frames *f, struct frames_slot *slot);
+struct frames_slot *slot_with(const struct frames *f, uint32_t child);
+uint32_t claim_free(const struct frames *f, uint64_t claim);
+bool slots_drain(struct frames *f, uint32_t order);
 
 /* small.c */
 uint32_t small_get(struct frames *f, struct frames_slot *slot, uint32_t count, uint64_t *got);

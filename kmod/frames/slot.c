@@ -167,6 +167,61 @@ bool slot_drain(struct frames *f, struct frames_slot *slot)
 }
 
 /**
+ * slot_with() - which slot has claimed a child?
+ * @f:		the allocator
+ * @child:	which
+ * Return: the slot, or NULL.
+ */
+struct frames_slot *slot_with(const struct frames *f, uint32_t child)
+{
+	uint32_t i;
+
+	for (i = 0; i < f->nr_slots; i++) {
+		uint64_t claim = frames_load(&f->slots[i].claim);
+
+		if (slot_any(claim) && slot_child(claim) == child)
+			return &f->slots[i];
+	}
+	return NULL;
+}
+
+/**
+ * claim_free() - how many frames are free of the child that a slot has claimed?
+ * @f:		the allocator
+ * @claim:	what the slot holds
+ * Return: what it counts and what was put there since; 0 if it has none.
+ */
+uint32_t claim_free(const struct frames *f, uint64_t claim)
+{
+	if (!slot_any(claim))
+		return 0;
+	return slot_count(claim) + child_free(frames_load(&f->children[slot_child(claim)]));
+}
+
+/**
+ * slots_drain() - have those slots give back that have claimed a child with a run
+ * @f:		the allocator
+ * @order:	of the run, 1 to 9
+ * Return: true if there was one.
+ *
+ * A slot and its child each count some of what is free, and both may be too few.
+ */
+bool slots_drain(struct frames *f, uint32_t order)
+{
+	bool drained = false;
+	uint32_t i;
+
+	for (i = 0; i < f->nr_slots; i++) {
+		uint64_t claim = frames_load(&f->slots[i].claim);
+
+		if (claim_free(f, claim) >= 1U << order &&
+		    child_has_run(f, slot_child(claim), order))
+			drained |= slot_drain(f, &f->slots[i]);
+	}
+	return drained;
+}
+
+/**
  * slot_refill() - get a slot that has none left free frames to hand out
  * @f:		the allocator
  * @slot:	which

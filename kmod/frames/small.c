@@ -234,32 +234,14 @@ static bool take_run(struct frames *f, uint32_t child, uint32_t order, uint64_t 
 	return false;
 }
 
-/* Is there a run?  Spares a child that is full of holes the counting down and up. */
-static bool has_run(const struct frames *f, uint32_t child, uint32_t order)
-{
-	const uint64_t *bits = child_bits(f, child);
-	uint32_t step = order > 6 ? 1U << (order - 6) : 1, word, i;
-
-	for (word = 0; word < WORDS_PER_CHILD; word += step) {
-		if (step == 1) {
-			if (run_starts(~frames_peek(&bits[word]), order))
-				return true;
-			continue;
-		}
-		for (i = 0; i < step && !frames_peek(&bits[word + i]); i++)
-			;
-		if (i == step)
-			return true;
-	}
-	return false;
-}
-
 static bool get_run_of_child(struct frames *f, uint32_t child, uint32_t order, uint64_t *frame)
 {
 	uint32_t count = 1U << order;
 	uint16_t old;
 
-	if (child_free(frames_peek(&f->children[child])) < count || !has_run(f, child, order) ||
+	/* That there is a run spares a child that is full of holes the counting down and up. */
+	if (child_free(frames_peek(&f->children[child])) < count ||
+	    !child_has_run(f, child, order) ||
 	    !frames_update(&f->children[child], &old, child_take, count, count))
 		return false;
 	if (take_run(f, child, order, frame))
@@ -278,7 +260,7 @@ static bool get_run_of_slot(struct frames *f, struct frames_slot *slot, uint32_t
 	if (!slot_any(claim) || slot_count(claim) < count)
 		return false;
 	child = slot_child(claim);
-	if (!has_run(f, child, order) ||
+	if (!child_has_run(f, child, order) ||
 	    !frames_update(&slot->claim, &claim, slot_take_of, child, count))
 		return false;
 	if (take_run(f, child, order, frame))
@@ -314,16 +296,18 @@ static bool get_run(struct frames *f, struct frames_slot *slot, uint32_t order, 
 	if (next && get_run_of_child(f, next - 1, order, frame))
 		return true;
 	from = frames_peek(&slot->low);
-	for (i = 0; i < nr && i < NEAR_TREES; i++)
-		if (get_run_of_tree(f, tree_at(from, i, nr), true, order, frame))
-			return true;
-	for (i = 0; i < nr; i++)
-		if (get_run_of_tree(f, tree_at(from, i, nr), false, order, frame))
-			return true;
-	/* Before giving up, what is claimed. */
-	for (i = 0; i < f->nr_slots; i++)
-		if (get_run_of_slot(f, &f->slots[i], order, frame))
-			return true;
+	do {
+		for (i = 0; i < nr && i < NEAR_TREES; i++)
+			if (get_run_of_tree(f, tree_at(from, i, nr), true, order, frame))
+				return true;
+		for (i = 0; i < nr; i++)
+			if (get_run_of_tree(f, tree_at(from, i, nr), false, order, frame))
+				return true;
+		/* Before giving up, what is claimed. */
+		for (i = 0; i < f->nr_slots; i++)
+			if (get_run_of_slot(f, &f->slots[i], order, frame))
+				return true;
+	} while (slots_drain(f, order));
 	return false;
 }
 
@@ -372,25 +356,28 @@ static bool take_at(struct frames *f, uint64_t frame, uint32_t order)
  */
 int small_get_at(struct frames *f, uint64_t frame, uint32_t order)
 {
-	uint32_t child = (uint32_t)(frame / FRAMES_PER_CHILD), count = 1U << order, i;
+	uint32_t child = (uint32_t)(frame / FRAMES_PER_CHILD), count = 1U << order;
+	struct frames_slot *slot;
 	uint64_t claim;
 	uint16_t old;
 
-	if (frames_update(&f->children[child], &old, child_take, count, count)) {
-		if (take_at(f, frame, order))
-			return 0;
-		child_count(f, child, count);
-		return -EBUSY;
-	}
-	for (i = 0; i < f->nr_slots; i++) {
-		if (!frames_update(&f->slots[i].claim, &claim, slot_take_of, child, count))
-			continue;
-		if (take_at(f, frame, order))
-			return 0;
-		if (!frames_update(&f->slots[i].claim, &claim, slot_give, child, count))
+	do {
+		if (frames_update(&f->children[child], &old, child_take, count, count)) {
+			if (take_at(f, frame, order))
+				return 0;
 			child_count(f, child, count);
-		break;
-	}
+			return -EBUSY;
+		}
+		slot = slot_with(f, child);
+		if (slot && frames_update(&slot->claim, &claim, slot_take_of, child, count)) {
+			if (take_at(f, frame, order))
+				return 0;
+			if (!frames_update(&slot->claim, &claim, slot_give, child, count))
+				child_count(f, child, count);
+			return -EBUSY;
+		}
+		/* Some of them may be counted there, and some in the child. */
+	} while (slot && claim_free(f, frames_load(&slot->claim)) >= count && slot_drain(f, slot));
 	return -EBUSY;
 }
 

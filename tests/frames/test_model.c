@@ -123,14 +123,7 @@ static void do_get(struct model *m)
 		got_one(m, got[i], order);
 	if (nr == count)
 		return;
-	/* A single frame is found wherever it is; runs may be in children that are claimed. */
-	if (!order)
-		expect(m, !one_is_left(m, 0));
-	frames_drain(m->f);
-	nr = frames_get(m->f, below(m, SLOTS), order, 1, got);
-	expect(m, nr == one_is_left(m, order));
-	if (nr)
-		got_one(m, got[0], order);
+	expect(m, !one_is_left(m, order));
 }
 
 static void do_get_at(struct model *m)
@@ -145,11 +138,6 @@ static void do_get_at(struct model *m)
 	if (!in_range(m, frame, order)) {
 		expect(m, err == -EINVAL);
 		return;
-	}
-	if (err == -EBUSY && all_are(m, frame, order, FREE)) {
-		/* Promised to a slot. */
-		frames_drain(m->f);
-		err = frames_get_at(m->f, frame, order);
 	}
 	expect(m, err == (all_are(m, frame, order, FREE) ? 0 : -EBUSY));
 	if (!err)
