@@ -430,21 +430,23 @@ static int bench_rows(struct seq_file *m, struct bench *bench)
 		for (bench->nr_workers = 1; bench->nr_workers <= bench->nr_cpus;
 		     bench->nr_workers++) {
 			err = run_rounds(bench);
-			if (err)
+			if (err == -EINTR)
 				return err;
-			report(m, bench);
+			if (err)
+				seq_printf(m, "# %s: error %d\n", rows[i].name, err);
+			else
+				report(m, bench);
 		}
 	}
 	return 0;
 }
 
-/* As dram.c does: a power of two is aligned to itself. */
 static int scratch_make(struct frames *scratch)
 {
-	size_t slots_size = roundup_pow_of_two(nr_cpu_ids * sizeof(struct frames_slot));
+	size_t slots_size = nr_cpu_ids * sizeof(struct frames_slot);
 
-	scratch->bits = kvzalloc(roundup_pow_of_two(frames_words_size(SCRATCH_FRAMES)), GFP_KERNEL);
-	scratch->slots = kvzalloc(slots_size, GFP_KERNEL);
+	scratch->bits = morsel_lines_alloc(frames_words_size(SCRATCH_FRAMES), NUMA_NO_NODE);
+	scratch->slots = morsel_lines_alloc(slots_size, NUMA_NO_NODE);
 	if (!scratch->bits || !scratch->slots)
 		return -ENOMEM;
 	if (frames_init(scratch, SCRATCH_FRAMES, scratch->bits, scratch->slots, nr_cpu_ids, 1))

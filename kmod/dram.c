@@ -5,8 +5,9 @@
  * Who gets which frame is decided by two frame allocators (frames/frames.h), without
  * a lock.  To the small one, a child is a chunk of up to 512 pages that is there
  * while it is borrowed; they need not lie beside each other, so that fragmented
- * memory does as well.  To the huge one, a frame is a compound page of 2 MiB; those that
- * are not borrowed are in use.  A page's private field says which frame it is.
+ * memory does as well.  To the huge one, a frame is a compound page of 2 MiB, and of
+ * order 0; those that are not borrowed are in use.  A page's private field says which
+ * frame it is.
  *
  * What is idle is kept for a while, and then, or when memory runs short, or when
  * the limit is needed for the other size, goes back to the kernel.
@@ -908,9 +909,15 @@ static void allocator_free(struct dram_allocator *of)
 	ida_destroy(&of->ida);
 }
 
-/* Zeros, aligned to a cache line, as small sizes are not where the slabs check. */
-static void *lines_alloc(size_t size, u32 node)
+/**
+ * morsel_lines_alloc() - memory for an allocator's words or slots
+ * @size:	bytes
+ * @node:	NUMA node
+ * Return: zeros, aligned to a cache line, to be freed by kvfree(); or NULL.
+ */
+void *morsel_lines_alloc(size_t size, int node)
 {
+	/* Where the slabs check, small sizes are not aligned. */
 	return kvzalloc_node(max_t(size_t, size, 256), GFP_KERNEL, node);
 }
 
@@ -918,8 +925,8 @@ static int allocator_make(struct dram_allocator *of, u32 node, unsigned int coun
 			  unsigned int each)
 {
 	u64 nr = (u64)count * each;
-	void *words = lines_alloc(frames_words_size(nr), node);
-	struct frames_slot *slots = lines_alloc(nr_cpu_ids * sizeof(*slots), node);
+	void *words = morsel_lines_alloc(frames_words_size(nr), node);
+	struct frames_slot *slots = morsel_lines_alloc(nr_cpu_ids * sizeof(*slots), node);
 
 	of->count = count;
 	/* To be freed in any case. */

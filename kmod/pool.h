@@ -76,6 +76,7 @@ int morsel_pool_add(struct morsel_pool *args);
 int morsel_pool_resize(u32 id, u64 limit_bytes);
 int morsel_pool_remove(u32 id);
 
+void *morsel_lines_alloc(size_t size, int node);
 int morsel_dram_init(void);
 void morsel_dram_exit(void);
 

@@ -136,7 +136,13 @@ static uint32_t count_ended(const struct frames *f)
 	return sum;
 }
 
-/* Count down up to @max frames; returns how many, all of *@child. */
+/*
+ * Count down up to @max frames; returns how many, all of *@child.
+ *
+ * Each slot has begun as often as it has ended, or once more for each who is at it. Both
+ * only grow: where all that had begun after the search is what had ended before it, nobody
+ * was at any slot in between.
+ */
 static uint32_t promise(struct frames *f, struct frames_slot *slot, uint32_t max, uint32_t *child)
 {
 	uint32_t tries, count, ended;
