@@ -948,7 +948,7 @@ static void dram_free(struct dram_pool *dram)
 
 static int dram_init(struct dram_pool *dram, u32 node)
 {
-	unsigned int count = NODE_DATA(node)->node_spanned_pages / CHUNK_PAGES + 64;
+	unsigned int count = NODE_DATA(node)->node_present_pages / CHUNK_PAGES + 64;
 	u64 numbers[BATCH];
 
 	spin_lock_init(&dram->lock);
