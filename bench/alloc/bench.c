@@ -199,7 +199,7 @@ static void print_rows(void)
 {
 	unsigned int i, peer, workload;
 
-	printf("%-13s %5s %8s %6s", "ns per run", "order", "threads", "batch");
+	printf("%-13s %5s %8s %6s", "ns per frame", "order", "threads", "batch");
 	for (peer = 0; peer < nr_peers; peer++)
 		printf("%17s", peers[peer]->name);
 	printf("\n");
@@ -308,7 +308,7 @@ static void json_row(FILE *json, const struct row *row, enum workload workload)
 	fprintf(json, "    {\"workload\": \"%s\", \"order\": %u, \"threads\": %u, \"batch\": %u",
 		workload_names[workload], row->setting.order, row->setting.threads,
 		row->setting.batch);
-	fprintf(json, ", \"unit\": \"ns per run\", \"figures\": [\n");
+	fprintf(json, ", \"unit\": \"ns per frame\", \"figures\": [\n");
 	for (peer = 0; peer < nr_peers; peer++)
 		if (is_measured(peer, row)) {
 			fputs(peer ? ",\n" : "", json);
