@@ -29,6 +29,7 @@
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/rwsem.h>
+#include <linux/sched/signal.h>
 #include <linux/shrinker.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
@@ -337,9 +338,15 @@ static void give_huge(struct dram_pool *dram, unsigned int index, struct idle_wa
 	struct dram_huge *huge = &dram->huges[index];
 	struct page *page;
 	u64 frame = index;
+	int err;
 
-	if (frames_in_use(&dram->huge.frames, frame) || !is_old(walk, READ_ONCE(huge->since)) ||
-	    frames_get_at(&dram->huge.frames, frame, 0))
+	if (frames_in_use(&dram->huge.frames, frame) || !is_old(walk, READ_ONCE(huge->since)))
+		return;
+	/* As in get_frames(). */
+	get_cpu();
+	err = frames_get_at(&dram->huge.frames, frame, 0);
+	put_cpu();
+	if (err)
 		return;
 	page = huge->page;
 	WRITE_ONCE(huge->page, NULL);
@@ -590,15 +597,15 @@ static void chunk_add(struct dram_pool *dram, unsigned int child, struct dram_ch
 	WARN(err, "morsel: chunk %u is there\n", child);
 }
 
-/* Borrow a chunk for small frames. */
-static bool grow_small(struct dram_pool *dram)
+/* Borrow a chunk for small frames.  -ENOSPC: there is no room for one. */
+static int grow_small(struct dram_pool *dram)
 {
 	unsigned long room = reserve(dram, CHUNK_PAGES, 1);
 	struct dram_chunk *chunk;
 	int child;
 
 	if (!room)
-		return false;
+		return -ENOSPC;
 	child = number_get(&dram->small);
 	chunk = child < 0 ? NULL : chunk_borrow(dram, room);
 	atomic_long_sub(room - (chunk ? chunk->nr : 0), &dram->held);
@@ -606,7 +613,7 @@ static bool grow_small(struct dram_pool *dram)
 		chunk_add(dram, child, chunk);
 	else if (child >= 0)
 		ida_free(&dram->small.ida, child);
-	return chunk;
+	return chunk ? 0 : -ENOMEM;
 }
 
 /* Of pages that were got, leave out those that failed, and clear those that are not clear. */
@@ -634,15 +641,41 @@ static unsigned int take_small(struct dram_pool *dram, unsigned int count, const
 	return got;
 }
 
-/* Get frames that are free, or borrow some. */
-static unsigned int find_small(struct dram_pool *dram, unsigned int count, u64 *numbers)
+/* Is there no room for so many, whatever others are about to do? */
+static bool is_full(struct dram_pool *dram, unsigned long pages)
+{
+	return !atomic_long_read(&dram->nr_pinned) &&
+	       atomic_long_read(&dram->used) + pages > READ_ONCE(dram->limit);
+}
+
+/* Get frames that are free, or borrow some; a negative errno if there are none. */
+static int find_small(struct dram_pool *dram, unsigned int count, u64 *numbers)
 {
 	unsigned int found;
+	int err = 0;
 
 	do {
 		found = get_frames(dram, 0, count, numbers);
-	} while (!found && grow_small(dram));
-	return found;
+		if (!found)
+			err = fatal_signal_pending(current) ? -EINTR : grow_small(dram);
+	} while (!found && !err);
+	return found ?: err;
+}
+
+static int find_small_locked(struct dram_pool *dram, unsigned int count, u64 *numbers)
+{
+	int found;
+
+	if (is_full(dram, 1) || down_read_killable(&dram->growing))
+		return 0;
+	found = find_small(dram, count, numbers);
+	up_read(&dram->growing);
+	/* Who has the room may have borrowed more than it needs. */
+	if (found == -ENOSPC && !down_write_killable(&dram->growing)) {
+		found = find_small(dram, count, numbers);
+		up_write(&dram->growing);
+	}
+	return max(found, 0);
 }
 
 static unsigned int get_small(struct dram_pool *dram, unsigned int count, struct page **frames)
@@ -653,18 +686,15 @@ static unsigned int get_small(struct dram_pool *dram, unsigned int count, struct
 	while (got < count) {
 		wanted = min_t(unsigned int, count - got, BATCH);
 		found = get_frames(dram, 0, wanted, numbers);
-		if (!found) {
-			down_read(&dram->growing);
-			found = find_small(dram, wanted, numbers);
-			up_read(&dram->growing);
-		}
-		if (!found && !down_write_killable(&dram->growing)) {
-			found = find_small(dram, wanted, numbers);
-			up_write(&dram->growing);
-		}
-		charged = found ? charge(dram, found, 1) : 0;
-		if (charged < found)
+		if (!found)
+			found = find_small_locked(dram, wanted, numbers);
+		if (!found)
+			break;
+		charged = charge(dram, found, 1);
+		if (charged < found) {
 			put_frames(dram, 0, found - charged, numbers + charged);
+			tidy_later();
+		}
 		if (!charged)
 			break;
 		got += take_small(dram, charged, numbers, frames + got);
@@ -673,6 +703,7 @@ static unsigned int get_small(struct dram_pool *dram, unsigned int count, struct
 	return got;
 }
 
+/* ERR_PTR(-ENOSPC): there is no room for one. */
 static struct page *borrow_huge(struct dram_pool *dram)
 {
 	unsigned long room = reserve(dram, CHUNK_PAGES, CHUNK_PAGES);
@@ -689,7 +720,7 @@ static struct page *borrow_huge(struct dram_pool *dram)
 	if (number >= 0)
 		ida_free(&dram->huge.ida, number);
 	atomic_long_sub(room, &dram->held);
-	return NULL;
+	return ERR_PTR(room ? -ENOMEM : -ENOSPC);
 }
 
 /* Take a huge frame that was got; none if its memory has failed. */
@@ -721,11 +752,28 @@ static struct page *reuse_huge(struct dram_pool *dram)
 	while (!page && get_frames(dram, HUGE_ORDER, 1, &number)) {
 		if (!charge(dram, CHUNK_PAGES, CHUNK_PAGES)) {
 			put_frames(dram, HUGE_ORDER, 1, &number);
+			tidy_later();
 			break;
 		}
 		page = take_huge(dram, number);
 	}
 	return page;
+}
+
+/* As find_small_locked(). */
+static struct page *borrow_huge_locked(struct dram_pool *dram)
+{
+	struct page *page;
+
+	if (is_full(dram, CHUNK_PAGES) || down_read_killable(&dram->growing))
+		return NULL;
+	page = borrow_huge(dram);
+	up_read(&dram->growing);
+	if (page == ERR_PTR(-ENOSPC) && !down_write_killable(&dram->growing)) {
+		page = reuse_huge(dram) ?: borrow_huge(dram);
+		up_write(&dram->growing);
+	}
+	return IS_ERR(page) ? NULL : page;
 }
 
 static unsigned int get_huge(struct dram_pool *dram, unsigned int count, struct page **frames)
@@ -734,16 +782,7 @@ static unsigned int get_huge(struct dram_pool *dram, unsigned int count, struct 
 	struct page *page;
 
 	while (got < count) {
-		page = reuse_huge(dram);
-		if (!page) {
-			down_read(&dram->growing);
-			page = borrow_huge(dram);
-			up_read(&dram->growing);
-		}
-		if (!page && !down_write_killable(&dram->growing)) {
-			page = reuse_huge(dram) ?: borrow_huge(dram);
-			up_write(&dram->growing);
-		}
+		page = reuse_huge(dram) ?: borrow_huge_locked(dram);
 		if (!page)
 			break;
 		frames[got++] = page;
@@ -814,13 +853,13 @@ static bool exchange_page(struct dram_pool *dram)
 	return true;
 }
 
-/* A page of the kernel's, to be held. */
+/* A page of the kernel's, to be held.  ERR_PTR(-ENOSPC): there is no room for one. */
 static struct page *borrow_table(struct dram_pool *dram)
 {
 	struct page *page;
 
 	if (!reserve(dram, 1, 1) && !exchange_page(dram))
-		return NULL;
+		return ERR_PTR(-ENOSPC);
 	page = morsel_table_make(borrow(dram, QUIETLY, 0));
 	if (page)
 		atomic_long_inc(&dram->used);
@@ -838,14 +877,15 @@ static struct page *dram_get_table(struct frame_pool *pool)
 	struct dram_pool *dram = to_dram(pool);
 	struct page *page;
 
-	down_read(&dram->growing);
+	if (is_full(dram, 1) || down_read_killable(&dram->growing))
+		return NULL;
 	page = borrow_table(dram);
 	up_read(&dram->growing);
-	if (!page && !down_write_killable(&dram->growing)) {
+	if (page == ERR_PTR(-ENOSPC) && !down_write_killable(&dram->growing)) {
 		page = borrow_table(dram);
 		up_write(&dram->growing);
 	}
-	return page;
+	return IS_ERR(page) ? NULL : page;
 }
 
 static void dram_put_table(struct frame_pool *pool, struct page *table)
