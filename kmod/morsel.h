@@ -20,15 +20,13 @@
  *	  i_mmap_rwsem (the kernel's), and morsel->attached_lock, see below
  *
  *	mm->mmap_lock
- *	  i_mmap_rwsem (the kernel's)	registry lock (object.c)	a frame's lock
- *	    attachment->lock, see below	  a fill lock (subtree.c)
- *					    morsel->filling
- *					      morsel->sem
- *						pool list lock (pool.c)
- *						  list of dram pools
- *						    a dram pool's growing lock,
- *						    giving lock, and its lock
- *						user lock
+ *	  i_mmap_rwsem (the kernel's)	registry lock (object.c)	a fill lock (subtree.c)
+ *	    attachment->lock, see below	  morsel->sem			  morsel->filling
+ *					    pool list lock (pool.c)	    a frame's lock,
+ *					      list of dram pools	    morsel->sem
+ *						a dram pool's growing lock
+ *						  giving lock
+ *						    dram pool lock, user lock
  *	  morsel->attached_lock
  *	    attachment->lock
  *	      mm->page_table_lock, then a PMD table's lock
@@ -276,6 +274,7 @@ void morsel_flush_cpus(const struct cpumask *cpus, unsigned int spaces);
 /* user.c */
 struct morsel_user *morsel_user_get(kuid_t uid);
 void morsel_user_put(struct morsel_user *user);
+unsigned long morsel_user_room(const struct morsel_user *user);
 int morsel_user_charge(struct morsel_user *user, unsigned long pages);
 void morsel_user_uncharge(struct morsel_user *user, unsigned long pages);
 int morsel_limit_get(struct morsel_limit *args);

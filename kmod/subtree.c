@@ -287,20 +287,31 @@ static bool being_punched(const struct morsel *m, unsigned long slot)
 	       (slot + 1) * SLOT_PAGES > READ_ONCE(m->punch_first);
 }
 
-/* Get up to @count frames, fewer where the ceiling is near. */
+/*
+ * Get up to @count frames, fewer where the ceiling is near.  Only what was got is charged:
+ * what the pool does not have must not be missing to the user's other morsels.
+ */
 static unsigned int frames_get(struct morsel *m, unsigned int order, unsigned int count,
 			       struct page **frames)
 {
-	unsigned int got;
+	unsigned long room = morsel_user_room(m->user) >> order;
+	unsigned int got = 0, kept;
+	LIST_HEAD(unused);
 
-	while (morsel_user_charge(m->user, (unsigned long)count << order)) {
-		if (count == 1)
-			return 0;
+	/* By halves, so that tables have some of the rest. */
+	while (count > room)
 		count /= 2;
-	}
-	got = m->pool->ops->get(m->pool, order, count, frames);
-	morsel_user_uncharge(m->user, (unsigned long)(count - got) << order);
-	return got;
+	if (count)
+		got = m->pool->ops->get(m->pool, order, count, frames);
+	kept = got;
+	while (kept && morsel_user_charge(m->user, (unsigned long)kept << order))
+		kept /= 2;
+	if (kept == got)
+		return got;
+	while (got > kept)
+		list_add(&frames[--got]->lru, &unused);
+	m->pool->ops->put(m->pool, order, &unused);
+	return kept;
 }
 
 static void frames_put(struct morsel *m, unsigned int order, struct list_head *frames,
@@ -318,15 +329,10 @@ static void frames_put(struct morsel *m, unsigned int order, struct list_head *f
 	morsel_user_uncharge(m->user, count << order);
 }
 
-/* Why there was no frame or table: the ceiling or the pool?  Ask the account again. */
+/* Why there was no frame or table: the ceiling or the pool? */
 static int why_none(struct morsel *m, unsigned int order)
 {
-	int err = morsel_user_charge(m->user, 1UL << order);
-
-	if (err)
-		return err;
-	morsel_user_uncharge(m->user, 1UL << order);
-	return -ENOMEM;
+	return morsel_user_room(m->user) < 1UL << order ? -EDQUOT : -ENOMEM;
 }
 
 static int add_huge(struct morsel *m, unsigned long slot, struct page *frame)
@@ -423,11 +429,19 @@ static int fill_huge(struct morsel *m, unsigned long slot)
 }
 
 /**
- * struct bulk - room for frames that are on their way from the pool
- * @frames:	array
+ * struct fill - what is to be filled, all of it in one slot
+ * @first:	first page that must have a frame
+ * @end:	page after the last
+ * @around_first: first of those that may get one with it, if there is enough
+ * @around_end:	page after the last
+ * @frames:	array for frames that are on their way from the pool
  * @size:	how many there may be
  */
-struct bulk {
+struct fill {
+	unsigned long first;
+	unsigned long end;
+	unsigned long around_first;
+	unsigned long around_end;
 	struct page **frames;
 	unsigned int size;
 };
@@ -437,10 +451,10 @@ struct bulk {
  * frames; -EAGAIN: there may be some left.
  */
 static int fill_small(struct morsel *m, unsigned long first, unsigned long end, unsigned int holes,
-		      const struct bulk *bulk)
+		      const struct fill *fill)
 {
-	struct page **frames = bulk->frames;
-	unsigned int got = frames_get(m, 0, min(holes, bulk->size), frames), i;
+	struct page **frames = fill->frames;
+	unsigned int got = frames_get(m, 0, min(holes, fill->size), frames), i;
 	LIST_HEAD(unused);
 	int used;
 
@@ -465,10 +479,10 @@ static int fill_small(struct morsel *m, unsigned long first, unsigned long end, 
 /*
  * Fill all holes from @first to before @end, all of one slot.  Frames are got
  * and cleared with none but the fill lock held, so that many can do so at once; who
- * loses the race for an entry gives its frame back.
+ * loses the race for an entry gives its frame back.  -EBUSY: the slot is being punched.
  */
-static int try_fill_slot(struct morsel *m, unsigned long first, unsigned long end,
-			 const struct bulk *bulk)
+static int fill_range(struct morsel *m, unsigned long first, unsigned long end,
+		      const struct fill *fill)
 {
 	unsigned int holes;
 	pmd_t pmd;
@@ -478,53 +492,84 @@ static int try_fill_slot(struct morsel *m, unsigned long first, unsigned long en
 		holes = count_holes(m, first, end, &pmd);
 		if (!holes)
 			return 0;
-		if (wait_event_killable(m->punched, !being_punched(m, first / SLOT_PAGES)))
-			return -EINTR;
+		if (being_punched(m, first / SLOT_PAGES))
+			return -EBUSY;
 		if (pmd_none(pmd) && slot_huge(m, first / SLOT_PAGES)) {
 			err = fill_huge(m, first / SLOT_PAGES);
 			if (!err || err == -EAGAIN || m->granule == MORSEL_GRANULE_2M)
 				continue;
 		}
-		err = fill_small(m, first, end, holes, bulk);
+		err = fill_small(m, first, end, holes, fill);
 	} while (err == -EAGAIN);
 	return err;
 }
 
-/*
- * As try_fill_slot(), with the fill lock held.  That there are no frames is true only
- * if nobody is about to add some here, or to give some back: try again alone.
- */
-static int fill_slot(struct morsel *m, unsigned long first, unsigned long end,
-		     const struct bulk *bulk)
+static int fill_all(struct morsel *m, const struct fill *fill)
 {
+	pmd_t pmd;
 	int err;
 
-	down_read(&m->filling);
-	err = try_fill_slot(m, first, end, bulk);
-	up_read(&m->filling);
-	if (err != -ENOMEM && err != -EDQUOT)
-		return err;
-
-	morsel_subtree_sync();
-	if (down_write_killable(&m->filling))
-		return -EINTR;
-	err = try_fill_slot(m, first, end, bulk);
-	up_write(&m->filling);
+	/* Who waited for the lock may find it done, neighbours and all. */
+	if (!count_holes(m, fill->first, fill->end, &pmd))
+		return 0;
+	err = fill_range(m, fill->first, fill->end, fill);
+	/* Neighbours are not to take what is scarce. */
+	if (!err && fill->around_first < fill->around_end)
+		fill_range(m, fill->around_first, fill->around_end, fill);
 	return err;
 }
 
 /*
  * Who fills a slot or a block of pages holds its lock.  Others who find it empty wait,
  * instead of clearing frames for it too, which thousands of processes would have no
- * memory for.  Few locks serve all by a hash, as in hugetlbfs.
+ * memory for.  Few locks serve all morsels by a hash, as in hugetlbfs: so nobody waits for a
+ * punch with one held.
  */
-#define FILL_LOCK_BITS 8
+#define FILL_LOCK_BITS 10
 
 static struct mutex fill_locks[1 << FILL_LOCK_BITS];
 
-static struct mutex *fill_lock(const struct morsel *m, unsigned long first)
+/* Fill with the lock of what begins at page @start held; with nobody else filling, if @alone. */
+static int fill_locked(struct morsel *m, const struct fill *fill, unsigned long start, bool alone)
 {
-	return &fill_locks[hash_long((unsigned long)m + first, FILL_LOCK_BITS)];
+	struct mutex *lock = &fill_locks[hash_long((unsigned long)m + start, FILL_LOCK_BITS)];
+	int err = -EINTR;
+
+	if (mutex_lock_killable(lock))
+		return -EINTR;
+	if (alone) {
+		if (!down_write_killable(&m->filling)) {
+			err = fill_all(m, fill);
+			up_write(&m->filling);
+		}
+	} else if (!down_read_killable(&m->filling)) {
+		err = fill_all(m, fill);
+		up_read(&m->filling);
+	}
+	mutex_unlock(lock);
+	return err;
+}
+
+/*
+ * Fill a part of what begins at page @start.  That there are no frames is true only
+ * if nobody is about to add some here, or to give some back: then it is tried again alone.
+ */
+static int fill_part(struct morsel *m, const struct fill *fill, unsigned long start)
+{
+	bool alone = false;
+	int err;
+
+	for (;;) {
+		if (wait_event_killable(m->punched, !being_punched(m, start / SLOT_PAGES)))
+			return -EINTR;
+		err = fill_locked(m, fill, start, alone);
+		if (err == -EBUSY)
+			continue;
+		if (alone || (err != -ENOMEM && err != -EDQUOT))
+			return err;
+		morsel_subtree_sync();
+		alone = true;
+	}
 }
 
 /**
@@ -549,29 +594,23 @@ int morsel_set_fault_around(struct morsel *m, u32 bytes)
  */
 int morsel_fill(struct morsel *m, unsigned long index)
 {
-	unsigned long around = READ_ONCE(m->fault_around), first = round_down(index, around);
+	unsigned long around = READ_ONCE(m->fault_around), block = round_down(index, around);
 	struct page *frames[FAULT_BULK];
-	struct bulk bulk = {frames, FAULT_BULK};
-	struct mutex *lock;
+	struct fill fill = {
+		.first = index,
+		.end = index + 1,
+		.around_first = block,
+		.around_end = around > 1 ? min(block + around, m->pages) : block,
+		.frames = frames,
+		.size = FAULT_BULK,
+	};
 	pmd_t pmd;
-	int err;
 
 	if (!count_holes(m, index, index + 1, &pmd))
 		return 0;
-	lock = fill_lock(m, pmd_none(pmd) && slot_huge(m, index / SLOT_PAGES)
-				    ? round_down(index, SLOT_PAGES)
-				    : first);
-	if (mutex_lock_killable(lock))
-		return -EINTR;
-	/* It first: neighbours are not to take what is scarce. */
-	err = fill_slot(m, index, index + 1, &bulk);
-	if (!err && around > 1) {
-		down_read(&m->filling);
-		try_fill_slot(m, first, min(first + around, m->pages), &bulk);
-		up_read(&m->filling);
-	}
-	mutex_unlock(lock);
-	return err;
+	if (pmd_none(pmd) && slot_huge(m, index / SLOT_PAGES))
+		block = round_down(index, SLOT_PAGES);
+	return fill_part(m, &fill, block);
 }
 
 /**
@@ -584,25 +623,25 @@ int morsel_fill(struct morsel *m, unsigned long index)
  */
 int morsel_populate(struct morsel *m, unsigned long first, unsigned long end, unsigned int state)
 {
-	struct bulk bulk = {kmalloc_array(BULK, sizeof(*bulk.frames), GFP_KERNEL), BULK};
-	unsigned long next, start = first;
-	struct mutex *lock;
+	struct fill fill = {
+		.frames = kmalloc_array(BULK, sizeof(*fill.frames), GFP_KERNEL),
+		.size = BULK,
+	};
+	unsigned long start = first;
 	int err = 0;
 
-	if (!bulk.frames)
+	if (!fill.frames)
 		return -ENOMEM;
-	for (; first < end && !err; first = next) {
-		next = min(end, (first / SLOT_PAGES + 1) * SLOT_PAGES);
-		lock = fill_lock(m, round_down(first, SLOT_PAGES));
-		if (signal_pending_state(state, current) || mutex_lock_killable(lock)) {
+	for (; first < end && !err; first = fill.end) {
+		fill.first = first;
+		fill.end = min(end, (first / SLOT_PAGES + 1) * SLOT_PAGES);
+		if (signal_pending_state(state, current))
 			err = -EINTR;
-			break;
-		}
-		err = fill_slot(m, first, next, &bulk);
-		mutex_unlock(lock);
+		else
+			err = fill_part(m, &fill, round_down(first, SLOT_PAGES));
 		cond_resched();
 	}
-	kfree(bulk.frames);
+	kfree(fill.frames);
 	trace_morsel_populate(m, start, end, err);
 	return err;
 }

@@ -103,9 +103,21 @@ static unsigned long user_limit(const struct morsel_user *user)
 }
 
 /**
+ * morsel_user_room() - how much a user may take yet
+ * @user: the account
+ * Return: pages.
+ */
+unsigned long morsel_user_room(const struct morsel_user *user)
+{
+	unsigned long limit = user_limit(user), used = atomic_long_read(&user->used);
+
+	return limit - min(limit, used);
+}
+
+/**
  * morsel_user_charge() - count pages against a user's ceiling
  * @user:	the account
- * @pages:	how many are about to be taken
+ * @pages:	how many were taken, or are about to be
  * Return: 0, or -EDQUOT and nothing is counted.
  */
 int morsel_user_charge(struct morsel_user *user, unsigned long pages)
