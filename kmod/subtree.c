@@ -507,14 +507,13 @@ static int fill_range(struct morsel *m, unsigned long first, unsigned long end,
 static int fill_all(struct morsel *m, const struct fill *fill)
 {
 	pmd_t pmd;
-	int err;
-
 	/* Who waited for the lock may find it done, neighbours and all. */
-	if (!count_holes(m, fill->first, fill->end, &pmd))
-		return 0;
-	err = fill_range(m, fill->first, fill->end, fill);
+	bool around = fill->around_first < fill->around_end &&
+		      count_holes(m, fill->first, fill->end, &pmd);
+	int err = fill_range(m, fill->first, fill->end, fill);
+
 	/* Neighbours are not to take what is scarce. */
-	if (!err && fill->around_first < fill->around_end)
+	if (!err && around)
 		fill_range(m, fill->around_first, fill->around_end, fill);
 	return err;
 }
