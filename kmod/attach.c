@@ -1,30 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Attaching morsels to address spaces.
+ * Attaching morsels to address spaces: mappings, their notifiers, faults.
  *
- * An attachment splices a morsel's tables into those of a process: where the
- * mapping covers a whole GiB, by one PUD entry that points to the morsel's PMD
- * table; where it covers part of one, by PMD entries that are copies of the
- * morsel's.  Frames that are added to the morsel later show up at once below
- * what is spliced; what is not spliced yet is spliced by the first fault.
- *
- * The kernel's own code must never walk shared tables to change them.  Whatever
- * is about to do so announces it to an MMU notifier (munmap, exit, madvise,
- * mremap, unmap_mapping_range()), or asks a function of ours first (mprotect,
- * splitting a mapping); we detach, and it finds private tables without entries.
- *
- * Code that only looks relies on one thing: an entry that points to a table does
- * so until nobody can be looking any more, which takes the mmap_lock for writing
- * or the end of the mapping.  So where there was nothing before, detaching leaves
- * an entry that points to a table of the module's without any, the same for all;
- * the entry is said to be parked.  What unmaps clears it, and keeps those out that
- * come by way of the file (walkers_keep_out()).  (For PMD entries that is so on
- * old kernels only, COMPAT_PMD_ENTRIES_GO.)  Nor may such an entry become a huge
- * leaf meanwhile: no private PTE table ever stands where one may be spliced, as
- * the kernel makes none in these mappings and neither do we.
+ * What is spliced where, and why it is taken out before the kernel's own code looks,
+ * is splice.c's.
  *
  * A fault, from entry to return: morsel_fault() has subtree.c put a frame into
- * the morsel, and splice_gib() puts the tables into the address space, where they
+ * the morsel, and splice_around() puts the tables into the address space, where they
  * are not yet; again, if a notifier came in between.
  */
 #include <linux/delay.h>
@@ -33,369 +15,10 @@
 #include <linux/mman.h>
 #include <linux/mmu_notifier.h>
 #include <linux/sched/signal.h>
-#include <linux/slab.h>
-#include <linux/xarray.h>
 
-#include <asm/pgalloc.h>
-
+#include "attach.h"
 #include "debug.h"
-#include "morsel.h"
 #include "trace.h"
-
-/**
- * struct attached_gib - what is spliced into one GiB of addresses
- * @whole:	the PUD entry is ours; under the attachment's lock, as all here,
- *		but is_spliced() looks without
- * @parked:	the PUD entry is parked
- * @pmds:	if @whole, the private PMD table whose place that took, or
- *		NULL.  Kept, since another thread's fault may still stand in
- *		it
- * @slots:	if not @whole, the PMD entries that are ours
- * @parked_slots: the PMD entries that are parked
- */
-struct attached_gib {
-	bool whole;
-	bool parked;
-	struct page *pmds;
-	DECLARE_BITMAP(slots, PTRS_PER_PMD);
-	DECLARE_BITMAP(parked_slots, PTRS_PER_PMD);
-};
-
-/**
- * struct attachment - a morsel in an address space
- * @notifier:	tells of what is about to happen to the range
- * @list:	in the morsel's @attached, under its @attached_lock
- * @m:		the morsel; the file of the VMAs holds it
- * @start:	first address
- * @end:	address after the last
- * @pgoff:	page of the morsel at @start
- * @vmas:	VMAs that share this attachment: more than one after a split
- * @devices:	devices walk the address space's tables, too; under @lock
- * @flushing:	flushes after detaching that are not done yet; raised under
- *		@lock
- * @to_flush:	one of them is morsel_detach()'s; under the morsel's
- *		@attached_lock, as the next two
- * @made:	the VMA that mmap() made it for, as long as that lives; else NULL
- * @unlinked:	that was not in the file's list when it was detached last
- * @lock:	protects all below, and orders splicing against the notifier
- * @gibs:	struct attached_gib by address / 1 GiB, where anything was
- *		ever spliced
- */
-struct attachment {
-	struct mmu_interval_notifier notifier;
-	struct list_head list;
-	struct morsel *m;
-	unsigned long start;
-	unsigned long end;
-	unsigned long pgoff;
-	refcount_t vmas;
-	bool devices;
-	atomic_t flushing;
-	bool to_flush;
-	struct vm_area_struct *made;
-	bool unlinked;
-	spinlock_t lock;
-	struct xarray gibs;
-};
-
-/* What parked entries point to: no entry of it is ever set. */
-static struct page *parked_pmds;
-static struct page *parked_ptes;
-
-static unsigned long page_at(const struct vm_area_struct *vma, unsigned long addr)
-{
-	return vma->vm_pgoff + ((addr - vma->vm_start) >> PAGE_SHIFT);
-}
-
-/*
- * May address spaces share the morsel's PMD tables?  Generic code changes huge
- * leaves under the table's lock, or, where tables have none, under the address
- * space's: then a table with huge leaves must not be in several.  PTE tables may
- * always be shared, as who takes entries out knows how to wait (remove_again()).
- */
-static bool may_share_table(const struct morsel *m)
-{
-	return COMPAT_PMD_TABLE_LOCKS || m->granule == MORSEL_GRANULE_4K;
-}
-
-/*
- * May the GiB at @base be spliced by one PUD entry?  Not if a neighbour may
- * share its PMD table, nor if the morsel's GiBs begin elsewhere.
- */
-static bool covers_gib(const struct vm_area_struct *vma, unsigned long base)
-{
-	return may_share_table(file_morsel(vma->vm_file)) && vma->vm_start <= base &&
-	       vma->vm_end - base >= PUD_SIZE && vma->vm_end > base &&
-	       IS_ALIGNED(page_at(vma, base), GIB_PAGES);
-}
-
-static pud_t *find_pud(struct mm_struct *mm, unsigned long addr)
-{
-	pgd_t *pgd = pgd_offset(mm, addr);
-	p4d_t *p4d;
-
-	if (pgd_none(*pgd))
-		return NULL;
-	p4d = p4d_offset(pgd, addr);
-	if (p4d_none(*p4d))
-		return NULL;
-	return pud_offset(p4d, addr);
-}
-
-static bool pmds_empty(pud_t pud)
-{
-	pmd_t *pmds = pud_pgtable(pud);
-	int i;
-
-	for (i = 0; i < PTRS_PER_PMD; i++)
-		if (!pmd_none(READ_ONCE(pmds[i])))
-			return false;
-	return true;
-}
-
-/*
- * May somebody rely on a PMD entry after it was taken out, as it pointed to a table?
- * Then it is parked.
- */
-static bool relied_on(pmd_t pmd)
-{
-	return !COMPAT_PMD_ENTRIES_GO && !(pmd_val(pmd) & _PAGE_PSE);
-}
-
-/* Splice a whole GiB.  Returns false where the place is not free. */
-static bool splice_whole(struct attachment *att, struct attached_gib *gib, pud_t *pudp, pmd_t *pmds)
-{
-	struct mm_struct *mm = att->notifier.mm;
-	bool free;
-
-	if (gib->whole)
-		return true;
-	spin_lock(&mm->page_table_lock);
-	free = pud_none(*pudp) ||
-	       (bitmap_empty(gib->slots, PTRS_PER_PMD) &&
-		bitmap_empty(gib->parked_slots, PTRS_PER_PMD) && pmds_empty(*pudp));
-	if (free) {
-		gib->pmds = pud_none(*pudp) || gib->parked ? NULL : pud_page(*pudp);
-		gib->parked = false;
-		WRITE_ONCE(gib->whole, true);
-		set_pud(pudp, __pud(__pa(pmds) | _PAGE_TABLE));
-	}
-	spin_unlock(&mm->page_table_lock);
-	return free;
-}
-
-/*
- * Splice what the morsel has of the slots from @start to before @end, all of
- * one GiB; -EBUSY: something that is not ours is at @addr.
- */
-static int splice_slots(struct attachment *att, struct vm_area_struct *vma,
-			struct attached_gib *gib, pud_t *pudp, unsigned long start,
-			unsigned long end, unsigned long addr)
-{
-	enum morsel_view view = view_of(vma->vm_flags);
-	struct mm_struct *mm = att->notifier.mm;
-	spinlock_t *ptl;
-	int err = 0;
-
-	if (gib->whole || gib->parked || pud_none(*pudp))
-		return 0;
-	ptl = pmd_lock(mm, pmd_offset(pudp, start));
-	for (; start < end; start += PMD_SIZE) {
-		unsigned long page = page_at(vma, start), slot = pmd_index(start);
-		pmd_t *pmdp = pmd_offset(pudp, start), pmd;
-
-		if (page >= att->m->pages)
-			break;
-		pmd = morsel_slot(att->m, view, page / SLOT_PAGES);
-		if (pmd_none(pmd) || test_bit(slot, gib->slots))
-			continue;
-		if (!pmd_none(*pmdp) && !test_bit(slot, gib->parked_slots)) {
-			if (start == (addr & PMD_MASK))
-				err = -EBUSY;
-			continue;
-		}
-		if (relied_on(pmd))
-			WRITE_ONCE(att->m->by_slots, true);
-		set_pmd(pmdp, pmd);
-		set_bit(slot, gib->slots);
-		__clear_bit(slot, gib->parked_slots);
-	}
-	spin_unlock(ptl);
-	return err;
-}
-
-/*
- * Is an address spliced?  Asked without the lock: who takes it out at this
- * moment makes the access fault again.
- */
-static bool is_spliced(struct attachment *att, unsigned long addr)
-{
-	struct attached_gib *gib = xa_load(&att->gibs, addr >> PUD_SHIFT);
-
-	return gib && (READ_ONCE(gib->whole) || test_bit(pmd_index(addr), gib->slots));
-}
-
-static struct attached_gib *make_gib(struct attachment *att, unsigned long addr)
-{
-	struct attached_gib *gib = xa_load(&att->gibs, addr >> PUD_SHIFT);
-
-	if (gib)
-		return gib;
-	gib = kzalloc(sizeof(*gib), GFP_KERNEL_ACCOUNT);
-	if (!gib)
-		return NULL;
-	switch (xa_insert(&att->gibs, addr >> PUD_SHIFT, gib, GFP_KERNEL_ACCOUNT)) {
-	case 0:
-		return gib;
-	case -EBUSY: /* another thread's fault */
-		kfree(gib);
-		return xa_load(&att->gibs, addr >> PUD_SHIFT);
-	default:
-		kfree(gib);
-		return NULL;
-	}
-}
-
-/*
- * Splice all that the mapping and the morsel have of the GiB around @addr.  The
- * upper levels of tables exist.
- *
- * @seq:	from mmu_interval_read_begin().  Returns 0, -EAGAIN (the
- *		notifier came in between), -ENOMEM, -EBUSY.
- */
-static int splice_gib(struct attachment *att, struct vm_area_struct *vma, unsigned long addr,
-		      unsigned long seq)
-{
-	unsigned long base = addr & PUD_MASK, index;
-	pud_t *pudp = find_pud(att->notifier.mm, addr);
-	struct attached_gib *gib = make_gib(att, addr);
-	pmd_t *pmds;
-	int err = 0;
-
-	if (!gib || !pudp)
-		return -ENOMEM;
-
-	spin_lock(&att->lock);
-	if (mmu_interval_read_retry(&att->notifier, seq)) {
-		err = -EAGAIN;
-	} else {
-		index = page_at(vma, base) / GIB_PAGES;
-		pmds = covers_gib(vma, base) ? morsel_pmds(att->m, view_of(vma->vm_flags), index)
-					     : NULL;
-		if (!pmds || !splice_whole(att, gib, pudp, pmds))
-			err = splice_slots(att, vma, gib, pudp, max(base, vma->vm_start),
-					   min(base + PUD_SIZE - 1, vma->vm_end - 1) + 1, addr);
-	}
-	spin_unlock(&att->lock);
-	return err;
-}
-
-/* Pages of the morsel that a mapping shows: it may go on beyond the end. */
-static unsigned long pages_shown(const struct morsel *m, struct vm_area_struct *vma)
-{
-	return min(vma_pages(vma), m->pages - min(m->pages, vma->vm_pgoff));
-}
-
-/*
- * Splice all that the morsel has already into a new mapping, so that reading it
- * takes no fault.  What cannot be spliced now, for want of memory or of the upper
- * tables, is left to the first fault in its GiB.  (The only exported way to make
- * these, apply_to_page_range(), makes a PTE table, too, which has no place here.)
- */
-static void splice_all(struct attachment *att, struct vm_area_struct *vma)
-{
-	unsigned long seq = mmu_interval_read_begin(&att->notifier), addr, next, spliced = 0;
-	unsigned long end = vma->vm_start + (pages_shown(att->m, vma) << PAGE_SHIFT);
-	enum morsel_view view = view_of(vma->vm_flags);
-
-	for (addr = vma->vm_start; addr < end; addr = next) {
-		unsigned long first = page_at(vma, addr), last;
-		pud_t *pudp;
-
-		next = min(end - 1, addr | ~PUD_MASK) + 1;
-		last = page_at(vma, next - 1);
-		if (!morsel_pmds(att->m, view, first / GIB_PAGES) &&
-		    !morsel_pmds(att->m, view, last / GIB_PAGES))
-			continue;
-
-		pudp = find_pud(vma->vm_mm, addr);
-		if (!pudp || (pud_none(*pudp) && !covers_gib(vma, addr)))
-			continue;
-		if (splice_gib(att, vma, addr, seq))
-			break;
-		spliced++;
-	}
-	trace_morsel_attach(att->m, vma->vm_start, vma->vm_end, spliced);
-}
-
-/* As detach_gib(), for the PUD entry. */
-static bool detach_whole(struct attachment *att, struct attached_gib *gib, unsigned long base,
-			 bool gone)
-{
-	struct mm_struct *mm = att->notifier.mm;
-	struct page *table;
-	pud_t *pudp;
-
-	if (!gib->whole && !(gib->parked && gone))
-		return false;
-	pudp = find_pud(mm, base);
-	table = gib->whole ? gib->pmds : NULL;
-	gib->parked = !table && !gone;
-	if (gib->parked)
-		table = parked_pmds;
-	spin_lock(&mm->page_table_lock);
-	set_pud(pudp, table ? __pud(page_to_phys(table) | _PAGE_TABLE) : __pud(0));
-	spin_unlock(&mm->page_table_lock);
-	WRITE_ONCE(gib->whole, false);
-	gib->pmds = NULL;
-	return true;
-}
-
-/* As detach_gib(), for a PMD entry.  A huge leaf may vanish at any time. */
-static void detach_slot(struct attached_gib *gib, unsigned long slot, pmd_t *pmdp, bool gone)
-{
-	bool park = relied_on(*pmdp) && !gone;
-
-	__assign_bit(slot, gib->parked_slots, park);
-	clear_bit(slot, gib->slots);
-	set_pmd(pmdp, park ? __pmd(page_to_phys(parked_ptes) | _PAGE_TABLE) : __pmd(0));
-}
-
-/*
- * Take one GiB's splices, from @start to before @end, out again; returns how
- * many entries.
- *
- * @gone:	nobody can be looking; take parked entries out, too
- */
-static unsigned long detach_gib(struct attachment *att, struct attached_gib *gib,
-				unsigned long base, unsigned long start, unsigned long end,
-				bool gone)
-{
-	struct mm_struct *mm = att->notifier.mm;
-	unsigned long slot, last, entries = 0;
-	spinlock_t *ptl;
-	pud_t *pudp;
-
-	/* The upper tables are sure to be there only while an entry below them is ours. */
-	if (detach_whole(att, gib, base, gone))
-		return 1;
-	slot = start > base ? pmd_index(start) : 0;
-	last = end - base < PUD_SIZE ? pmd_index(end - 1) : PTRS_PER_PMD - 1;
-	if (find_next_bit(gib->slots, last + 1, slot) > last &&
-	    (!gone || find_next_bit(gib->parked_slots, last + 1, slot) > last))
-		return 0;
-
-	pudp = find_pud(mm, base);
-	ptl = pmd_lock(mm, pmd_offset(pudp, base));
-	for (; slot <= last; slot++) {
-		if (!test_bit(slot, gib->slots) && !(gone && test_bit(slot, gib->parked_slots)))
-			continue;
-		detach_slot(gib, slot, pmd_offset(pudp, base + slot * PMD_SIZE), gone);
-		entries++;
-	}
-	spin_unlock(ptl);
-	return entries;
-}
 
 /*
  * After @entries were taken out, with the lock held: is there anything to flush?
@@ -415,20 +38,13 @@ static bool must_flush(struct attachment *att, unsigned long start, unsigned lon
 /*
  * Take all splices from @start to before @end out again.  Called with the lock
  * held; detached() is to follow without it, if this returns true.  @gone: see
- * detach_gib().
+ * unsplice().
  */
 static bool detach(struct attachment *att, unsigned long start, unsigned long end, bool gone)
 {
-	unsigned long index, entries = 0;
-	struct attached_gib *gib;
-
 	start = max(start, att->start);
 	end = min(end, att->end);
-	if (start >= end)
-		return false;
-	xa_for_each_range(&att->gibs, index, gib, start >> PUD_SHIFT, (end - 1) >> PUD_SHIFT)
-		entries += detach_gib(att, gib, index << PUD_SHIFT, start, end, gone);
-	return must_flush(att, start, end, entries);
+	return start < end && must_flush(att, start, end, unsplice(att, start, end, gone));
 }
 
 static void flushed(struct attachment *att)
@@ -473,34 +89,31 @@ static void detach_range(struct attachment *att, unsigned long start, unsigned l
 {
 	bool flush;
 
-	spin_lock(&att->lock);
+	spin_lock(&att->splices.lock);
 	flush = detach(att, start, end, gone);
-	spin_unlock(&att->lock);
+	spin_unlock(&att->splices.lock);
 	if (flush)
 		detached(att);
 	if (morsel_planted(PLANT_LOCK_ORDER)) {
 		spin_lock(&att->notifier.mm->page_table_lock);
-		spin_lock(&att->lock);
-		spin_unlock(&att->lock);
+		spin_lock(&att->splices.lock);
+		spin_unlock(&att->splices.lock);
 		spin_unlock(&att->notifier.mm->page_table_lock);
 	}
 }
 
 /*
- * A GiB will not be one VMA's any more, so it cannot be spliced as a whole.
- * What is spliced by slots stays.
+ * A mapping is being split at @addr: what is spliced across that by one entry cannot
+ * be any more.
  */
-static void unsplice_whole(struct attachment *att, unsigned long base)
+static void detach_at(struct attachment *att, unsigned long addr)
 {
-	struct attached_gib *gib;
 	bool flush;
 
 	walkers_keep_out(att->m);
-	spin_lock(&att->lock);
-	gib = xa_load(&att->gibs, base >> PUD_SHIFT);
-	flush = must_flush(att, base, base + PUD_SIZE,
-			   gib && detach_whole(att, gib, base, true));
-	spin_unlock(&att->lock);
+	spin_lock(&att->splices.lock);
+	flush = must_flush(att, addr, addr, unsplice_at(att, addr));
+	spin_unlock(&att->splices.lock);
 	walkers_may_come(att->m);
 	if (flush)
 		detached(att);
@@ -563,10 +176,10 @@ void morsel_detach(struct morsel *m, loff_t start, loff_t end)
 
 		if (first >= last)
 			continue;
-		spin_lock(&att->lock);
+		spin_lock(&att->splices.lock);
 		att->to_flush = detach(att, att->start + (first - base),
 				       att->start + (last - base), false);
-		spin_unlock(&att->lock);
+		spin_unlock(&att->splices.lock);
 		if (att->to_flush) {
 			morsel_flush_add(att->notifier.mm, m->flush_cpus);
 			spaces++;
@@ -622,12 +235,12 @@ static bool attachment_invalidate(struct mmu_interval_notifier *notifier,
 		mmap_write_lock(mm);
 	if (gone)
 		walkers_keep_out(att->m);
-	spin_lock(&att->lock);
+	spin_lock(&att->splices.lock);
 	mmu_interval_set_seq(notifier, seq);
 	flush = detach(att, range->start, range->end, gone);
 	/* Who begins to walk from here on finds nothing. */
 	tell_devices(att);
-	spin_unlock(&att->lock);
+	spin_unlock(&att->splices.lock);
 	if (gone)
 		walkers_may_come(att->m);
 	if (release)
@@ -644,23 +257,19 @@ static const struct mmu_interval_notifier_ops attachment_notifier_ops = {
 /* @made: mmap() is making the VMA; else it is, or will be, in the file's list. */
 static struct attachment *attachment_create(struct morsel *m, struct vm_area_struct *vma, bool made)
 {
-	struct attachment *att = kzalloc(sizeof(*att), GFP_KERNEL_ACCOUNT);
+	struct attachment *att = attachment_alloc(vma->vm_start, vma->vm_end);
 	int err;
 
 	if (!att)
 		return ERR_PTR(-ENOMEM);
 	att->m = m;
-	att->start = vma->vm_start;
-	att->end = vma->vm_end;
 	att->pgoff = vma->vm_pgoff;
 	att->made = made ? vma : NULL;
 	refcount_set(&att->vmas, 1);
-	spin_lock_init(&att->lock);
-	xa_init(&att->gibs);
 	err = mmu_interval_notifier_insert_locked(&att->notifier, vma->vm_mm, att->start,
 						  att->end - att->start, &attachment_notifier_ops);
 	if (err) {
-		kfree(att);
+		attachment_free(att);
 		return ERR_PTR(err);
 	}
 	atomic_inc(&m->attachments);
@@ -673,8 +282,6 @@ static struct attachment *attachment_create(struct morsel *m, struct vm_area_str
 static void attachment_destroy(struct attachment *att)
 {
 	struct morsel *m = att->m;
-	struct attached_gib *gib;
-	unsigned long index;
 
 	/*
 	 * Unmapping has detached everything already; a mapping that failed
@@ -687,11 +294,8 @@ static void attachment_destroy(struct attachment *att)
 	mmu_interval_notifier_remove(&att->notifier);
 	if (att->devices)
 		dec_tlb_flush_pending(att->notifier.mm);
-	xa_for_each(&att->gibs, index, gib)
-		kfree(gib);
-	xa_destroy(&att->gibs);
 	atomic_dec(&m->attachments);
-	kfree(att);
+	attachment_free(att);
 	if (morsel_planted(PLANT_USE_AFTER_FREE))
 		READ_ONCE(att->end);
 }
@@ -741,11 +345,26 @@ static void count_fault(struct morsel *m)
 	}
 }
 
+/* Splice what the morsel has around an address, of which it has a page by now. */
+static int splice_fault(struct attachment *att, struct vm_area_struct *vma, unsigned long addr)
+{
+	unsigned long seq;
+	int err;
+
+	do {
+		seq = mmu_interval_read_begin(&att->notifier);
+		err = splice_around(att, vma, addr, seq);
+	} while (err == -EAGAIN && !fatal_signal_pending(current));
+	return err;
+}
+
 static vm_fault_t morsel_fault(struct vm_fault *vmf)
 {
 	struct vm_area_struct *vma = vmf->vma;
 	struct attachment *att = vma->vm_private_data;
-	unsigned long slot = vmf->pgoff / SLOT_PAGES, seq;
+	enum morsel_view view = view_of(vma->vm_flags);
+	unsigned long slot = vmf->pgoff / SLOT_PAGES;
+	bool linked, spliced, there;
 	int err;
 
 	/* Without rights only a debugger comes here, and tables would serve the program, too. */
@@ -755,16 +374,18 @@ static vm_fault_t morsel_fault(struct vm_fault *vmf)
 		return attach_late(vmf);
 
 	count_fault(att->m);
+	linked = morsel_pmds(att->m, view, slot / GIB_SLOTS);
 	err = morsel_fill(att->m, vmf->pgoff);
-	if (!err)
-		err = morsel_mirror(att->m, view_of(vma->vm_flags), slot, slot + 1);
+	there = err > 0;
+	if (err >= 0)
+		err = morsel_mirror(att->m, view, slot, slot + 1);
 	/* Most often only the frame was missing. */
-	if (!err && !is_spliced(att, vmf->address)) {
-		do {
-			seq = mmu_interval_read_begin(&att->notifier);
-			err = splice_gib(att, vma, vmf->address, seq);
-		} while (err == -EAGAIN && !fatal_signal_pending(current));
-	}
+	spliced = is_spliced(att, vmf->address);
+	if (!err && !spliced)
+		err = splice_fault(att, vma, vmf->address);
+	/* Else an entry above changed, or this processor remembers one that did. */
+	if (!err && (there || !linked || !spliced))
+		morsel_flush_here();
 
 	trace_morsel_fault(att->m, vmf->address, vmf->pgoff, err);
 	/* Of a signal that kills, too: else who copies to user memory would fault for ever. */
@@ -820,9 +441,9 @@ static int morsel_vma_may_split(struct vm_area_struct *vma, unsigned long addr)
 	if (!IS_ALIGNED(addr, PMD_SIZE))
 		return -EINVAL;
 	/* Faults may be looking without the mmap_lock. */
-	if (att && !IS_ALIGNED(addr, PUD_SIZE)) {
+	if (att && !IS_ALIGNED(addr, TOP_SIZE)) {
 		vma_start_write(vma);
-		unsplice_whole(att, addr & PUD_MASK);
+		detach_at(att, addr);
 	}
 	return 0;
 }
@@ -884,7 +505,7 @@ int morsel_mmap(struct file *file, struct vm_area_struct *vma)
 	/* It may take long: before a punch can have to wait for this mapping. */
 	splice = vma_is_accessible(vma) &&
 		 !morsel_mirror(m, view_of(vma->vm_flags), vma->vm_pgoff / SLOT_PAGES,
-				DIV_ROUND_UP(vma->vm_pgoff + pages_shown(m, vma), SLOT_PAGES));
+				DIV_ROUND_UP(min(m->pages, vma->vm_pgoff + vma_pages(vma)), SLOT_PAGES));
 
 	att = attachment_create(m, vma, true);
 	if (IS_ERR(att))
@@ -913,7 +534,7 @@ int morsel_mmap(struct file *file, struct vm_area_struct *vma)
  * @pgoff:	offset in the morsel, in pages
  * @flags:	of mmap()
  *
- * The place is aligned so that as much as possible is spliced by GiBs.  Here is
+ * The place is aligned so that as much as possible is spliced by few entries.  Here is
  * also where MAP_POPULATE is served, in bulk: this is the only function of a
  * driver that sees the flag, and populating a morsel needs no address.
  *
@@ -947,7 +568,11 @@ unsigned long morsel_get_unmapped_area(struct file *file, unsigned long addr, un
 			return found;
 	}
 
-	for (align = len >= PUD_SIZE ? PUD_SIZE : PMD_SIZE;; align = PMD_SIZE) {
+	if (len >= TOP_SIZE && splices_tops())
+		align = TOP_SIZE;
+	else
+		align = len >= PUD_SIZE ? PUD_SIZE : PMD_SIZE;
+	for (;; align = align == TOP_SIZE ? PUD_SIZE : PMD_SIZE) {
 		if (len + align < len)
 			return -ENOMEM;
 		found = compat_get_unmapped_area(file, 0, len + align - PAGE_SIZE, 0, flags);
@@ -956,37 +581,4 @@ unsigned long morsel_get_unmapped_area(struct file *file, unsigned long addr, un
 		if (align == PMD_SIZE)
 			return found;
 	}
-}
-
-/**
- * morsel_attach_init() - make what all attachments share
- * Return: 0 or -ENOMEM.
- */
-int morsel_attach_init(void)
-{
-	parked_pmds = morsel_table_make(alloc_page(GFP_KERNEL | __GFP_ZERO));
-	parked_ptes = morsel_table_make(alloc_page(GFP_KERNEL | __GFP_ZERO));
-	if (parked_pmds && parked_ptes)
-		return 0;
-	morsel_attach_exit();
-	return -ENOMEM;
-}
-
-/* A table that was parked: somebody may have taken it for one of their own. */
-static void parked_free(struct page *table)
-{
-	if (!table)
-		return;
-	WARN(memchr_inv(page_address(table), 0, PAGE_SIZE),
-	     "morsel: something was written to a table that is shared by all\n");
-	morsel_table_free(table);
-}
-
-/**
- * morsel_attach_exit() - no attachment is left
- */
-void morsel_attach_exit(void)
-{
-	parked_free(parked_pmds);
-	parked_free(parked_ptes);
 }

@@ -32,15 +32,15 @@ static int __init morsel_init(void)
 		return -EOPNOTSUPP;
 	}
 
-	err = morsel_subtrees_init();
+	err = morsel_tables_init();
 	if (err)
 		return err;
-	err = morsel_attach_init();
+	err = morsel_subtrees_init();
 	if (err)
-		goto out_subtrees;
+		goto out_tables;
 	err = morsel_objects_init();
 	if (err)
-		goto out_attach;
+		goto out_subtrees;
 	err = morsel_dram_init();
 	if (err)
 		goto out_objects;
@@ -59,10 +59,10 @@ out_dram:
 	morsel_dram_exit();
 out_objects:
 	morsel_objects_exit();
-out_attach:
-	morsel_attach_exit();
 out_subtrees:
 	morsel_subtrees_exit();
+out_tables:
+	morsel_tables_exit();
 	return err;
 }
 
@@ -75,8 +75,8 @@ static void __exit morsel_exit(void)
 	morsel_bench_exit();
 	morsel_control_exit();
 	morsel_objects_exit();
-	morsel_attach_exit();
 	morsel_subtrees_exit();
+	morsel_tables_exit();
 	morsel_dram_exit();
 	morsel_pools_exit();
 	morsel_users_exit();

@@ -7,7 +7,9 @@
  *	object.c	morsels: making, finding by id and name, freeing
  *	file.c		a morsel's descriptor: read, write, fallocate, ...
  *	subtree.c	a morsel's page tables and frames
- *	attach.c	mmap: splicing the tables into address spaces, faults
+ *	table.c		pages of tables, and those without entries
+ *	attach.c	mmap: attaching to address spaces, faults
+ *	splice.c	what of a morsel stands in an address space's tables
  *	tlb.c		flushing an address space's translations
  *	pool.c		pools, whatever their kind
  *	dram.c		the pools that borrow from the kernel
@@ -21,14 +23,14 @@
  *
  *	mm->mmap_lock
  *	  i_mmap_rwsem (the kernel's)	registry lock (object.c)	a fill lock (subtree.c)
- *	    attachment->lock, see below	  morsel->sem			  morsel->filling
+ *	    splices->lock, see below	  morsel->sem			  morsel->filling
  *					    pool list lock (pool.c)	    a frame's lock,
  *					      list of dram pools	    morsel->sem
  *						a dram pool's growing lock
  *						  giving lock
  *						    dram pool lock, user lock
  *	  morsel->attached_lock
- *	    attachment->lock
+ *	    splices->lock (attach.h)
  *	      mm->page_table_lock, then a PMD table's lock
  *
  * Where the kernel calls us with i_mmap_rwsem held, we take no lock but the
@@ -53,6 +55,7 @@
 #include <linux/wait.h>
 
 #include "morsel_ioctl.h"
+#include "table.h"
 
 #define MORSEL_VERSION "0.1.0"
 
@@ -66,6 +69,13 @@
 #define SLOT_PAGES PTRS_PER_PTE
 #define GIB_SLOTS PTRS_PER_PMD
 #define GIB_PAGES ((unsigned long)GIB_SLOTS * SLOT_PAGES)
+
+/* A top is what one PUD table maps: 512 GiB. */
+#define TOP_GIBS ((unsigned long)PTRS_PER_PUD)
+#define TOP_PAGES (TOP_GIBS * GIB_PAGES)
+#define TOP_SHIFT (PUD_SHIFT + 9)
+#define TOP_SIZE (1UL << TOP_SHIFT)
+#define TOP_MASK (~(TOP_SIZE - 1))
 
 /* log2 of the pages in a huge frame */
 #define HUGE_ORDER (PMD_SHIFT - PAGE_SHIFT)
@@ -110,8 +120,9 @@ struct dead_tables;
  *		are the same ones in all processes.  It knows of no VMA: the
  *		kernel must not get from a frame to the tables that map it
  * @dead:	what subtree.c will need to free the tables
- * @tables:	per view, one PMD table per GiB or NULL; entries go from NULL
- *		to a table once, by cmpxchg, and stay until the end
+ * @tops:	per view, PUD entries per 512 GiB, or NULL; they go from NULL to
+ *		entries once, by cmpxchg, and so do the entries from showing
+ *		nothing to PMD tables.  Those of 512 whole GiBs are a table
  * @fresh:	per twin, a bit per GiB: it shows all that the truth has
  * @by_slots:	PTE tables have been spliced by entries that may change while
  *		somebody looks (!COMPAT_PMD_ENTRIES_GO); once true, always
@@ -146,7 +157,7 @@ struct morsel {
 
 	struct address_space frame_mapping;
 	struct dead_tables *dead;
-	pmd_t **tables[NR_VIEWS];
+	pud_t **tops[NR_VIEWS];
 	unsigned long *fresh[NR_VIEWS];
 	bool by_slots;
 
@@ -188,11 +199,30 @@ static inline unsigned long morsel_gibs(const struct morsel *m)
 	return DIV_ROUND_UP(m->pages, GIB_PAGES);
 }
 
+/* The PUD entries of a top; NULL where there are none yet. */
+static inline pud_t *morsel_top(const struct morsel *m, enum morsel_view view, unsigned long top)
+{
+	pud_t **tops = READ_ONCE(m->tops[view]);
+
+	return tops ? READ_ONCE(tops[top]) : NULL;
+}
+
+/* The PMD table of a GiB; NULL where there is none yet. */
+static inline pmd_t *morsel_pmds(const struct morsel *m, enum morsel_view view, unsigned long gib)
+{
+	pud_t *puds = morsel_top(m, view, gib / TOP_GIBS), pud;
+
+	if (!puds)
+		return NULL;
+	pud = READ_ONCE(puds[gib % TOP_GIBS]);
+	return pud_shows_nothing(pud) ? NULL : pud_pgtable(pud);
+}
+
 /* A twin is asked for in the header's words: any set of tables but the truth. */
 static inline bool morsel_has_twin(const struct morsel *m)
 {
-	return READ_ONCE(m->tables[VIEW_RO]) || READ_ONCE(m->tables[VIEW_RWX]) ||
-	       READ_ONCE(m->tables[VIEW_ROX]);
+	return READ_ONCE(m->tops[VIEW_RO]) || READ_ONCE(m->tops[VIEW_RWX]) ||
+	       READ_ONCE(m->tops[VIEW_ROX]);
 }
 
 /* main.c */
@@ -241,8 +271,6 @@ extern const struct file_operations morsel_fops;
 extern const struct inode_operations morsel_iops;
 
 /* attach.c */
-int morsel_attach_init(void);
-void morsel_attach_exit(void);
 int morsel_mmap(struct file *file, struct vm_area_struct *vma);
 unsigned long morsel_get_unmapped_area(struct file *file, unsigned long addr, unsigned long len,
 				       unsigned long pgoff, unsigned long flags);
@@ -251,8 +279,6 @@ void morsel_detach(struct morsel *m, loff_t start, loff_t end);
 /* subtree.c */
 int morsel_subtrees_init(void);
 void morsel_subtrees_exit(void);
-struct page *morsel_table_make(struct page *page);
-void morsel_table_free(struct page *table);
 int morsel_subtree_init(struct morsel *m, struct frame_pool *pool, struct morsel_user *user);
 void morsel_subtree_free(struct morsel *m);
 void morsel_subtree_sync(void);
@@ -262,12 +288,13 @@ int morsel_populate(struct morsel *m, unsigned long first, unsigned long end, un
 void morsel_punch(struct morsel *m, loff_t start, loff_t end);
 struct page *morsel_get_page(struct morsel *m, unsigned long index, bool fill);
 int morsel_mirror(struct morsel *m, enum morsel_view view, unsigned long first, unsigned long end);
-pmd_t *morsel_pmds(struct morsel *m, enum morsel_view view, unsigned long gib);
+pud_t *morsel_puds(struct morsel *m, enum morsel_view view, unsigned long top);
 pmd_t morsel_slot(struct morsel *m, enum morsel_view view, unsigned long slot);
 int morsel_extents(struct morsel *m, struct morsel_cursor *cursor);
 
 /* tlb.c */
 void morsel_flush_mm(struct mm_struct *mm);
+void morsel_flush_here(void);
 void morsel_flush_add(struct mm_struct *mm, struct cpumask *cpus);
 void morsel_flush_cpus(const struct cpumask *cpus, unsigned int spaces);
 

@@ -5,7 +5,8 @@
  * The truth is one PMD table per GiB, whose entries are huge leaves or point to
  * PTE tables.  Entries are added by cmpxchg, by many at once, with the morsel's
  * sem held for reading; they are removed with it held for writing.  Tables stay
- * until the morsel goes, so looking for holes takes no lock.
+ * until the morsel goes, so looking for holes takes no lock.  PUD entries point to
+ * the PMD tables, those of 512 GiB in a table that can be spliced, too.
  *
  * A twin shows the same frames with other rights.  It is a cache: what it shows
  * is true, but it may lack what was added to the truth since it was last filled
@@ -86,32 +87,6 @@ static bool pte_add(pte_t *ptep, pte_t pte)
 	return !cmpxchg((pteval_t *)ptep, 0, pte_val(pte));
 }
 
-/**
- * morsel_table_make() - make a page of the kernel's a page of tables
- * @page: the page, cleared; or NULL
- * Return: the page, or NULL, and it is freed.
- */
-struct page *morsel_table_make(struct page *page)
-{
-	if (page && !compat_table_ctor(page)) {
-		__free_page(page);
-		return NULL;
-	}
-	return page;
-}
-
-/**
- * morsel_table_free() - free what morsel_table_make() made
- * @table: the page, or NULL
- */
-void morsel_table_free(struct page *table)
-{
-	if (!table)
-		return;
-	compat_table_dtor(table);
-	__free_page(table);
-}
-
 static struct page *table_get(struct morsel *m)
 {
 	struct page *table;
@@ -134,18 +109,29 @@ static void table_put(struct morsel *m, struct page *table)
 	atomic_long_dec(&m->nr_tables);
 }
 
+static unsigned long nr_tops(unsigned long gibs)
+{
+	return DIV_ROUND_UP(gibs, TOP_GIBS);
+}
+
+/* PUD entries that a morsel of so many GiBs has in a top: all but the last are full. */
+static unsigned int top_entries(unsigned long gibs, unsigned long top)
+{
+	return min(gibs - top * TOP_GIBS, TOP_GIBS);
+}
+
 /**
- * morsel_pmds() - the PMD table of a GiB
+ * morsel_puds() - the PUD table of 512 GiB, to be spliced
  * @m:		the morsel
  * @view:	the rights
- * @gib:	which GiB
- * Return: the table, or NULL if there is none yet.
+ * @top:	which 512 GiB
+ * Return: the table; NULL: there is none yet, or the morsel ends before.
  */
-pmd_t *morsel_pmds(struct morsel *m, enum morsel_view view, unsigned long gib)
+pud_t *morsel_puds(struct morsel *m, enum morsel_view view, unsigned long top)
 {
-	pmd_t **tables = READ_ONCE(m->tables[view]);
+	unsigned long gibs = morsel_gibs(m);
 
-	return tables ? READ_ONCE(tables[gib]) : NULL;
+	return top < gibs / TOP_GIBS ? morsel_top(m, view, top) : NULL;
 }
 
 /* Where a slot's PMD entry is; NULL where there is no table yet. */
@@ -178,23 +164,57 @@ pmd_t morsel_slot(struct morsel *m, enum morsel_view view, unsigned long slot)
 	return pmd_is_leaf(pmd) ? pmd_leaf_entry(pmd_page(pmd), view) : pmd;
 }
 
+/*
+ * As morsel_top(), but makes them where there are none; NULL without memory.  What can
+ * be spliced is a table; what ends before is no longer than it must be.
+ */
+static pud_t *make_puds(struct morsel *m, enum morsel_view view, unsigned long top)
+{
+	unsigned int entries = top_entries(morsel_gibs(m), top);
+	pud_t *puds = morsel_top(m, view, top), *old;
+	struct page *table = NULL;
+
+	if (puds)
+		return puds;
+	if (entries == TOP_GIBS) {
+		table = table_get(m);
+		puds = table ? page_address(table) : NULL;
+	} else {
+		puds = kmalloc_array(entries, sizeof(*puds), GFP_KERNEL_ACCOUNT);
+	}
+	if (!puds)
+		return NULL;
+	morsel_puds_clear(puds, entries);
+	old = cmpxchg(&m->tops[view][top], NULL, puds);
+	if (!old)
+		return puds;
+	if (table)
+		table_put(m, table);
+	else
+		kfree(puds);
+	return old;
+}
+
 /* As morsel_pmds(), but makes the table where there is none; NULL without memory. */
 static pmd_t *make_pmds(struct morsel *m, enum morsel_view view, unsigned long gib)
 {
-	pmd_t *pmds = morsel_pmds(m, view, gib), *old;
+	pmd_t *pmds = morsel_pmds(m, view, gib);
 	struct page *table;
+	pudval_t old;
+	pud_t *puds;
 
 	if (pmds)
 		return pmds;
-	table = table_get(m);
+	puds = make_puds(m, view, gib / TOP_GIBS);
+	table = puds ? table_get(m) : NULL;
 	if (!table)
 		return NULL;
 	pmds = page_address(table);
-	old = cmpxchg(&m->tables[view][gib], NULL, pmds);
-	if (!old)
+	old = cmpxchg((pudval_t *)&puds[gib % TOP_GIBS], pud_val(morsel_no_pud), table_entry(pmds));
+	if (old == pud_val(morsel_no_pud))
 		return pmds;
 	table_put(m, table);
-	return old;
+	return pud_pgtable(__pud(old));
 }
 
 /*
@@ -589,7 +609,7 @@ int morsel_set_fault_around(struct morsel *m, u32 bytes)
  * morsel_fill() - see that a page has a frame, and its neighbours with it
  * @m:		the morsel
  * @index:	the page, below @m->pages
- * Return: 0, -ENOMEM, -EDQUOT, or -EINTR (a fatal signal).
+ * Return: 0; 1: it had one; -ENOMEM, -EDQUOT, or -EINTR (a fatal signal).
  */
 int morsel_fill(struct morsel *m, unsigned long index)
 {
@@ -606,7 +626,7 @@ int morsel_fill(struct morsel *m, unsigned long index)
 	pmd_t pmd;
 
 	if (!count_holes(m, index, index + 1, &pmd))
-		return 0;
+		return 1;
 	if (pmd_none(pmd) && slot_huge(m, index / SLOT_PAGES))
 		block = round_down(index, SLOT_PAGES);
 	return fill_part(m, &fill, block);
@@ -647,18 +667,18 @@ int morsel_populate(struct morsel *m, unsigned long first, unsigned long end, un
 
 static int make_twin(struct morsel *m, enum morsel_view view)
 {
-	pmd_t **tables;
 	unsigned long *fresh;
+	pud_t **tops;
 
-	if (READ_ONCE(m->tables[view]))
+	if (READ_ONCE(m->tops[view]))
 		return 0;
 	fresh = kvcalloc(BITS_TO_LONGS(morsel_gibs(m)), sizeof(long), GFP_KERNEL_ACCOUNT);
-	tables = kvcalloc(morsel_gibs(m), sizeof(*tables), GFP_KERNEL_ACCOUNT);
-	if (!fresh || !tables || cmpxchg(&m->fresh[view], NULL, fresh))
+	tops = kcalloc(nr_tops(morsel_gibs(m)), sizeof(*tops), GFP_KERNEL_ACCOUNT);
+	if (!fresh || !tops || cmpxchg(&m->fresh[view], NULL, fresh))
 		kvfree(fresh);
-	if (!READ_ONCE(m->fresh[view]) || !tables || cmpxchg(&m->tables[view], NULL, tables))
-		kvfree(tables);
-	return READ_ONCE(m->tables[view]) ? 0 : -ENOMEM;
+	if (!READ_ONCE(m->fresh[view]) || !tops || cmpxchg(&m->tops[view], NULL, tops))
+		kfree(tops);
+	return READ_ONCE(m->tops[view]) ? 0 : -ENOMEM;
 }
 
 static int mirror_slot(struct morsel *m, enum morsel_view view, pmd_t *twin, pmd_t truth)
@@ -1016,7 +1036,7 @@ struct page *morsel_get_page(struct morsel *m, unsigned long index, bool fill)
 			return page;
 
 		err = morsel_fill(m, index);
-		if (err)
+		if (err < 0)
 			return ERR_PTR(err);
 	}
 }
@@ -1154,31 +1174,51 @@ struct dead_tables {
 	struct morsel_user *user;
 	unsigned long gibs;
 	unsigned long pages;
-	pmd_t **tables[NR_VIEWS];
+	pud_t **tops[NR_VIEWS];
 };
 
 static struct workqueue_struct *reaper;
 static atomic_t nr_dead = ATOMIC_INIT(0);
 
+static void reap_pmds(struct frame_pool *pool, pmd_t *pmds)
+{
+	int i;
+
+	for (i = 0; i < GIB_SLOTS; i++)
+		if (!pmd_none(pmds[i]) && !pmd_is_leaf(pmds[i]))
+			pool->ops->put_table(pool, pmd_page(pmds[i]));
+	pool->ops->put_table(pool, virt_to_page(pmds));
+}
+
+/* The PUD entries of a top, @entries of them, and what is below. */
+static void reap_puds(struct frame_pool *pool, pud_t *puds, unsigned int entries)
+{
+	unsigned int i;
+
+	for (i = 0; i < entries; i++) {
+		if (pud_shows_nothing(puds[i]))
+			continue;
+		reap_pmds(pool, pud_pgtable(puds[i]));
+		cond_resched();
+	}
+	if (entries == TOP_GIBS)
+		pool->ops->put_table(pool, virt_to_page(puds));
+	else
+		kfree(puds);
+}
+
 static void reap_tables(struct work_struct *work)
 {
 	struct dead_tables *dead = container_of(to_rcu_work(work), struct dead_tables, work);
-	unsigned long gib;
-	int view, i;
+	unsigned long top;
+	int view;
 
 	for (view = 0; view < NR_VIEWS; view++) {
-		for (gib = 0; dead->tables[view] && gib < dead->gibs; gib++) {
-			pmd_t *pmds = dead->tables[view][gib];
-
-			if (!pmds)
-				continue;
-			for (i = 0; i < GIB_SLOTS; i++)
-				if (!pmd_none(pmds[i]) && !pmd_is_leaf(pmds[i]))
-					dead->pool->ops->put_table(dead->pool, pmd_page(pmds[i]));
-			dead->pool->ops->put_table(dead->pool, virt_to_page(pmds));
-			cond_resched();
-		}
-		kvfree(dead->tables[view]);
+		for (top = 0; dead->tops[view] && top < nr_tops(dead->gibs); top++)
+			if (dead->tops[view][top])
+				reap_puds(dead->pool, dead->tops[view][top],
+					  top_entries(dead->gibs, top));
+		kfree(dead->tops[view]);
 	}
 	morsel_user_uncharge(dead->user, dead->pages);
 	morsel_user_put(dead->user);
@@ -1207,15 +1247,15 @@ int morsel_subtree_init(struct morsel *m, struct frame_pool *pool, struct morsel
 	m->user = user;
 	/* Both now, so that freeing needs no memory. */
 	m->dead = kzalloc(sizeof(*m->dead), GFP_KERNEL_ACCOUNT);
-	m->tables[VIEW_RW] = kvcalloc(morsel_gibs(m), sizeof(pmd_t *), GFP_KERNEL_ACCOUNT);
-	if (m->dead && m->tables[VIEW_RW])
+	m->tops[VIEW_RW] = kcalloc(nr_tops(morsel_gibs(m)), sizeof(pud_t *), GFP_KERNEL_ACCOUNT);
+	if (m->dead && m->tops[VIEW_RW])
 		return 0;
 
 	kfree(m->dead);
-	kvfree(m->tables[VIEW_RW]);
+	kfree(m->tops[VIEW_RW]);
 	morsel_user_put(user);
 	morsel_pool_release(pool);
-	m->tables[VIEW_RW] = NULL;
+	m->tops[VIEW_RW] = NULL;
 	m->pool = NULL;
 	return -ENOMEM;
 }
@@ -1235,7 +1275,7 @@ void morsel_subtree_free(struct morsel *m)
 	if (!m->pool)
 		return;
 	for (gib = 0; gib < morsel_gibs(m); gib++) {
-		pmd_t *pmds = m->tables[VIEW_RW][gib];
+		pmd_t *pmds = morsel_pmds(m, VIEW_RW, gib);
 
 		for (i = 0; pmds && i < GIB_SLOTS; i++) {
 			if (pmd_none(pmds[i]))
@@ -1263,7 +1303,7 @@ void morsel_subtree_free(struct morsel *m)
 	dead->gibs = morsel_gibs(m);
 	dead->pages = atomic_long_read(&m->nr_tables);
 	for (view = 0; view < NR_VIEWS; view++) {
-		dead->tables[view] = m->tables[view];
+		dead->tops[view] = m->tops[view];
 		kvfree(m->fresh[view]);
 	}
 	atomic_inc(&nr_dead);

@@ -930,6 +930,17 @@ const char *read_text(const char *path, ...)
 	return text;
 }
 
+bool cpu_has(const char *flag)
+{
+	const char *flags = strstr(read_text("/proc/cpuinfo"), "\nflags"), *found;
+	size_t length = strlen(flag);
+
+	for (found = flags; found && (found = strstr(found, flag)); found += length)
+		if (found[-1] == ' ' && strchr(" \n", found[length]))
+			return true;
+	return false;
+}
+
 bool write_text(const char *path, const char *text)
 {
 	int fd = open(path, O_WRONLY | O_CLOEXEC);

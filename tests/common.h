@@ -201,6 +201,8 @@ const char *read_text(const char *path, ...);
 /* A line of a file of /proc, as it says "Name:  N kB". */
 unsigned long kib_of(const char *text, const char *name);
 bool write_text(const char *path, const char *text);
+/* Is a feature of the processor in use, not only there? */
+bool cpu_has(const char *flag);
 /* The line of /proc/PID/maps (0: own) for an address; "" for none. */
 const char *maps_line(pid_t pid, const void *address);
 /* A file on a file system that takes O_DIRECT, of @length; -1: there is none. */

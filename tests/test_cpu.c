@@ -8,18 +8,6 @@
 #define LENGTH (GIB + 8 * MIB)
 #define ROUNDS 10000
 
-/* Is it in use, not only there? */
-static bool cpu_has(const char *flag)
-{
-	const char *flags = strstr(read_text("/proc/cpuinfo"), "\nflags"), *found;
-	size_t length = strlen(flag);
-
-	for (found = flags; found && (found = strstr(found, flag)); found += length)
-		if (found[-1] == ' ' && strchr(" \n", found[length]))
-			return true;
-	return false;
-}
-
 /* Addresses up to here are what programs get that do not ask for more. */
 #define LOW_END (1UL << 47)
 

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What attachments are made of: shared by attach.c and splice.c.
+ */
+#ifndef MORSEL_ATTACH_H
+#define MORSEL_ATTACH_H
+
+#include <linux/mmu_notifier.h>
+#include <linux/refcount.h>
+#include <linux/spinlock.h>
+#include <linux/xarray.h>
+
+#include "morsel.h"
+
+/**
+ * struct attached_top - what is spliced into 512 GiB of addresses
+ * @whole:	the P4D entry is ours; under the attachment's lock, as all here,
+ *		but is_spliced() looks without
+ * @parked:	the P4D entry is parked
+ * @puds:	if @whole, the private PUD table whose place that took, or
+ *		NULL.  Kept, since another thread's fault may still stand in
+ *		it
+ */
+struct attached_top {
+	bool whole;
+	bool parked;
+	struct page *puds;
+};
+
+/**
+ * struct attached_gib - what a GiB of addresses needs that is not spliced as a
+ * whole, or was not free
+ * @pmds:	if the PUD entry is ours, the private PMD table whose place that
+ *		took, or NULL; kept for the same reason
+ * @slots:	else the PMD entries that are ours; under the attachment's lock,
+ *		but is_spliced() looks without
+ * @parked:	the PMD entries that are parked
+ */
+struct attached_gib {
+	struct page *pmds;
+	DECLARE_BITMAP(slots, PTRS_PER_PMD);
+	DECLARE_BITMAP(parked, PTRS_PER_PMD);
+};
+
+/**
+ * struct splices - what stands in an address space's tables
+ * @lock:	protects all below, and orders splicing against the notifier
+ * @first_gib:	address / 1 GiB of the first bit of the next two
+ * @whole:	PUD entries that are ours
+ * @parked:	PUD entries that are parked
+ * @gibs:	struct attached_gib by address / 1 GiB, where there is one
+ * @first_top:	address / 512 GiB of the first of @tops
+ * @nr_tops:	how many lie wholly in the range
+ * @tops:	these
+ */
+struct splices {
+	spinlock_t lock;
+	unsigned long first_gib;
+	unsigned long *whole;
+	unsigned long *parked;
+	struct xarray gibs;
+	unsigned long first_top;
+	unsigned long nr_tops;
+	struct attached_top *tops;
+};
+
+/**
+ * struct attachment - a morsel in an address space
+ * @notifier:	tells of what is about to happen to the range
+ * @list:	in the morsel's @attached, under its @attached_lock
+ * @m:		the morsel; the file of the VMAs holds it
+ * @start:	first address
+ * @end:	address after the last
+ * @pgoff:	page of the morsel at @start
+ * @vmas:	VMAs that share this attachment: more than one after a split
+ * @devices:	devices walk the address space's tables, too; under the splices'
+ *		lock
+ * @flushing:	flushes after detaching that are not done yet; raised under
+ *		that lock
+ * @to_flush:	one of them is morsel_detach()'s; under the morsel's
+ *		@attached_lock, as the next two
+ * @made:	the VMA that mmap() made it for, as long as that lives; else NULL
+ * @unlinked:	that was not in the file's list when it was detached last
+ * @splices:	what stands in the address space's tables
+ */
+struct attachment {
+	struct mmu_interval_notifier notifier;
+	struct list_head list;
+	struct morsel *m;
+	unsigned long start;
+	unsigned long end;
+	unsigned long pgoff;
+	refcount_t vmas;
+	bool devices;
+	atomic_t flushing;
+	bool to_flush;
+	struct vm_area_struct *made;
+	bool unlinked;
+	struct splices splices;
+};
+
+static inline unsigned long page_at(const struct vm_area_struct *vma, unsigned long addr)
+{
+	return vma->vm_pgoff + ((addr - vma->vm_start) >> PAGE_SHIFT);
+}
+
+/* splice.c */
+struct attachment *attachment_alloc(unsigned long start, unsigned long end);
+void attachment_free(struct attachment *att);
+bool splices_tops(void);
+bool is_spliced(struct attachment *att, unsigned long addr);
+int splice_around(struct attachment *att, struct vm_area_struct *vma, unsigned long addr,
+		  unsigned long seq);
+void splice_all(struct attachment *att, struct vm_area_struct *vma);
+unsigned long unsplice(struct attachment *att, unsigned long start, unsigned long end, bool gone);
+unsigned long unsplice_at(struct attachment *att, unsigned long addr);
+
+#endif /* MORSEL_ATTACH_H */

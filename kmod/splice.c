@@ -1,0 +1,633 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Splicing: what of a morsel stands in an address space's tables.
+ *
+ * A morsel's tables are spliced at the highest level that fits: by one P4D entry for
+ * 512 GiB, by one PUD entry for a GiB, or by PMD entries that are copies of the
+ * morsel's.  Frames that are added to the morsel later show up at once below what
+ * is spliced; what is not spliced yet is spliced by the first fault.
+ *
+ * The kernel's own code must never walk shared tables to change them.  Whatever
+ * is about to do so announces it to an MMU notifier (munmap, exit, madvise,
+ * mremap, unmap_mapping_range()), or asks a function of ours first (mprotect,
+ * splitting a mapping); we take out what we spliced, and it finds private tables
+ * without entries.
+ *
+ * Code that only looks relies on one thing: an entry that points to a table does
+ * so until nobody can be looking any more, which takes the mmap_lock for writing
+ * or the end of the mapping.  So where there was nothing before, an entry that is
+ * taken out is left pointing to a table that shows nothing, the same for all; it
+ * is said to be parked.  What unmaps clears it, and keeps those out that come by
+ * way of the file (walkers_keep_out()).  (For PMD entries that is so on old kernels
+ * only, COMPAT_PMD_ENTRIES_GO.)  Nor may such an entry become a huge leaf
+ * meanwhile: no private PTE table ever stands where one may be spliced, as the
+ * kernel makes none in these mappings and neither do we.
+ *
+ * A fault makes tables where it finds an empty entry.  So no PUD table that is
+ * shared has one (table.h); and PMD tables may, as a fault asks us for what it puts
+ * into those.
+ */
+#include <linux/mm.h>
+#include <linux/slab.h>
+
+#include <asm/cpufeature.h>
+
+#include "attach.h"
+#include "trace.h"
+
+/* A fault splices what there is of so many GiBs around it. */
+#define AROUND_SIZE (64 * PUD_SIZE)
+
+/*
+ * May P4D entries be spliced?  With four levels these are the PGD's, of which page-table
+ * isolation keeps a second copy that modules cannot write.
+ */
+bool splices_tops(void)
+{
+	return pgtable_l5_enabled() || !boot_cpu_has(X86_FEATURE_PTI);
+}
+
+/**
+ * attachment_alloc() - memory for an attachment with nothing spliced
+ * @start:	first address
+ * @end:	address after the last
+ * Return: the attachment, zeroed but for these and @splices; or NULL.
+ */
+struct attachment *attachment_alloc(unsigned long start, unsigned long end)
+{
+	unsigned long first_gib = start >> PUD_SHIFT,
+		      first_top = ALIGN(start, TOP_SIZE) >> TOP_SHIFT;
+	unsigned long longs = BITS_TO_LONGS(((end - 1) >> PUD_SHIFT) - first_gib + 1);
+	unsigned long nr_tops = 0;
+	struct attachment *att;
+
+	if (splices_tops() && end >> TOP_SHIFT > first_top)
+		nr_tops = (end >> TOP_SHIFT) - first_top;
+	att = kvzalloc(sizeof(*att) + 2 * longs * sizeof(long) +
+			       nr_tops * sizeof(*att->splices.tops),
+		       GFP_KERNEL_ACCOUNT);
+	if (!att)
+		return NULL;
+	att->start = start;
+	att->end = end;
+	att->splices.first_gib = first_gib;
+	att->splices.whole = (unsigned long *)(att + 1);
+	att->splices.parked = att->splices.whole + longs;
+	att->splices.first_top = first_top;
+	att->splices.nr_tops = nr_tops;
+	att->splices.tops = (struct attached_top *)(att->splices.parked + longs);
+	spin_lock_init(&att->splices.lock);
+	xa_init(&att->splices.gibs);
+	return att;
+}
+
+/**
+ * attachment_free() - free an attachment that has nothing spliced
+ * @att: from attachment_alloc()
+ */
+void attachment_free(struct attachment *att)
+{
+	struct attached_gib *gib;
+	unsigned long index;
+
+	xa_for_each(&att->splices.gibs, index, gib)
+		kfree(gib);
+	xa_destroy(&att->splices.gibs);
+	kvfree(att);
+}
+
+static unsigned long gib_bit(const struct splices *s, unsigned long addr)
+{
+	return (addr >> PUD_SHIFT) - s->first_gib;
+}
+
+/* The 512 GiB around an address; NULL: the attachment has not all of them. */
+static struct attached_top *top_at(const struct splices *s, unsigned long addr)
+{
+	unsigned long top = (addr >> TOP_SHIFT) - s->first_top;
+
+	return top < s->nr_tops ? &s->tops[top] : NULL;
+}
+
+/*
+ * May address spaces share the morsel's PMD tables?  Generic code changes huge
+ * leaves under the table's lock, or, where tables have none, under the address
+ * space's: then a table with huge leaves must not be in several.  PTE tables may
+ * always be shared, as who takes entries out knows how to wait (remove_again()).
+ */
+static bool may_share_table(const struct morsel *m)
+{
+	return COMPAT_PMD_TABLE_LOCKS || m->granule == MORSEL_GRANULE_4K;
+}
+
+/*
+ * May what is at @base be spliced by one entry that maps @size?  Not if a neighbour
+ * may share the table, nor if the morsel's tables begin elsewhere.
+ */
+static bool covers(const struct vm_area_struct *vma, unsigned long base, unsigned long size)
+{
+	return may_share_table(file_morsel(vma->vm_file)) && vma->vm_start <= base &&
+	       vma->vm_end > base && vma->vm_end - base >= size &&
+	       IS_ALIGNED(page_at(vma, base), size >> PAGE_SHIFT);
+}
+
+static p4d_t *find_p4d(struct mm_struct *mm, unsigned long addr)
+{
+	pgd_t *pgd = pgd_offset(mm, addr);
+
+	return pgd_none(*pgd) ? NULL : p4d_offset(pgd, addr);
+}
+
+static pud_t *find_pud(struct mm_struct *mm, unsigned long addr)
+{
+	p4d_t *p4d = find_p4d(mm, addr);
+
+	return !p4d || p4d_none(*p4d) ? NULL : pud_offset(p4d, addr);
+}
+
+/* The private PUD entry of an address; NULL: there is none. */
+static pud_t *private_pud(struct attachment *att, unsigned long addr)
+{
+	struct attached_top *top = top_at(&att->splices, addr);
+
+	return top && (top->whole || top->parked) ? NULL : find_pud(att->notifier.mm, addr);
+}
+
+static bool pmds_empty(pud_t pud)
+{
+	pmd_t *pmds = pud_pgtable(pud);
+	int i;
+
+	for (i = 0; i < PTRS_PER_PMD; i++)
+		if (!pmd_none(READ_ONCE(pmds[i])))
+			return false;
+	return true;
+}
+
+/* Does a private PUD table hold nothing but parked entries and empty tables? */
+static bool puds_empty(const struct splices *s, unsigned long base, p4d_t p4d)
+{
+	pud_t *puds = p4d_pgtable(p4d);
+	unsigned long bit = gib_bit(s, base);
+	int i;
+
+	for (i = 0; i < PTRS_PER_PUD; i++, bit++) {
+		pud_t pud = READ_ONCE(puds[i]);
+
+		if (pud_none(pud) || test_bit(bit, s->parked))
+			continue;
+		if (test_bit(bit, s->whole) || !pmds_empty(pud))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * An upper entry, whatever its level.  Not by set_p4d(), which with page-table isolation
+ * compiled in wants what is not exported: splices_tops() has seen that it is off.
+ */
+static void set_upper(void *entry, const void *table)
+{
+	WRITE_ONCE(*(unsigned long *)entry, table ? table_entry(table) : 0);
+}
+
+/*
+ * Splice the 512 GiB around an address by one entry.  False: they are not the
+ * mapping's as a whole, or are spliced, or to be, by GiBs.
+ */
+static bool splice_top(struct attachment *att, struct vm_area_struct *vma, unsigned long addr)
+{
+	struct attached_top *top = top_at(&att->splices, addr);
+	struct mm_struct *mm = att->notifier.mm;
+	unsigned long base = addr & TOP_MASK;
+	p4d_t *p4dp;
+	pud_t *puds;
+	bool free;
+
+	if (!top || !covers(vma, base, TOP_SIZE))
+		return false;
+	if (top->whole)
+		return true;
+	puds = morsel_puds(att->m, view_of(vma->vm_flags), page_at(vma, base) / TOP_PAGES);
+	p4dp = find_p4d(mm, base);
+	if (!puds || !p4dp)
+		return false;
+
+	spin_lock(&mm->page_table_lock);
+	free = p4d_none(*p4dp) || top->parked || puds_empty(&att->splices, base, *p4dp);
+	if (free) {
+		top->puds = p4d_none(*p4dp) || top->parked ? NULL
+							   : virt_to_page(p4d_pgtable(*p4dp));
+		top->parked = false;
+		WRITE_ONCE(top->whole, true);
+		set_upper(p4dp, puds);
+	}
+	spin_unlock(&mm->page_table_lock);
+	return free;
+}
+
+/* Keep a private PMD table whose place is to be taken; false: it is in use. */
+static bool keep_pmds(struct splices *s, unsigned long addr, pud_t pud)
+{
+	struct attached_gib *gib = xa_load(&s->gibs, addr >> PUD_SHIFT);
+
+	if (!gib || !bitmap_empty(gib->slots, PTRS_PER_PMD) ||
+	    !bitmap_empty(gib->parked, PTRS_PER_PMD) || !pmds_empty(pud))
+		return false;
+	gib->pmds = pud_page(pud);
+	return true;
+}
+
+/*
+ * Splice what the morsel has of whole GiBs from @start to before @end, all of one
+ * PUD table.  Returns how many there were.
+ */
+static unsigned long splice_gibs(struct attachment *att, struct vm_area_struct *vma,
+				 unsigned long start, unsigned long end)
+{
+	enum morsel_view view = view_of(vma->vm_flags);
+	struct mm_struct *mm = att->notifier.mm;
+	struct splices *s = &att->splices;
+	unsigned long gibs = morsel_gibs(att->m), gib, bit, spliced = 0;
+	pmd_t *pmds;
+	pud_t *pudp;
+
+	start = ALIGN(start, PUD_SIZE);
+	end &= PUD_MASK;
+	if (start >= end || !covers(vma, start, PUD_SIZE))
+		return 0;
+	pudp = private_pud(att, start);
+	if (!pudp)
+		return 0;
+
+	gib = page_at(vma, start) / GIB_PAGES;
+	bit = gib_bit(s, start);
+	spin_lock(&mm->page_table_lock);
+	for (; start < end && gib < gibs; start += PUD_SIZE, gib++, bit++, pudp++) {
+		if (test_bit(bit, s->whole))
+			continue;
+		pmds = morsel_pmds(att->m, view, gib);
+		if (!pmds)
+			continue;
+		if (test_bit(bit, s->parked))
+			clear_bit(bit, s->parked);
+		else if (!pud_none(*pudp) && !keep_pmds(s, start, *pudp))
+			continue;
+		set_bit(bit, s->whole);
+		set_upper(pudp, pmds);
+		spliced++;
+	}
+	spin_unlock(&mm->page_table_lock);
+	return spliced;
+}
+
+/*
+ * May somebody rely on a PMD entry after it was taken out, as it pointed to a table?
+ * Then it is parked.
+ */
+static bool relied_on(pmd_t pmd)
+{
+	return !COMPAT_PMD_ENTRIES_GO && !(pmd_val(pmd) & _PAGE_PSE);
+}
+
+/*
+ * Splice by slots what the mapping and the morsel have of the GiB around @addr.
+ * -EBUSY: the place for @addr itself is not free.
+ */
+static int splice_slots(struct attachment *att, struct vm_area_struct *vma,
+			struct attached_gib *gib, unsigned long addr)
+{
+	unsigned long start = max(addr & PUD_MASK, vma->vm_start);
+	unsigned long end = min((addr & PUD_MASK) + PUD_SIZE - 1, vma->vm_end - 1) + 1;
+	unsigned long bit = gib_bit(&att->splices, addr);
+	enum morsel_view view = view_of(vma->vm_flags);
+	pud_t *pudp = private_pud(att, addr);
+	spinlock_t *ptl;
+	int err = 0;
+
+	if (test_bit(bit, att->splices.whole) || test_bit(bit, att->splices.parked) || !pudp ||
+	    pud_none(*pudp))
+		return -EBUSY;
+	ptl = pmd_lock(att->notifier.mm, pmd_offset(pudp, start));
+	for (; start < end; start += PMD_SIZE) {
+		unsigned long page = page_at(vma, start), slot = pmd_index(start);
+		pmd_t *pmdp = pmd_offset(pudp, start), pmd;
+
+		if (page >= att->m->pages)
+			break;
+		pmd = morsel_slot(att->m, view, page / SLOT_PAGES);
+		if (pmd_none(pmd) || test_bit(slot, gib->slots))
+			continue;
+		if (!pmd_none(*pmdp) && !test_bit(slot, gib->parked)) {
+			if (start == (addr & PMD_MASK))
+				err = -EBUSY;
+			continue;
+		}
+		if (relied_on(pmd))
+			WRITE_ONCE(att->m->by_slots, true);
+		set_pmd(pmdp, pmd);
+		set_bit(slot, gib->slots);
+		__clear_bit(slot, gib->parked);
+	}
+	spin_unlock(ptl);
+	return err;
+}
+
+/**
+ * is_spliced() - is there an entry of ours for an address?
+ * @att:	the attachment
+ * @addr:	the address
+ *
+ * Asked without the lock: who takes it out at this moment makes the access fault
+ * again.
+ * Return: whether there is.
+ */
+bool is_spliced(struct attachment *att, unsigned long addr)
+{
+	struct attached_top *top = top_at(&att->splices, addr);
+	struct attached_gib *gib;
+
+	if ((top && READ_ONCE(top->whole)) ||
+	    test_bit(gib_bit(&att->splices, addr), att->splices.whole))
+		return true;
+	gib = xa_load(&att->splices.gibs, addr >> PUD_SHIFT);
+	return gib && test_bit(pmd_index(addr), gib->slots);
+}
+
+/* Make what a GiB needs that is not spliced as a whole, or was not free. */
+static int make_gib(struct splices *s, unsigned long addr)
+{
+	struct attached_gib *gib = kzalloc(sizeof(*gib), GFP_KERNEL_ACCOUNT);
+	int err;
+
+	if (!gib)
+		return -ENOMEM;
+	err = xa_insert(&s->gibs, addr >> PUD_SHIFT, gib, GFP_KERNEL_ACCOUNT);
+	if (err)
+		kfree(gib);
+	/* Another thread's fault may have been first. */
+	return err == -EBUSY ? 0 : err;
+}
+
+/* As splice_around(), with the lock held; -ENOENT: a struct attached_gib is needed. */
+static int splice_locked(struct attachment *att, struct vm_area_struct *vma, unsigned long addr)
+{
+	unsigned long start = max(round_down(addr, AROUND_SIZE), vma->vm_start);
+	unsigned long end = min(round_down(addr, AROUND_SIZE) + AROUND_SIZE - 1, vma->vm_end - 1) +
+			    1;
+	struct attached_gib *gib;
+
+	if (splice_top(att, vma, addr))
+		return 0;
+	splice_gibs(att, vma, start, end);
+	if (test_bit(gib_bit(&att->splices, addr), att->splices.whole))
+		return 0;
+	gib = xa_load(&att->splices.gibs, addr >> PUD_SHIFT);
+	return gib ? splice_slots(att, vma, gib, addr) : -ENOENT;
+}
+
+/**
+ * splice_around() - splice what the mapping and the morsel have around an address
+ * @att:	the attachment
+ * @vma:	the mapping, or a part of it that a split made
+ * @addr:	the address, of which the morsel has a page; upper tables exist
+ * @seq:	from mmu_interval_read_begin()
+ * Return: 0; -EAGAIN (the notifier came in between), -ENOMEM, -EBUSY.
+ */
+int splice_around(struct attachment *att, struct vm_area_struct *vma, unsigned long addr,
+		  unsigned long seq)
+{
+	struct splices *s = &att->splices;
+	int err;
+
+	do {
+		spin_lock(&s->lock);
+		if (mmu_interval_read_retry(&att->notifier, seq))
+			err = -EAGAIN;
+		else
+			err = splice_locked(att, vma, addr);
+		spin_unlock(&s->lock);
+		if (err != -ENOENT)
+			return err;
+		err = make_gib(s, addr);
+	} while (!err);
+	return err;
+}
+
+/* Does the morsel have anything of what a mapping shows of the GiB around an address? */
+static bool has_slots(struct vm_area_struct *vma, unsigned long addr, unsigned long end)
+{
+	struct morsel *m = file_morsel(vma->vm_file);
+	unsigned long last = min(end - 1, addr | ~PUD_MASK);
+
+	return morsel_pmds(m, view_of(vma->vm_flags), page_at(vma, addr) / GIB_PAGES) ||
+	       morsel_pmds(m, view_of(vma->vm_flags), page_at(vma, last) / GIB_PAGES);
+}
+
+/*
+ * Splice by slots what a new mapping has of GiBs that it does not cover, from @start to
+ * before @end.  Where the upper tables are missing, that is left to the first fault.  (The
+ * only exported way to make these, apply_to_page_range(), makes a PTE table, too, which
+ * has no place here.)  Returns how many GiBs there were.
+ */
+static unsigned long splice_rest(struct attachment *att, struct vm_area_struct *vma,
+				 unsigned long start, unsigned long end, unsigned long seq)
+{
+	unsigned long next, spliced = 0;
+	pud_t *pudp;
+
+	for (; start < end; start = next) {
+		next = min(end - 1, start | ~PUD_MASK) + 1;
+		if (covers(vma, start & PUD_MASK, PUD_SIZE)) {
+			/* And so it does all up to its last one. */
+			next = max(next, end & PUD_MASK);
+			continue;
+		}
+		if (!has_slots(vma, start, end))
+			continue;
+		pudp = private_pud(att, start);
+		if (pudp && !pud_none(*pudp) && !splice_around(att, vma, start, seq))
+			spliced++;
+	}
+	return spliced;
+}
+
+/* Splice a new mapping's part from @start on that one PUD table maps; -EAGAIN. */
+static long splice_new(struct attachment *att, struct vm_area_struct *vma, unsigned long start,
+		       unsigned long seq)
+{
+	unsigned long end = min(vma->vm_end - 1, start | ~TOP_MASK) + 1;
+	struct splices *s = &att->splices;
+	long spliced = -EAGAIN;
+
+	spin_lock(&s->lock);
+	if (!mmu_interval_read_retry(&att->notifier, seq))
+		spliced = splice_top(att, vma, start) ? 1 : splice_gibs(att, vma, start, end);
+	spin_unlock(&s->lock);
+	return spliced;
+}
+
+/**
+ * splice_all() - splice all that the morsel has already into a new mapping
+ * @att:	its attachment
+ * @vma:	the mapping
+ *
+ * So reading it takes no fault.  What cannot be spliced now, for want of memory or of
+ * upper tables, is left to the first fault.
+ */
+void splice_all(struct attachment *att, struct vm_area_struct *vma)
+{
+	unsigned long seq = mmu_interval_read_begin(&att->notifier), addr, next, entries = 0;
+	unsigned long pages = att->m->pages - min(att->m->pages, vma->vm_pgoff);
+	unsigned long end = vma->vm_start + (min(vma_pages(vma), pages) << PAGE_SHIFT);
+
+	for (addr = vma->vm_start; addr < end; addr = next) {
+		long spliced = splice_new(att, vma, addr, seq);
+
+		if (spliced < 0)
+			break;
+		next = min(end - 1, addr | ~TOP_MASK) + 1;
+		entries += spliced + splice_rest(att, vma, addr, next, seq);
+		cond_resched();
+	}
+	trace_morsel_attach(att->m, vma->vm_start, vma->vm_end, entries);
+}
+
+/* As unsplice(), for 512 GiB. */
+static bool unsplice_top(struct attachment *att, unsigned long addr, bool gone)
+{
+	struct attached_top *top = top_at(&att->splices, addr);
+	struct mm_struct *mm = att->notifier.mm;
+	struct page *table;
+
+	if (!top || (!top->whole && !(top->parked && gone)))
+		return false;
+	table = top->whole ? top->puds : NULL;
+	top->parked = !table && !gone;
+	if (top->parked)
+		table = morsel_no_puds;
+	spin_lock(&mm->page_table_lock);
+	set_upper(find_p4d(mm, addr), table ? page_address(table) : NULL);
+	spin_unlock(&mm->page_table_lock);
+	WRITE_ONCE(top->whole, false);
+	top->puds = NULL;
+	return true;
+}
+
+/* As unsplice(), for a GiB as a whole. */
+static bool unsplice_gib(struct attachment *att, unsigned long addr, bool gone)
+{
+	struct splices *s = &att->splices;
+	struct mm_struct *mm = att->notifier.mm;
+	unsigned long bit = gib_bit(s, addr);
+	struct page *table = NULL;
+	struct attached_gib *gib;
+
+	if (!test_bit(bit, s->whole) && !(test_bit(bit, s->parked) && gone))
+		return false;
+	gib = xa_load(&s->gibs, addr >> PUD_SHIFT);
+	if (gib) {
+		table = gib->pmds;
+		gib->pmds = NULL;
+	}
+	__assign_bit(bit, s->parked, !table && !gone);
+	if (test_bit(bit, s->parked))
+		table = morsel_no_pmds;
+	spin_lock(&mm->page_table_lock);
+	set_upper(find_pud(mm, addr), table ? page_address(table) : NULL);
+	spin_unlock(&mm->page_table_lock);
+	clear_bit(bit, s->whole);
+	return true;
+}
+
+/* As unsplice(), for a PMD entry.  A huge leaf may vanish at any time. */
+static void unsplice_slot(struct attached_gib *gib, unsigned long slot, pmd_t *pmdp, bool gone)
+{
+	bool park = relied_on(*pmdp) && !gone;
+
+	__assign_bit(slot, gib->parked, park);
+	clear_bit(slot, gib->slots);
+	set_upper(pmdp, park ? page_address(morsel_no_ptes) : NULL);
+}
+
+/* As unsplice(), for the slots of the GiB at @base. */
+static unsigned long unsplice_slots(struct attachment *att, struct attached_gib *gib,
+				    unsigned long base, unsigned long start, unsigned long end,
+				    bool gone)
+{
+	struct mm_struct *mm = att->notifier.mm;
+	unsigned long slot, last, entries = 0;
+	spinlock_t *ptl;
+	pud_t *pudp;
+
+	/* The upper tables are sure to be there only while an entry below them is ours. */
+	slot = start > base ? pmd_index(start) : 0;
+	last = end - base < PUD_SIZE ? pmd_index(end - 1) : PTRS_PER_PMD - 1;
+	if (find_next_bit(gib->slots, last + 1, slot) > last &&
+	    (!gone || find_next_bit(gib->parked, last + 1, slot) > last))
+		return 0;
+
+	pudp = find_pud(mm, base);
+	ptl = pmd_lock(mm, pmd_offset(pudp, base));
+	for (; slot <= last; slot++) {
+		if (!test_bit(slot, gib->slots) && !(gone && test_bit(slot, gib->parked)))
+			continue;
+		unsplice_slot(gib, slot, pmd_offset(pudp, base + slot * PMD_SIZE), gone);
+		entries++;
+	}
+	spin_unlock(ptl);
+	return entries;
+}
+
+/**
+ * unsplice() - take out again what is spliced in a range
+ * @att:	the attachment
+ * @start:	first address
+ * @end:	address after the last
+ * @gone:	nobody can be looking; take parked entries out, too
+ *
+ * Called with the splices' lock held.  What is spliced by one entry is taken out as a
+ * whole, also where the range has only a part of it.
+ * Return: how many entries there were.
+ */
+unsigned long unsplice(struct attachment *att, unsigned long start, unsigned long end, bool gone)
+{
+	struct splices *s = &att->splices;
+	unsigned long addr, bit, last, index, entries = 0;
+	struct attached_gib *gib;
+
+	/* These first: private tables may stand behind them. */
+	for (addr = start & TOP_MASK; s->nr_tops && addr < end; addr += TOP_SIZE)
+		entries += unsplice_top(att, addr, gone);
+
+	last = gib_bit(s, end - 1);
+	bit = gib_bit(s, start);
+	for_each_set_bit_from(bit, s->whole, last + 1)
+		entries += unsplice_gib(att, (s->first_gib + bit) << PUD_SHIFT, gone);
+	bit = gone ? gib_bit(s, start) : last + 1;
+	for_each_set_bit_from(bit, s->parked, last + 1)
+		entries += unsplice_gib(att, (s->first_gib + bit) << PUD_SHIFT, true);
+
+	xa_for_each_range(&s->gibs, index, gib, start >> PUD_SHIFT, (end - 1) >> PUD_SHIFT)
+		entries += unsplice_slots(att, gib, index << PUD_SHIFT, start, end, gone);
+	return entries;
+}
+
+/**
+ * unsplice_at() - take out what is spliced, or parked, across an address
+ * @att:	the attachment
+ * @addr:	where it is being split; nobody can be looking there
+ *
+ * Called with the splices' lock held.
+ * Return: how many entries there were.
+ */
+unsigned long unsplice_at(struct attachment *att, unsigned long addr)
+{
+	unsigned long entries = 0;
+
+	if (!IS_ALIGNED(addr, TOP_SIZE))
+		entries += unsplice_top(att, addr, true);
+	if (!IS_ALIGNED(addr, PUD_SIZE))
+		entries += unsplice_gib(att, addr, true);
+	return entries;
+}

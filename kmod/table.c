@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Pages of page-table entries: making and freeing them, and those without entries.
+ */
+#include <linux/mm.h>
+#include <linux/string.h>
+
+#include "morsel.h"
+
+struct page *morsel_no_puds;
+struct page *morsel_no_pmds;
+struct page *morsel_no_ptes;
+pud_t morsel_no_pud;
+
+/**
+ * morsel_table_make() - make a page of the kernel's a page of tables
+ * @page: the page, cleared; or NULL
+ * Return: the page, or NULL, and it is freed.
+ */
+struct page *morsel_table_make(struct page *page)
+{
+	if (page && !compat_table_ctor(page)) {
+		__free_page(page);
+		return NULL;
+	}
+	return page;
+}
+
+/**
+ * morsel_table_free() - free what morsel_table_make() made
+ * @table: the page, or NULL
+ */
+void morsel_table_free(struct page *table)
+{
+	if (!table)
+		return;
+	compat_table_dtor(table);
+	__free_page(table);
+}
+
+/**
+ * morsel_puds_clear() - have PUD entries show nothing
+ * @puds:	the first one
+ * @count:	how many
+ */
+void morsel_puds_clear(pud_t *puds, unsigned int count)
+{
+	memset64((u64 *)puds, pud_val(morsel_no_pud), count);
+}
+
+/**
+ * morsel_tables_init() - make the tables that show nothing
+ * Return: 0 or -ENOMEM.
+ */
+int morsel_tables_init(void)
+{
+	morsel_no_puds = morsel_table_make(alloc_page(GFP_KERNEL | __GFP_ZERO));
+	morsel_no_pmds = morsel_table_make(alloc_page(GFP_KERNEL | __GFP_ZERO));
+	morsel_no_ptes = morsel_table_make(alloc_page(GFP_KERNEL | __GFP_ZERO));
+	if (morsel_no_puds && morsel_no_pmds && morsel_no_ptes) {
+		morsel_no_pud = __pud(table_entry(page_address(morsel_no_pmds)));
+		morsel_puds_clear(page_address(morsel_no_puds), PTRS_PER_PUD);
+		return 0;
+	}
+	morsel_table_free(morsel_no_puds);
+	morsel_table_free(morsel_no_pmds);
+	morsel_table_free(morsel_no_ptes);
+	return -ENOMEM;
+}
+
+/* A table that was shared by all: somebody may have taken it for one of their own. */
+static void free_unchanged(struct page *table, unsigned long entry)
+{
+	unsigned long *entries = page_address(table);
+	int i;
+
+	for (i = 0; i < PTRS_PER_PTE && entries[i] == entry; i++)
+		;
+	WARN(i < PTRS_PER_PTE, "morsel: something was written to a table that is shared by all\n");
+	morsel_table_free(table);
+}
+
+/**
+ * morsel_tables_exit() - nobody uses a table any more
+ */
+void morsel_tables_exit(void)
+{
+	free_unchanged(morsel_no_puds, pud_val(morsel_no_pud));
+	free_unchanged(morsel_no_pmds, 0);
+	free_unchanged(morsel_no_ptes, 0);
+}

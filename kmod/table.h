@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Pages of page-table entries, and those without any, which are shared by all.
+ */
+#ifndef MORSEL_TABLE_H
+#define MORSEL_TABLE_H
+
+#include <linux/mm_types.h>
+#include <linux/pgtable.h>
+
+/*
+ * Tables that show nothing.  A PUD table has no empty entries: generic code would
+ * put tables of its own there, and the table may be in several address spaces.
+ * Each entry that has no PMD table of a morsel points to the empty one.
+ */
+extern struct page *morsel_no_puds;
+extern struct page *morsel_no_pmds;
+extern struct page *morsel_no_ptes;
+/* A PUD entry below which nothing is. */
+extern pud_t morsel_no_pud;
+
+/* What an upper entry is to hold that points to a table; the same at each level. */
+static inline unsigned long table_entry(const void *table)
+{
+	return __pa(table) | _PAGE_TABLE;
+}
+
+static inline bool pud_shows_nothing(pud_t pud)
+{
+	return pud_val(pud) == pud_val(morsel_no_pud);
+}
+
+int morsel_tables_init(void);
+void morsel_tables_exit(void);
+struct page *morsel_table_make(struct page *page);
+void morsel_table_free(struct page *table);
+void morsel_puds_clear(pud_t *puds, unsigned int count);
+
+#endif /* MORSEL_TABLE_H */
