@@ -267,9 +267,8 @@ static void test_hangs(int signal)
 	_exit(128 + signal);
 }
 
-static void watch(const char *test)
+static void watch(void)
 {
-	running = test;
 	signal(SIGALRM, test_hangs);
 	alarm(test_seconds() + number_from("MORSEL_CHURN_SECONDS", 0));
 }
@@ -280,6 +279,8 @@ int test_begin(void **state)
 	char text[128];
 	int length, fd;
 
+	running = *state;
+	test_started = seconds_now();
 	if (access(MORSEL_DEVICE, F_OK))
 		load_module();
 	clear_up();
@@ -305,23 +306,21 @@ int test_begin(void **state)
 	/* Wherever the last test pinned itself to. */
 	memset(&everywhere, 0xff, sizeof(everywhere));
 	sched_setaffinity(0, sizeof(everywhere), &everywhere);
-	test_started = seconds_now();
-	watch(*state);
+	watch();
 	return 0;
 }
 
-int test_end(void **state)
+/* What the end of a run's list of the dearest tests is made of, clearing up included. */
+static void say_what_it_took(void)
 {
-	double took = seconds_now() - test_started;
+	printf("# took %.0f ms %s\n", (seconds_now() - test_started) * 1e3, running);
+}
+
+static int nothing_is_left(void)
+{
 	static char known[256];
 	const char *left;
 
-	/* A child that lost its way. */
-	if (getpid() != suite_pid)
-		_exit(1);
-	alarm(0);
-	if (took >= 2)
-		print_message("# the next took %.1f s\n", took);
 	if (access(MORSEL_DEVICE, F_OK))
 		return 0;
 	clear_up();
@@ -334,6 +333,19 @@ int test_end(void **state)
 	print_error("# after the test: %s\n", left);
 	snprintf(known, sizeof(known), "%s", left);
 	return -1;
+}
+
+int test_end(void **state)
+{
+	int result;
+
+	/* A child that lost its way. */
+	if (getpid() != suite_pid)
+		_exit(1);
+	alarm(0);
+	result = nothing_is_left();
+	say_what_it_took();
+	return result;
 }
 
 void module_unloads(void **state)
