@@ -15,11 +15,9 @@
 int dev = -1;
 
 static pid_t suite_pid;
+static const char *running;
 static double test_started;
 static uint64_t pool_limit;
-
-/* How long to wait for what happens soon, but not at once. */
-#define PATIENCE_MS 5000
 
 double seconds_now(void)
 {
@@ -55,6 +53,52 @@ void need_failed(const char *file, int line, const char *condition)
 	dprintf(STDERR_FILENO, "# %s:%d: process %d: not so: %s (errno %s)\n", file, line, getpid(),
 		condition, strerrorname_np(errno) ?: "?");
 	_exit(1);
+}
+
+/* From the environment. */
+
+static unsigned int number_from(const char *variable, unsigned int usual)
+{
+	const char *text = getenv(variable);
+
+	return text ? (unsigned int)atoi(text) : usual;
+}
+
+unsigned int rounds_of(unsigned int full)
+{
+	unsigned int rounds = (uint64_t)full * number_from("MORSEL_ROUNDS", 5) / 100;
+
+	return rounds ?: 1;
+}
+
+/*
+ * A test that does not end takes its suite along, and says which it was.
+ * MORSEL_TEST_SECONDS: for kernels that are slow.
+ */
+static unsigned int test_seconds(void)
+{
+	return number_from("MORSEL_TEST_SECONDS", 600);
+}
+
+/* So long before the end, one can still say what was waited for. */
+#define LAST_SECONDS 20
+
+bool time_is_up(void)
+{
+	return seconds_now() > test_started + test_seconds() - LAST_SECONDS;
+}
+
+static void test_hangs(int signal)
+{
+	dprintf(STDOUT_FILENO, "not ok - %s %s does not end\n", program_invocation_short_name,
+		running);
+	_exit(128 + signal);
+}
+
+static void watch(void)
+{
+	signal(SIGALRM, test_hangs);
+	alarm(test_seconds());
 }
 
 /* The module. */
@@ -215,12 +259,13 @@ static const char *leftovers(void)
 	return NULL;
 }
 
-static const char *leftovers_after_a_while(void)
+/* What is freed by a worker goes a while later, and @known does not go at all. */
+static const char *leftovers_after_a_while(const char *known)
 {
+	double deadline = seconds_now() + test_seconds() / 10;
 	const char *left;
-	int waited;
 
-	for (waited = 0; (left = leftovers()) && waited < PATIENCE_MS; waited += 20)
+	while ((left = leftovers()) && strcmp(left, known) && seconds_now() < deadline)
 		sleep_ms(20);
 	return left;
 }
@@ -235,42 +280,6 @@ static void clear_up(void)
 		return;
 	unlink_all();
 	reset_limits();
-}
-
-static unsigned int number_from(const char *variable, unsigned int usual)
-{
-	const char *text = getenv(variable);
-
-	return text ? (unsigned int)atoi(text) : usual;
-}
-
-unsigned int race_rounds(unsigned int usual)
-{
-	return number_from("MORSEL_RACE_ROUNDS", usual);
-}
-
-/*
- * A test that does not end takes its suite along, and says which it was.
- * MORSEL_TEST_SECONDS: for kernels that are slow.
- */
-static unsigned int test_seconds(void)
-{
-	return number_from("MORSEL_TEST_SECONDS", 600);
-}
-
-static const char *running;
-
-static void test_hangs(int signal)
-{
-	dprintf(STDOUT_FILENO, "not ok - %s %s does not end\n", program_invocation_short_name,
-		running);
-	_exit(128 + signal);
-}
-
-static void watch(void)
-{
-	signal(SIGALRM, test_hangs);
-	alarm(test_seconds() + number_from("MORSEL_CHURN_SECONDS", 0));
 }
 
 int test_begin(void **state)
@@ -324,7 +333,7 @@ static int nothing_is_left(void)
 	if (access(MORSEL_DEVICE, F_OK))
 		return 0;
 	clear_up();
-	left = dev < 0 ? "the device is gone" : leftovers_after_a_while();
+	left = dev < 0 ? "the device is gone" : leftovers_after_a_while(known);
 	close(dev);
 	dev = -1;
 	/* What one test leaked is not held against the next. */
@@ -350,15 +359,15 @@ int test_end(void **state)
 
 void module_unloads(void **state)
 {
-	int err, waited;
+	int err;
 
 	if (query().nr_morsels || leftovers())
 		fail_msg("%s", leftovers());
 	close(dev);
 	dev = -1;
 	/* Descriptors passed over sockets are closed by a worker. */
-	for (waited = 0; (err = unload_module()) && waited < PATIENCE_MS; waited += 50)
-		sleep_ms(50);
+	while ((err = unload_module()) && !time_is_up())
+		sleep_ms(20);
 	if (err)
 		fail_msg("delete_module: %s", strerror(-err));
 	assert_int_equal(access(MORSEL_DEVICE, F_OK), -1);
@@ -698,11 +707,10 @@ pid_t spawn(void)
 
 int wait_child(pid_t pid)
 {
-	double deadline = seconds_now() + test_seconds() - 20;
 	int status;
 
 	while (waitpid(pid, &status, WNOHANG) != pid) {
-		if (seconds_now() > deadline) {
+		if (time_is_up()) {
 			print_error("# process %d does not end\n", pid);
 			kill(pid, SIGKILL);
 			waitpid(pid, &status, 0);

@@ -73,6 +73,17 @@ void load_module(void);
 /* 0 or -errno */
 int unload_module(void);
 
+/*
+ * How many rounds, where it takes @full of them for all that a race can do: MORSEL_ROUNDS percent,
+ * or few; at least one.
+ */
+unsigned int rounds_of(unsigned int full);
+/*
+ * The running test has had its time, but for saying so: what it waits for does not come about.  No
+ * other clock fails a test.
+ */
+bool time_is_up(void);
+
 /* In children and threads of children, where cmocka cannot go: say where, and exit. */
 #define need(condition)                                                                            \
 	do {                                                                                       \
@@ -150,8 +161,6 @@ void assert_child_done(pid_t pid);
 void assert_child_killed(pid_t pid, int signal);
 /* Run a race in a child of its own. */
 void assert_race(void (*race)(void));
-/* How many rounds, where each is dear: MORSEL_RACE_ROUNDS, or as many as usual. */
-unsigned int race_rounds(unsigned int usual);
 /* Its exit status, or 128 and the signal. */
 int wait_child(pid_t pid);
 /* The caller, a child, goes on as a user without any rights. */

@@ -37,13 +37,10 @@ unsigned long vmstat(const char *word);
 unsigned long smaps_kib(const void *address, const char *field);
 
 /* Wait for what happens when the kernel comes to it. */
-#define PATIENCE 60
-
 #define assert_soon(condition)                                                  \
 	do {                                                                    \
-		double deadline = seconds_now() + PATIENCE;                     \
 		while (!(condition)) {                                          \
-			if (seconds_now() > deadline)                           \
+			if (time_is_up())                                       \
 				fail_msg("did not come about: %s", #condition); \
 			sleep_ms(10);                                           \
 		}                                                               \

@@ -26,7 +26,7 @@
 #endif
 
 #define LENGTH SCENE_LENGTH
-#define ROUNDS 10000
+#define ROUNDS rounds_of(10000)
 
 static const uint32_t granules[] = {MORSEL_GRANULE_4K, MORSEL_GRANULE_2M};
 

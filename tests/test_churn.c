@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Several processes that do anything to anything for a minute, and are killed
- * at it.  After that, nothing may be left.
+ * Several processes that do anything to anything, and are killed at it.  After
+ * that, nothing may be left.
  *
- * MORSEL_CHURN_SECONDS and MORSEL_CHURN_SEED set how long, and which way.
+ * MORSEL_CHURN_SEED sets which way.
  */
 #include "common.h"
 
@@ -12,6 +12,12 @@
 #define WORKERS 6
 #define NAMES 12
 #define MAPPINGS 6
+
+/* Of all workers together; and how many there are from one's death to the next, on average. */
+#define STEPS rounds_of(400000)
+#define LIFE 1000
+
+static atomic_uint *steps;
 
 /* Every page that is written says of which morsel and page it is: 0 is right as well. */
 static uint64_t mark(uint64_t id, uint64_t page)
@@ -214,6 +220,7 @@ static void step(struct worker *worker)
 	unsigned int what = random_next(&worker->seed) % 32;
 	char name[32];
 
+	atomic_fetch_add(steps, 1);
 	if (what == 0) {
 		fork_one(worker);
 	} else if (what == 1) {
@@ -250,67 +257,80 @@ static void work(uint64_t seed)
 		step(&worker);
 }
 
-static void anything_at_once_leaves_nothing(void **state)
+static pid_t begin_worker(uint64_t seed)
 {
-	const char *text = getenv("MORSEL_CHURN_SECONDS"), *number = getenv("MORSEL_CHURN_SEED");
-	double end = seconds_now() + (text ? atof(text) : 60);
-	uint64_t seed = number ? strtoull(number, NULL, 0) : (uint64_t)time(NULL) * 2654435761U;
-	unsigned int i, kills = 0;
+	pid_t pid = spawn();
+
+	if (!pid)
+		work(seed);
+	return pid;
+}
+
+static void churn(uint64_t random)
+{
+	unsigned int i, death = LIFE;
 	pid_t pids[WORKERS];
-	uint64_t random = seed;
 
-	print_message("# MORSEL_CHURN_SEED=%llu\n", (unsigned long long)seed);
-	/* Small enough that it is full now and then. */
-	assert_done(resize_pool(256 * MIB));
-	memset(pids, 0, sizeof(pids));
-	while (seconds_now() < end) {
-		for (i = 0; i < WORKERS; i++) {
-			int status;
-
-			if (!pids[i]) {
-				uint64_t own = random_next(&random);
-
-				pids[i] = spawn();
-				if (!pids[i])
-					work(own);
-			}
-			if (random_next(&random) % 40 == 0) {
-				kill(pids[i], SIGKILL);
-				assert_child_killed(pids[i], SIGKILL);
-				pids[i] = 0;
-				kills++;
-			} else if (waitpid(pids[i], &status, WNOHANG) == pids[i]) {
-				fail_msg("a worker ended by itself, with %#x", status);
-			}
-		}
-		sleep_ms(50);
-	}
 	for (i = 0; i < WORKERS; i++)
-		if (pids[i]) {
-			kill(pids[i], SIGKILL);
-			waitpid(pids[i], NULL, 0);
+		pids[i] = begin_worker(random_next(&random));
+	while (*steps < STEPS) {
+		int status;
+
+		for (i = 0; i < WORKERS; i++)
+			if (waitpid(pids[i], &status, WNOHANG) == pids[i])
+				fail_msg("a worker ended by itself, with %#x", status);
+		if (*steps < death) {
+			sleep_ms(1);
+			continue;
 		}
-	print_message("# %u workers were killed, %llu chunks borrowed\n", kills + WORKERS,
-		      pool_info().borrows);
-	assert_true(pool_info().borrows > 0);
-	/* Their children are killed with them, a moment later. */
-	sleep_ms(500);
+		i = random_next(&random) % WORKERS;
+		kill(pids[i], SIGKILL);
+		assert_child_killed(pids[i], SIGKILL);
+		pids[i] = begin_worker(random_next(&random));
+		death += random_next(&random) % (2 * LIFE);
+	}
+	for (i = 0; i < WORKERS; i++) {
+		kill(pids[i], SIGKILL);
+		assert_child_killed(pids[i], SIGKILL);
+	}
+}
+
+/* Workers' children are killed with them, a moment later. */
+static bool nothing_is_left(void)
+{
+	unsigned int i;
+
 	for (i = 0; i < NAMES; i++) {
 		char name[32];
 
 		snprintf(name, sizeof(name), "churn-%u", i);
 		unlink_morsel(0, name);
 	}
-	for (i = 0; i < 100 && (count_morsels() || pool_info().used_bytes); i++)
-		sleep_ms(50);
+	return !count_morsels() && !pool_info().used_bytes;
+}
+
+static void anything_at_once_leaves_nothing(void **state)
+{
+	const char *number = getenv("MORSEL_CHURN_SEED");
+	uint64_t seed = number ? strtoull(number, NULL, 0) : (uint64_t)time(NULL) * 2654435761U;
+
+	print_message("# MORSEL_CHURN_SEED=%llu\n", (unsigned long long)seed);
+	/* Small enough that it is full now and then. */
+	assert_done(resize_pool(256 * MIB));
+	steps = mmap(NULL, PAGE, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	churn(seed);
+	assert_true(pool_info().borrows > 0);
+	while (!nothing_is_left() && !time_is_up())
+		sleep_ms(10);
 	assert_int_equal(count_morsels(), 0);
 	assert_int_equal(pool_info().used_bytes, 0);
 	assert_int_equal(pool_info().pinned_bytes, 0);
 	/* And what it borrowed goes back. */
-	for (i = 0; i < 20 && pool_info().held_bytes; i++)
+	while (pool_info().held_bytes && !time_is_up())
 		write_text("/proc/sys/vm/drop_caches", "2");
 	assert_int_equal(pool_info().held_bytes, 0);
 	assert_int_equal(pool_info().borrows, pool_info().returns);
+	munmap(steps, PAGE);
 }
 
 int main(void)

@@ -6,7 +6,7 @@
 #include "common.h"
 
 #define LENGTH (GIB + 8 * MIB)
-#define ROUNDS 10000
+#define ROUNDS rounds_of(10000)
 
 /* Addresses up to here are what programs get that do not ask for more. */
 #define LOW_END (1UL << 47)
@@ -137,7 +137,7 @@ static void race_user_tables(void)
 {
 	static const size_t places[] = {0, 7 * PAGE, GIB - PAGE, GIB, GIB + 2 * HUGE + PAGE};
 	size_t frame = granule == MORSEL_GRANULE_2M ? HUGE : PAGE;
-	unsigned int rounds = granule == MORSEL_GRANULE_2M ? race_rounds(ROUNDS / 10) : ROUNDS;
+	unsigned int rounds = granule == MORSEL_GRANULE_2M ? rounds_of(1000) : ROUNDS;
 	unsigned int round;
 	int fd = create(LENGTH, granule);
 	char *memory = map(fd, LENGTH, RW);

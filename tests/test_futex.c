@@ -14,7 +14,7 @@
 #include <sys/syscall.h>
 
 #define LENGTH (8 * MIB)
-#define ROUNDS 10000
+#define ROUNDS rounds_of(10000)
 
 /* What the two sides of a test share, in the morsel's first page or elsewhere. */
 struct shared {
@@ -226,6 +226,8 @@ static void lock_and_count(struct shared *shared, int which)
 	int i;
 
 	for (i = 0; i < ROUNDS; i++) {
+		/* Both want it at once. */
+		pthread_barrier_wait(&shared->barrier);
 		need(!pthread_mutex_lock(&shared->mutex));
 		shared->count++;
 		need(!pthread_mutex_unlock(&shared->mutex));
@@ -378,7 +380,7 @@ static void the_end_of_a_thread_is_told(void **state)
 	int fd = create(LENGTH, MORSEL_GRANULE_4K), i;
 	struct shared *shared = map(fd, LENGTH, RW);
 
-	for (i = 0; i < 1000; i++) {
+	for (i = 0; i < ROUNDS / 10; i++) {
 		pid_t pid;
 
 		shared->word = 1;
@@ -436,7 +438,7 @@ static void futexes_against_punch(void **state)
 
 /* Semaphores beside the morsel, called with arguments that are in it. */
 
-#define TURNS 2000
+#define TURNS rounds_of(20000)
 
 struct beside {
 	unsigned int counters[2];

@@ -13,7 +13,7 @@
 
 #define LENGTH (GIB + 4 * MIB)
 /* Of each granule. */
-#define ROUNDS 5000
+#define ROUNDS rounds_of(5000)
 
 /* Where the machine has the morsel. */
 #define MORSEL_AT GIB
@@ -216,7 +216,7 @@ static void with_each_granule(void (*race)(void))
 /* Huge frames take long to clear. */
 static unsigned int rounds_of_frames(void)
 {
-	return granule == MORSEL_GRANULE_2M ? race_rounds(ROUNDS / 10) : ROUNDS;
+	return granule == MORSEL_GRANULE_2M ? rounds_of(500) : ROUNDS;
 }
 
 static size_t frame_size(void)
@@ -326,7 +326,7 @@ static void a_guest_keeps_its_data_through_dontneed(void **state)
 static void race_mremap(void)
 {
 	char *elsewhere;
-	unsigned int round, rounds = race_rounds(ROUNDS / 2);
+	unsigned int round, rounds = rounds_of(2500);
 
 	start_with_morsel();
 	elsewhere = free_place(LENGTH);
@@ -362,7 +362,7 @@ static bool protect_gib;
 
 static void race_mprotect(void)
 {
-	unsigned int round, rounds = protect_gib ? ROUNDS : race_rounds(ROUNDS / 2);
+	unsigned int round, rounds = protect_gib ? ROUNDS : rounds_of(2500);
 
 	start_with_morsel();
 	for (round = 1; round <= rounds; round++) {
@@ -411,7 +411,7 @@ static void race_unlink(void)
 		.name = "of-a-guest",
 	};
 	char *place_for = free_place(LENGTH);
-	unsigned int round, rounds = race_rounds(ROUNDS / 25);
+	unsigned int round, rounds = rounds_of(200);
 	int fd = create(LENGTH, granule);
 
 	map_at(place_for, fd, LENGTH, RW, 0);
@@ -447,11 +447,14 @@ static void a_guest_has_a_morsel_without_name_as_long_as_it_is_mapped(void **sta
 /* If its tables outlived the process, what is written would still change, or frames leak. */
 static void a_process_may_die_while_its_guest_runs(void **state)
 {
+	atomic_uint *turns;
 	uint64_t seed = 1;
 	unsigned int round;
 
 	skip_without_kvm();
-	for (round = 0; round < 100; round++) {
+	turns = mmap(NULL, PAGE, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	for (round = 0; round < rounds_of(400); round++) {
+		unsigned int enough = random_next(&seed) % 8 + 1, tries = 0;
 		uint32_t before;
 		pid_t pid;
 
@@ -461,17 +464,22 @@ static void a_process_may_die_while_its_guest_runs(void **state)
 			alias = map(morsel, LENGTH, RW);
 			fill_pattern(alias + 3 * PAGE, PAGE, round);
 		}
+		atomic_store(turns, 0);
 		pid = spawn();
 		if (!pid) {
 			memory = map(morsel, LENGTH, RW);
 			start_machine(memory);
-			for (;;) {
+			for (;; atomic_fetch_add(turns, 1)) {
 				need(seen() == word_at(memory, next_place(round))->value);
 				need(!madvise(memory, LENGTH, MADV_DONTNEED));
 				need(is_written(word_at(memory, mail->place - MORSEL_AT)));
 			}
 		}
-		usleep(random_next(&seed) % 30000);
+		/* Anywhere, but while the machine runs. */
+		while (*turns < enough) {
+			assert_int_equal(waitpid(pid, NULL, WNOHANG), 0);
+			relax(&tries);
+		}
 		kill(pid, SIGKILL);
 		assert_child_killed(pid, SIGKILL);
 		before = word_at(alias, places[round % ARRAY_SIZE(places)])->written;
@@ -481,6 +489,7 @@ static void a_process_may_die_while_its_guest_runs(void **state)
 		assert_int_equal(info_of(morsel).attachments, 1);
 		assert_true(has_pattern(alias + 3 * PAGE, PAGE, round < 2 ? round : 1));
 	}
+	munmap(turns, PAGE);
 }
 
 static void race_huge(void)

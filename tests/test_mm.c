@@ -124,7 +124,7 @@ static void fork_under_signals(void **state)
 	signal(SIGUSR1, ignore);
 	pin_to_cpu(0);
 	pthread_create(&thread, NULL, pester, &p);
-	for (int i = 0; i < 500; i++)
+	for (unsigned int i = 0; i < rounds_of(1000); i++)
 		failed += in_child(child_reads_and_writes, memory) != 0;
 	p.stop = true;
 	pthread_join(thread, NULL);
@@ -613,8 +613,10 @@ static void *touch(void *argument)
 					: probe_read(all->memory + at, NULL);
 
 		/* Where the test has unmapped or protected, SIGSEGV is right. */
-		if (number && number != SIGSEGV)
+		if (number && number != SIGSEGV) {
+			all->stop = true;
 			return (void *)(uintptr_t)number;
+		}
 		atomic_fetch_add(count, 1);
 	}
 	return NULL;
@@ -629,6 +631,16 @@ static void touchers_start(struct touchers *all, char *memory, size_t length)
 		assert_int_equal(pthread_create(&all->threads[i], NULL, touch, all), 0);
 	while (all->touched < 100)
 		sched_yield();
+}
+
+/* Now and then a round waits for them, so that they have part in it. */
+static void touchers_take_part(struct touchers *all, unsigned int round)
+{
+	unsigned long before = all->touched;
+	unsigned int tries = 0;
+
+	while (round % 16 == 15 && all->touched - before < 4 && !all->stop)
+		relax(&tries);
 }
 
 static void touchers_stop(struct touchers *all)
@@ -668,7 +680,7 @@ static void check_frames(int fd)
 	assert_int_equal(frames, info_of(fd).frame_bytes);
 }
 
-#define ROUNDS 10000
+#define ROUNDS rounds_of(10000)
 
 /* Fails if two faults at one page leave a frame too many, or if one of them ends in SIGBUS. */
 static void threads_fault_at_once(void **state)
@@ -693,19 +705,19 @@ static void threads_fault_at_once(void **state)
  */
 static void fault_against_munmap(void **state)
 {
-	unsigned int rounds = race_rounds(ROUNDS);
 	struct touchers touchers;
 	int fd;
 	char *memory = attach(&fd);
 
 	touchers_start(&touchers, memory, LENGTH);
-	for (unsigned int i = 0; i < rounds; i++) {
+	for (unsigned int i = 0; i < ROUNDS; i++) {
 		size_t at = i * 5 % 500 * HUGE;
 
 		assert_int_equal(munmap(memory + at, 4 * HUGE), 0);
 		assert_ptr_equal(mmap(memory + at, 4 * HUGE, PROT_READ | PROT_WRITE,
 				      MAP_SHARED | MAP_FIXED, fd, at),
 				 memory + at);
+		touchers_take_part(&touchers, i);
 	}
 	touchers_stop(&touchers);
 	check_frames(fd);
@@ -715,17 +727,17 @@ static void fault_against_munmap(void **state)
 /* The same where all of it goes. */
 static void fault_against_munmap_of_all(void **state)
 {
-	unsigned int rounds = race_rounds(ROUNDS);
 	struct touchers touchers;
 	int fd;
 	char *memory = attach(&fd);
 
 	touchers_start(&touchers, memory, LENGTH);
-	for (unsigned int i = 0; i < rounds; i++) {
+	for (unsigned int i = 0; i < ROUNDS; i++) {
 		assert_int_equal(munmap(memory, LENGTH), 0);
 		assert_ptr_equal(
 			mmap(memory, LENGTH, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0),
 			memory);
+		touchers_take_part(&touchers, i);
 	}
 	touchers_stop(&touchers);
 	check_frames(fd);
@@ -738,16 +750,16 @@ static void fault_against_munmap_of_all(void **state)
  */
 static void fault_against_mprotect(void **state)
 {
-	unsigned int rounds = race_rounds(ROUNDS);
 	struct touchers touchers;
 	int fd;
 	char *memory = attach(&fd);
 
 	touchers_start(&touchers, memory, LENGTH);
-	for (unsigned int i = 0; i < rounds; i++) {
+	for (unsigned int i = 0; i < ROUNDS; i++) {
 		size_t at = i * 3 % 500 * HUGE;
 
 		assert_int_equal(mprotect(memory + at, 2 * HUGE, PROT_READ), 0);
+		touchers_take_part(&touchers, i);
 		assert_int_equal(probe_write(memory + at, 1), SIGSEGV);
 		assert_int_equal(mprotect(memory + at, 2 * HUGE, PROT_READ | PROT_WRITE), 0);
 		assert_int_equal(probe_write(memory + at, 1), 0);
@@ -758,14 +770,13 @@ static void fault_against_mprotect(void **state)
 
 static void fault_against_punch(void **state)
 {
-	unsigned int rounds = race_rounds(ROUNDS);
 	struct touchers touchers;
 	int fd = create(64 * MIB, MORSEL_GRANULE_4K);
 	char *memory = map_at(NULL, fd, 64 * MIB, PROT_READ | PROT_WRITE, 0);
 	char *reader = map_at(NULL, fd, 64 * MIB, PROT_READ, 0);
 
 	touchers_start(&touchers, memory, 32 * MIB);
-	for (unsigned int i = 0; i < rounds; i++) {
+	for (unsigned int i = 0; i < ROUNDS; i++) {
 		size_t at = i * 7 % 8000 * PAGE;
 
 		assert_int_equal(punch(fd, at, 64 * PAGE), 0);
@@ -775,6 +786,7 @@ static void fault_against_punch(void **state)
 		assert_int_equal(punch(fd, 32 * MIB + at, PAGE), 0);
 		assert_int_equal(reader[32 * MIB + at], 0);
 		assert_int_equal(memory[32 * MIB + at], 0);
+		touchers_take_part(&touchers, i);
 	}
 	touchers_stop(&touchers);
 	check_frames(fd);
@@ -789,7 +801,7 @@ static void fault_against_punch(void **state)
  */
 static void fault_against_fork(void **state)
 {
-	unsigned int rounds = race_rounds(ROUNDS / 10);
+	unsigned int rounds = rounds_of(1000);
 	struct touchers touchers;
 	int fd;
 	char *memory = attach(&fd);
@@ -797,8 +809,10 @@ static void fault_against_fork(void **state)
 	memory[0] = 1;
 	memory[GIB] = 2;
 	touchers_start(&touchers, memory + HUGE, GIB - HUGE);
-	for (unsigned int i = 0; i < rounds; i++)
+	for (unsigned int i = 0; i < rounds; i++) {
 		assert_int_equal(in_child(child_reads_and_writes, memory), 0);
+		touchers_take_part(&touchers, i);
+	}
 	touchers_stop(&touchers);
 	detach(memory, fd);
 }
@@ -806,14 +820,15 @@ static void fault_against_fork(void **state)
 /* As against munmap(): fails if the kernel clears entries that are the morsel's. */
 static void fault_against_madvise(void **state)
 {
-	unsigned int rounds = race_rounds(ROUNDS);
 	struct touchers touchers;
 	int fd;
 	char *memory = attach(&fd);
 
 	touchers_start(&touchers, memory, LENGTH);
-	for (unsigned int i = 0; i < rounds; i++)
+	for (unsigned int i = 0; i < ROUNDS; i++) {
 		assert_int_equal(madvise(memory + i * 3 % 500 * HUGE, 8 * HUGE, MADV_DONTNEED), 0);
+		touchers_take_part(&touchers, i);
+	}
 	touchers_stop(&touchers);
 	check_frames(fd);
 	detach(memory, fd);

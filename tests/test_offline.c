@@ -7,7 +7,7 @@
  */
 #include "kernel.h"
 
-#define ROUNDS 10000
+#define ROUNDS rounds_of(10000)
 
 /* Memory. */
 

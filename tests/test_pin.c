@@ -369,7 +369,7 @@ static void a_gift_is_not_kept(void **state)
 	}
 }
 
-#define ROUNDS 10000
+#define ROUNDS rounds_of(10000)
 #define TRANSFER (4 * PAGE)
 
 struct racer {

@@ -3,7 +3,9 @@
  * Threads on both processors that do to a morsel at once what one may do, and
  * look at the data while they do.  Rounds, not seconds, bound them.
  *
- * Each race runs in a child: its threads end it when something is wrong.
+ * Each race runs in a child: its threads end it when something is wrong.  One of
+ * them leads and counts rounds; now and then it waits until the others have come
+ * round, too, so that there is a race however the processors are shared out.
  */
 #include "common.h"
 
@@ -11,12 +13,42 @@
 
 #define THREADS 8
 /* Of each race between processors. */
-#define ROUNDS 10000
+#define ROUNDS rounds_of(10000)
 
 /* The morsel and its memory, for the threads of a race. */
 static int morsel;
 static char *shared;
 static atomic_uint stop;
+
+/* How often each thread of a race has come round, by its number; processes share it, too. */
+static atomic_uint *turns;
+
+static void took_turn(unsigned int self)
+{
+	atomic_fetch_add(&turns[self], 1);
+}
+
+/*
+ * Until it has begun to do what it does after this was called, and done it.  It is a thread, or a
+ * child, which must not end meanwhile.
+ */
+static void wait_for_turn_of(pid_t child, unsigned int who)
+{
+	unsigned int before = turns[who], tries = 0;
+
+	while (turns[who] - before < 2) {
+		need(!child || !waitpid(child, NULL, WNOHANG));
+		relax(&tries);
+	}
+}
+
+static void wait_for_turn(unsigned int who)
+{
+	wait_for_turn_of(0, who);
+}
+
+/* What one waits for not in each round, so that most of them go as they happen to. */
+#define now_and_then(round) ((round) % 16 == 15)
 
 /* What extents and statistics say of a morsel's frames is the same. */
 static void need_frames_add_up(int fd)
@@ -170,6 +202,9 @@ static void fault_against_populate_and_write(void **state)
 
 #define WANDER_PAGES 16
 
+/* The numbers of the threads. */
+enum { WHO_PUNCHES, LOOKER };
+
 static int foreign;
 /* Of the frames that wander; and how often, as huge ones take long to clear. */
 static size_t wander_length;
@@ -180,7 +215,7 @@ static void *look_for_foreign_data(void *arg)
 	volatile char *memory = shared;
 	size_t at;
 
-	while (!atomic_load(&stop))
+	for (; !atomic_load(&stop); took_turn(LOOKER))
 		for (at = 0; at < WANDER_PAGES * PAGE; at += PAGE) {
 			char seen;
 
@@ -205,6 +240,8 @@ static void *punch_and_reuse(void *arg)
 			need(is_zero(other + at, 64));
 			memset(other + at, 0xee, 64);
 		}
+		if (now_and_then(round))
+			wait_for_turn(LOOKER);
 		need(!punch(foreign, 0, 0));
 	}
 	atomic_store(&stop, 1);
@@ -213,7 +250,7 @@ static void *punch_and_reuse(void *arg)
 
 static void *wander(void *arg)
 {
-	return *(unsigned int *)arg ? look_for_foreign_data(arg) : punch_and_reuse(arg);
+	return *(unsigned int *)arg == LOOKER ? look_for_foreign_data(arg) : punch_and_reuse(arg);
 }
 
 static void wander_begin(uint32_t granule)
@@ -221,14 +258,14 @@ static void wander_begin(uint32_t granule)
 	bool huge = granule == MORSEL_GRANULE_2M;
 
 	wander_length = huge ? HUGE : WANDER_PAGES * PAGE;
-	wander_rounds = huge ? race_rounds(ROUNDS / 10) : ROUNDS;
+	wander_rounds = huge ? rounds_of(1000) : ROUNDS;
 	morsel = create(wander_length, granule);
 	foreign = create(wander_length, granule);
 }
 
 static void race_wander(uint32_t granule)
 {
-	unsigned int numbers[2] = {0, 1};
+	unsigned int numbers[2] = {WHO_PUNCHES, LOOKER};
 
 	wander_begin(granule);
 	shared = map(morsel, HUGE, RW);
@@ -257,33 +294,44 @@ static void punched_huge_frames_are_not_seen_again(void **state)
 	assert_race(race_wander_2m);
 }
 
+/*
+ * One process takes part until the other is done.  If it ends before that, the other may wait for
+ * it in vain.
+ */
+static void assert_goes_until(pid_t goes, pid_t other)
+{
+	int status;
+
+	while (waitpid(other, &status, WNOHANG) != other) {
+		if (waitpid(goes, &status, WNOHANG) == goes)
+			fail_msg("a process ended with %#x in the midst of the race", status);
+		usleep(500);
+	}
+	assert_int_equal(status, 0);
+	kill(goes, SIGKILL);
+	assert_child_killed(goes, SIGKILL);
+}
+
 /* The same across processes: the one that looks is not the one that punches. */
 static void punched_frames_are_not_seen_by_other_processes(void **state)
 {
-	int i, go[2];
 	pid_t pids[2];
-	char byte;
+	int i;
 
 	wander_begin(MORSEL_GRANULE_4K);
-	assert_done(pipe(go));
 	for (i = 0; i < 2; i++) {
 		pids[i] = spawn();
 		if (pids[i])
 			continue;
 		pin_to_cpu(i);
 		shared = map(morsel, HUGE, RW);
-		if (!i)
+		if (i == LOOKER)
 			look_for_foreign_data(NULL);
-		need(read(go[0], &byte, 1) == 1);
 		punch_and_reuse(NULL);
 		_exit(0);
 	}
-	assert_int_equal(write(go[1], "", 1), 1);
-	assert_child_done(pids[1]);
-	/* The looker looks until it is killed; it must not have ended by itself. */
-	assert_int_equal(waitpid(pids[0], NULL, WNOHANG), 0);
-	kill(pids[0], SIGKILL);
-	assert_child_killed(pids[0], SIGKILL);
+	/* The looker looks until it is killed, and then has not ended by itself. */
+	assert_goes_until(pids[LOOKER], pids[WHO_PUNCHES]);
 }
 
 /*
@@ -307,6 +355,7 @@ static void *map_and_look(void *arg)
 	while (!atomic_load(&stop)) {
 		look_at_taken(map_at(place, morsel, HUGE, RW, 0));
 		need(!munmap(place, HUGE));
+		took_turn(LOOKER);
 	}
 	return NULL;
 }
@@ -327,6 +376,7 @@ static void *age_and_look(void *arg)
 		else
 			need(!madvise(memory, HUGE, MADV_COLD));
 		look_at_taken(memory);
+		took_turn(LOOKER);
 	}
 	return NULL;
 }
@@ -344,6 +394,8 @@ static void *punch_and_take_over(void *arg)
 			sched_yield();
 		need(!punch(morsel, 0, wander_length));
 		other[0] = 0x5a;
+		if (now_and_then(round))
+			wait_for_turn(LOOKER);
 		need(!punch(foreign, 0, 0));
 	}
 	atomic_store(&stop, 1);
@@ -352,12 +404,12 @@ static void *punch_and_take_over(void *arg)
 
 static void *look_or_take_over(void *arg)
 {
-	return *(unsigned int *)arg ? look(arg) : punch_and_take_over(arg);
+	return *(unsigned int *)arg == LOOKER ? look(arg) : punch_and_take_over(arg);
 }
 
 static void race_taken(uint32_t granule, void *(*how)(void *arg))
 {
-	unsigned int numbers[2] = {0, 1};
+	unsigned int numbers[2] = {WHO_PUNCHES, LOOKER};
 
 	wander_begin(granule);
 	look = how;
@@ -399,8 +451,14 @@ struct writer {
 	uint64_t seed;
 };
 
+/* Where there is one, beside one that does something to the mapping. */
+#define WRITER 1
+
 /* The pool is so small that there may be none for a first touch. */
 static bool pool_is_scarce;
+
+/* How often something was there to be written to. */
+static atomic_uint written;
 
 /* The place may be unmapped or protected, but is there otherwise. */
 static bool need_access(int signal)
@@ -416,7 +474,6 @@ static void *write_and_check(void *arg)
 	volatile unsigned char *memory = (volatile unsigned char *)shared;
 	static _Thread_local unsigned char last[64];
 	unsigned char value = 0, seen;
-	unsigned long written = 0;
 
 	memset(last, 0, sizeof(last));
 	while (!atomic_load(&stop)) {
@@ -429,11 +486,10 @@ static void *write_and_check(void *arg)
 		value++;
 		if (need_access(probe_write(memory + at, value))) {
 			last[slot] = value;
-			written++;
+			atomic_fetch_add(&written, 1);
 		}
+		took_turn(writer->self);
 	}
-	/* Else there was no race. */
-	need(written > 100);
 	return NULL;
 }
 
@@ -452,9 +508,24 @@ static void *unmap_and_map(void *arg)
 {
 	unsigned int round;
 
-	for (round = 0; round < ROUNDS; round++)
+	for (round = 0; round < ROUNDS; round++) {
 		unmap_and_map_some(arg, round);
+		if (now_and_then(round))
+			wait_for_turn(WRITER);
+	}
 	atomic_store(&stop, 1);
+	return NULL;
+}
+
+static void *keep_unmapping(void *arg)
+{
+	struct writer *self = arg;
+	unsigned int round;
+
+	for (round = 0; !atomic_load(&stop); round++) {
+		unmap_and_map_some(self, round);
+		took_turn(self->self);
+	}
 	return NULL;
 }
 
@@ -478,6 +549,7 @@ static void race_writers(unsigned int count, void *(*function)(void *arg))
 	/* A place that nothing else is mapped to while the morsel is not there. */
 	shared = map_at(free_place(LENGTH), morsel, LENGTH, RW, 0);
 	run_threads(count, function, writers, sizeof(writers[0]));
+	need(written);
 	need_frames_add_up(morsel);
 }
 
@@ -508,6 +580,9 @@ static void *move_about(void *arg)
 
 		need(mremap(places[round % 2], LENGTH, LENGTH, MREMAP_MAYMOVE | MREMAP_FIXED, to) ==
 		     to);
+		/* It is where the writer looks for it. */
+		if (now_and_then(round))
+			wait_for_turn(WRITER);
 	}
 	atomic_store(&stop, 1);
 	return NULL;
@@ -542,7 +617,7 @@ static void *protect(void *arg)
 		if (length == LENGTH) {
 			for (i = 0; i < 64; i++)
 				before[i] = shared[i * (LENGTH / 64 & ~(PAGE - 1)) + 1];
-			sched_yield();
+			wait_for_turn(WRITER);
 			for (i = 0; i < 64; i++)
 				after[i] = shared[i * (LENGTH / 64 & ~(PAGE - 1)) + 1];
 			need(!memcmp(before, after, sizeof(before)));
@@ -551,6 +626,8 @@ static void *protect(void *arg)
 		need(probe_read(shared + at + 100, NULL) == (prot ? 0 : SIGSEGV));
 		need(!mprotect(shared + at, length, RW));
 		need(!probe_write(shared + at + 100, 1));
+		if (now_and_then(round))
+			wait_for_turn(WRITER);
 	}
 	atomic_store(&stop, 1);
 	return NULL;
@@ -584,6 +661,8 @@ static void *fork_children(void *arg)
 		}
 		need(waitpid(pid, &status, 0) == pid && !status);
 		need((unsigned char)shared[LENGTH - 1] == (round + 1) % 256);
+		if (now_and_then(round))
+			wait_for_turn(WRITER);
 	}
 	atomic_store(&stop, 1);
 	return NULL;
@@ -613,6 +692,8 @@ static void *advise(void *arg)
 		need(!madvise(shared + at, round % 8 ? HUGE : LENGTH - at, MADV_DONTNEED));
 		madvise(shared, LENGTH, MADV_COLD);
 		madvise(shared, LENGTH, round % 2 ? MADV_KEEPONFORK : MADV_WIPEONFORK);
+		if (now_and_then(round))
+			wait_for_turn(WRITER);
 	}
 	atomic_store(&stop, 1);
 	return NULL;
@@ -642,6 +723,8 @@ static void *look_through_proc(void *arg)
 		snprintf(path, sizeof(path), "/proc/self/%s", files[round % ARRAY_SIZE(files)]);
 		need(read_text(path)[0]);
 		need(write_text("/proc/self/clear_refs", round % 2 ? "1" : "4"));
+		if (now_and_then(round))
+			wait_for_turn(WRITER);
 	}
 	atomic_store(&stop, 1);
 	return NULL;
@@ -664,13 +747,21 @@ static void data_stays_while_proc_is_read(void **state)
  */
 static size_t look_length;
 
+/* The numbers of the threads. */
+enum { WHO_LOOKS, WHO_MAPS, WHO_PUNCHES_ON };
+
 static void *map_anew(void *arg)
 {
 	unsigned int round;
 
 	for (round = 0; round < ROUNDS; round++) {
 		map_at(shared, morsel, look_length, RW, 0);
-		sched_yield();
+		if (now_and_then(round)) {
+			wait_for_turn(WHO_LOOKS);
+			wait_for_turn(WHO_PUNCHES_ON);
+		} else {
+			sched_yield();
+		}
 		/* Away with it, but nobody else is to get the place. */
 		need(mmap(shared, look_length, PROT_NONE,
 			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
@@ -692,6 +783,7 @@ static void *look_at_tables(void *arg)
 		mincore(shared, sizeof(there) * PAGE, there);
 		madvise(shared, HUGE, MADV_COLD);
 		madvise(shared + HUGE, HUGE, MADV_DONTNEED);
+		took_turn(WHO_LOOKS);
 	}
 	return NULL;
 }
@@ -701,20 +793,25 @@ static void *keep_punching(void *arg)
 	while (!atomic_load(&stop)) {
 		need(pwrite(morsel, "x", 1, 0) == 1);
 		need(!punch(morsel, 0, PAGE));
+		took_turn(WHO_PUNCHES_ON);
 	}
 	return NULL;
 }
 
 static void *look_and_punch(void *arg)
 {
-	static void *(*const parts[])(void *arg) = {look_at_tables, map_anew, keep_punching};
+	static void *(*const parts[])(void *arg) = {
+		[WHO_LOOKS] = look_at_tables,
+		[WHO_MAPS] = map_anew,
+		[WHO_PUNCHES_ON] = keep_punching,
+	};
 
 	return parts[*(unsigned int *)arg](arg);
 }
 
 static void race_look(size_t length)
 {
-	unsigned int numbers[3] = {0, 1, 2};
+	unsigned int numbers[3] = {WHO_LOOKS, WHO_MAPS, WHO_PUNCHES_ON};
 
 	look_length = length;
 	morsel = create(length, MORSEL_GRANULE_4K);
@@ -763,6 +860,8 @@ static void race_unmap_and_punch(void)
 		need(shared[HUGE] == 'x');
 		if (round % 4 == 0)
 			need(!madvise(shared, HUGE, MADV_RANDOM));
+		if (now_and_then(round))
+			wait_for_turn_of(pid, WHO_PUNCHES_ON);
 		need(!munmap(shared, GIB));
 	}
 	need(!waitpid(pid, NULL, WNOHANG));
@@ -787,17 +886,25 @@ static void data_stays_while_processes_are_killed(void **state)
 	memory = map(morsel, LENGTH, RW);
 	fill_pattern(memory, 64 * KIB, 1);
 	fill_pattern(memory + GIB, 64 * KIB, 2);
-	for (i = 0; i < 40; i++) {
-		pid_t pid = spawn();
+	for (i = 0; i < rounds_of(400); i++) {
+		unsigned int disturbed, wrote, tries = 0;
+		pid_t pid;
 
+		atomic_store(&turns[0], 0);
+		atomic_store(&turns[WRITER], 0);
+		pid = spawn();
 		if (!pid) {
 			morsel = open_with(id_of(morsel), "", 0);
 			need(morsel >= 0);
-			race_against(unmap_and_map);
-			for (;;)
-				pause();
+			race_against(keep_unmapping);
 		}
-		usleep(random_next(&seed) % 30000);
+		/* Anywhere, but while they are at it. */
+		disturbed = random_next(&seed) % 32 + 1;
+		wrote = random_next(&seed) % 32 + 1;
+		while (turns[0] < disturbed || turns[WRITER] < wrote) {
+			assert_int_equal(waitpid(pid, NULL, WNOHANG), 0);
+			relax(&tries);
+		}
 		kill(pid, SIGKILL);
 		assert_child_killed(pid, SIGKILL);
 	}
@@ -815,6 +922,9 @@ static void data_stays_while_processes_are_killed(void **state)
  */
 static atomic_int *ending;
 
+/* The number of who reads; its turns are what it got. */
+#define READER 1
+
 static _Noreturn void read_of_others(void)
 {
 	static const size_t places[] = {0, 3 * HUGE, GIB, GIB + HUGE};
@@ -826,10 +936,12 @@ static _Noreturn void read_of_others(void)
 		struct iovec there = {shared + places[i % ARRAY_SIZE(places)], sizeof(text)};
 		ssize_t got = process_vm_readv(atomic_load(ending), &here, 1, &there, 1, 0);
 
-		if (got > 0)
+		if (got > 0) {
 			need(!memcmp(text, "there", 6));
-		else
-			need(got && (errno == ESRCH || errno == EFAULT || errno == EPERM));
+			took_turn(READER);
+			continue;
+		}
+		need(got && (errno == ESRCH || errno == EFAULT || errno == EPERM));
 	}
 }
 
@@ -862,6 +974,9 @@ static void race_exit(void)
 		}
 		need(pid > 0);
 		atomic_store(ending, pid);
+		/* It waits to be killed. */
+		if (now_and_then(i))
+			wait_for_turn_of(reader, READER);
 		if (i % 2)
 			need(!kill(pid, SIGKILL));
 		need(waitpid(pid, NULL, 0) == pid);
@@ -927,7 +1042,7 @@ static void create_against_unlink_and_open(void **state)
 /* The pool, asked by many and shrunk at once: who gets nothing is told so, and nothing is lost. */
 
 /* Each takes up to 8 MiB. */
-#define POOL_ROUNDS 50
+#define POOL_ROUNDS rounds_of(400)
 
 static void *take_and_give(void *arg)
 {
@@ -968,6 +1083,9 @@ static void populate_against_a_full_pool(void **state)
 
 #define FITTING_PAGES 240
 
+/* The number of who wants too much. */
+#define GREEDY 0
+
 static unsigned int busy_rounds;
 
 static void *want_what_fits(void *arg)
@@ -980,6 +1098,8 @@ static void *want_what_fits(void *arg)
 		size_t pages = round % 2 ? FITTING_PAGES : random_next(&seed) % FITTING_PAGES + 1;
 
 		need(!populate(fd, 0, pages * PAGE));
+		if (now_and_then(round))
+			wait_for_turn(GREEDY);
 		need(!punch(fd, 0, 0));
 	}
 	close(fd);
@@ -994,6 +1114,7 @@ static void *want_too_much(void *arg)
 		/* There may be room for one, while others want little. */
 		need(populate(fd, 0, 8 * HUGE) == -1 && errno == ENOMEM);
 		write_text("/proc/sys/vm/drop_caches", "2");
+		took_turn(GREEDY);
 	}
 	close(fd);
 	return NULL;
@@ -1007,7 +1128,7 @@ static void race_fitting(void)
 	pthread_t greedy;
 
 	need(!resize_pool(6 * MIB));
-	busy_rounds = race_rounds(ROUNDS) / 10;
+	busy_rounds = rounds_of(1000);
 	need(!populate(half, 0, 0));
 	for (i = 0; i < 1024; i += 2)
 		need(!punch(half, i * PAGE, PAGE));
@@ -1078,8 +1199,8 @@ static void race_last_of(uint32_t granule, unsigned int rounds)
 static void race_last_frame(void)
 {
 	need(!pthread_barrier_init(&start_line, NULL, 4));
-	race_last_of(MORSEL_GRANULE_4K, race_rounds(ROUNDS));
-	race_last_of(MORSEL_GRANULE_2M, race_rounds(ROUNDS) / 10);
+	race_last_of(MORSEL_GRANULE_4K, ROUNDS);
+	race_last_of(MORSEL_GRANULE_2M, rounds_of(1000));
 }
 
 /* Fails, by SIGBUS or ENOMEM, if who comes second does not wait for the first. */
@@ -1092,15 +1213,6 @@ static void the_last_frame_serves_all(void **state)
  * All of it at once: writers' faults against munmap(), fork(), unlink, a pool
  * that shrinks below its use and grows again, and attempts to unload.
  */
-
-static void *keep_unmapping(void *arg)
-{
-	unsigned int round;
-
-	for (round = 0; !atomic_load(&stop); round++)
-		unmap_and_map_some(arg, round);
-	return NULL;
-}
 
 static void *keep_forking(void *arg)
 {
@@ -1119,12 +1231,14 @@ static void *keep_forking(void *arg)
 			_exit(0);
 		}
 		need(waitpid(pid, &status, 0) == pid && !status);
+		took_turn(self->self);
 	}
 	return NULL;
 }
 
 static void *keep_unlinking(void *arg)
 {
+	struct writer *self = arg;
 	struct morsel_create args = {
 		.size = sizeof(args),
 		.length = 2 * HUGE,
@@ -1148,6 +1262,7 @@ static void *keep_unlinking(void *arg)
 		probe_write(memory + HUGE, 1);
 		close(fd);
 		need(!munmap(memory, args.length));
+		took_turn(self->self);
 	}
 	return NULL;
 }
@@ -1161,27 +1276,36 @@ static void *keep_shrinking(void *arg)
 		pool.limit_bytes = (random_next(&self->seed) % 16 + 1) * HUGE;
 		need(!ioctl(dev, MORSEL_IOC_POOL_RESIZE, &pool));
 		write_text("/proc/sys/vm/drop_caches", "2");
+		took_turn(self->self);
 	}
 	return NULL;
 }
 
 static void *keep_unloading(void *arg)
 {
+	struct writer *self = arg;
+
 	while (!atomic_load(&stop)) {
 		int err = unload_module();
 
 		need(err == -EWOULDBLOCK || err == -EBUSY);
+		took_turn(self->self);
 		sched_yield();
 	}
 	return NULL;
 }
 
-static double race_end;
+/* The first ones have their parts, the others, on both processors, write. */
+#define PARTS 10
 
+/* When each has had its share of it. */
 static void *end_in_time(void *arg)
 {
-	while (seconds_now() < race_end)
-		sleep_ms(10);
+	unsigned int i, share = rounds_of(2000);
+
+	for (i = 1; i < PARTS; i++)
+		while (turns[i] < share || written < share)
+			sleep_ms(1);
 	atomic_store(&stop, 1);
 	return NULL;
 }
@@ -1198,22 +1322,13 @@ static void *take_part(void *arg)
 static void race_all(void)
 {
 	pool_is_scarce = true;
-	/* The first ones have their parts, the others, on both processors, write. */
-	race_writers(10, take_part);
+	race_writers(PARTS, take_part);
 	need(count_morsels() == 1);
-}
-
-/* MORSEL_RACE_SECONDS: how long, for those who have the time. */
-static double race_seconds(void)
-{
-	const char *text = getenv("MORSEL_RACE_SECONDS");
-
-	return text ? atof(text) : 3;
 }
 
 static void everything_at_once(void **state)
 {
-	race_end = seconds_now() + race_seconds();
+	memset(turns, 0, PAGE);
 	assert_race(race_all);
 	assert_int_equal(pool_info().used_bytes, 0);
 }
@@ -1222,61 +1337,72 @@ static void everything_at_once(void **state)
 
 static void use_what_is_there(void)
 {
-	for (;;) {
-		int control = open(MORSEL_DEVICE, O_RDWR | O_CLOEXEC);
-		struct morsel_create args = {
-			.size = sizeof(args),
-			.length = HUGE,
-			.mode = 0600,
-			.pool = MORSEL_ANY,
-			.node = MORSEL_ANY,
-		};
-		char *memory;
+	int control = open(MORSEL_DEVICE, O_RDWR | O_CLOEXEC);
+	struct morsel_create args = {
+		.size = sizeof(args),
+		.length = HUGE,
+		.mode = 0600,
+		.pool = MORSEL_ANY,
+		.node = MORSEL_ANY,
+	};
+	char *memory;
 
-		if (control < 0) {
-			need(errno == ENOENT || errno == ENODEV || errno == ENXIO);
-			continue;
-		}
-		need(!ioctl(control, MORSEL_IOC_CREATE, &args));
-		close(control);
-		memory = map(args.fd, HUGE, RW);
-		close(args.fd);
-		memory[0]++;
-		need(memory[0] == 1);
-		need(!munmap(memory, HUGE));
-		/* Unloading is to have its chance. */
-		usleep(1000);
+	if (control < 0) {
+		need(errno == ENOENT || errno == ENODEV || errno == ENXIO);
+		return;
+	}
+	need(!ioctl(control, MORSEL_IOC_CREATE, &args));
+	close(control);
+	memory = map(args.fd, HUGE, RW);
+	close(args.fd);
+	memory[0]++;
+	need(memory[0] == 1);
+	need(!munmap(memory, HUGE));
+}
+
+/* The users' numbers, and after them that of who unloads. */
+#define USERS 2
+
+static _Noreturn void use_and_let_unload(unsigned int self)
+{
+	unsigned int round;
+
+	pin_to_cpu(self);
+	for (round = 0;; round++) {
+		use_what_is_there();
+		took_turn(self);
+		/* When all hold still, it is unloaded; and meanwhile it may be, too. */
+		if (round % 8 == 7)
+			wait_for_turn(USERS);
 	}
 }
 
 static void unloading_against_opening(void **state)
 {
-	double end = seconds_now() + race_seconds();
 	unsigned int i, unloaded = 0;
-	pid_t pids[2];
+	pid_t pids[USERS];
 
 	close(dev);
 	dev = -1;
-	for (i = 0; i < ARRAY_SIZE(pids); i++) {
+	for (i = 0; i < USERS; i++) {
 		pids[i] = spawn();
-		if (!pids[i]) {
-			pin_to_cpu(i);
-			use_what_is_there();
-		}
+		if (!pids[i])
+			use_and_let_unload(i);
 	}
-	/* As long as it takes to have been at it for real. */
-	while (seconds_now() < end || unloaded < 5) {
+	while (unloaded < rounds_of(400)) {
 		int err = unload_module();
 
+		for (i = 0; i < USERS; i++)
+			assert_int_equal(waitpid(pids[i], NULL, WNOHANG), 0);
 		if (err) {
 			assert_true(err == -EWOULDBLOCK || err == -EBUSY);
 			continue;
 		}
 		unloaded++;
+		took_turn(USERS);
 		load_module();
 	}
-	for (i = 0; i < ARRAY_SIZE(pids); i++) {
-		assert_int_equal(waitpid(pids[i], NULL, WNOHANG), 0);
+	for (i = 0; i < USERS; i++) {
 		kill(pids[i], SIGKILL);
 		assert_child_killed(pids[i], SIGKILL);
 	}
@@ -1315,5 +1441,6 @@ int main(void)
 		TEST(module_unloads),
 	};
 
+	turns = mmap(NULL, PAGE, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	return cmocka_run_group_tests(tests, suite_begin, suite_end);
 }

@@ -10,7 +10,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
-#define ROUNDS 10000
+#define ROUNDS rounds_of(10000)
 
 /* Core dumps. */
 
