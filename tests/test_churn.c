@@ -14,8 +14,8 @@
 #define MAPPINGS 6
 
 /* Of all workers together; and how many there are from one's death to the next, on average. */
-#define STEPS rounds_of(400000)
-#define LIFE 1000
+#define STEPS rounds_of(100000)
+#define LIFE 300
 
 static atomic_uint *steps;
 

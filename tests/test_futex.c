@@ -223,7 +223,7 @@ static void both_sides(uint32_t granule, void (*side)(struct shared *shared, int
 
 static void lock_and_count(struct shared *shared, int which)
 {
-	int i;
+	unsigned int i;
 
 	for (i = 0; i < ROUNDS; i++) {
 		/* Both want it at once. */
@@ -243,7 +243,7 @@ static void a_mutex_is_shared(void **state)
 
 static void take_turns(struct shared *shared, int which)
 {
-	int i;
+	unsigned int i;
 
 	need(!pthread_mutex_lock(&shared->mutex));
 	for (i = 0; i < ROUNDS; i++) {
@@ -263,7 +263,7 @@ static void a_condition_is_shared(void **state)
 
 static void post_and_wait(struct shared *shared, int which)
 {
-	int i;
+	unsigned int i;
 
 	for (i = 0; i < ROUNDS; i++) {
 		if (which) {
@@ -286,7 +286,8 @@ static void a_semaphore_is_shared(void **state)
 
 static void meet_and_count(struct shared *shared, int which)
 {
-	int i, met;
+	unsigned int i;
+	int met;
 
 	for (i = 0; i < ROUNDS; i++) {
 		met = pthread_barrier_wait(&shared->barrier);
@@ -377,8 +378,9 @@ static int end_at_once(void *unused)
 static void the_end_of_a_thread_is_told(void **state)
 {
 	static _Alignas(16) char stack[1 << 16];
-	int fd = create(LENGTH, MORSEL_GRANULE_4K), i;
+	int fd = create(LENGTH, MORSEL_GRANULE_4K);
 	struct shared *shared = map(fd, LENGTH, RW);
+	unsigned int i;
 
 	for (i = 0; i < ROUNDS / 10; i++) {
 		pid_t pid;
@@ -401,7 +403,7 @@ static void the_end_of_a_thread_is_told(void **state)
  */
 static void punch_for_long(struct shared *shared, int which)
 {
-	int i;
+	unsigned int i;
 
 	for (i = 0; i < ROUNDS; i++) {
 		if (which) {

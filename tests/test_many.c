@@ -10,7 +10,8 @@
 #include <linux/futex.h>
 #include <sys/syscall.h>
 
-#define PROCESSES 2000
+/* In full, thousands. */
+#define PROCESSES (400 + rounds_of(1600))
 #define LENGTH GIB
 #define FRAMES 64 /* of 2 MiB, from the start */
 
@@ -129,8 +130,8 @@ static unsigned int flushes(unsigned int *spaces)
  */
 static void thousands_of_processes_see_what_is_done(void **state)
 {
-	int fd = create_named("many", LENGTH, 0600), i;
-	unsigned int count, spaces;
+	int fd = create_named("many", LENGTH, 0600);
+	unsigned int count, spaces, i;
 	char *memory = map(fd, LENGTH, RW);
 	pid_t *pids = calloc(PROCESSES, sizeof(*pids));
 	double start, taken;
