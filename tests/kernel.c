@@ -148,8 +148,8 @@ struct kept both[2];
 
 void keep_both(void)
 {
-	keep_morsel(&both[0], both_granules[0], 8 * MIB, 1);
-	keep_morsel(&both[1], both_granules[1], 16 * MIB, 2);
+	keep_morsel(&both[0], both_granules[0], 4 * MIB, 1);
+	keep_morsel(&both[1], both_granules[1], 8 * MIB, 2);
 }
 
 void assert_both_kept(void)

@@ -254,11 +254,13 @@ static void munmap_part_at_2m(void **state)
 {
 	int fd;
 	char *memory = attach(&fd);
+	/* Slots all over, and those beside the part; each takes a while to be cleared. */
+	const size_t few = 16 * MIB, many = 64 * MIB;
 
-	for (size_t i = 0; i < LENGTH; i += HUGE)
+	for (size_t i = 0; i < LENGTH; i += i < few ? HUGE : many)
 		memory[i] = i / HUGE;
 	assert_int_equal(munmap(memory + 4 * MIB, 6 * MIB), 0);
-	for (size_t i = 0; i < LENGTH; i += HUGE) {
+	for (size_t i = 0; i < LENGTH; i += i < few ? HUGE : many) {
 		if (i >= 4 * MIB && i < 10 * MIB)
 			assert_int_equal(probe_read(memory + i, NULL), SIGSEGV);
 		else
@@ -1189,9 +1191,9 @@ static void mremap_moves_a_part(void **state)
 	assert_true(has_pattern(memory, PAGE, 0));
 }
 
-static void assert_all_slots_show(const char *memory, size_t from, size_t to)
+static void assert_slots_show(const char *memory, size_t from, size_t to, size_t step)
 {
-	for (size_t at = from; at < to; at += HUGE)
+	for (size_t at = from; at < to; at += step)
 		assert_int_equal(*(volatile char *)(memory + at), (char)(1 + at / HUGE % 100));
 }
 
@@ -1201,28 +1203,39 @@ static void assert_all_slots_show(const char *memory, size_t from, size_t to)
  */
 static void mremap_moves_over_the_edge_of_a_gib(void **state)
 {
-	static const size_t lengths[] = {600 * MIB, GIB};
+	static const struct {
+		size_t length;
+		uint32_t granule;
+		/* Huge frames take a while to be cleared. */
+		size_t step;
+		bool touch;
+	} cases[] = {
+		/* So it is if nothing was touched, and if all was. */
+		{600 * MIB, MORSEL_GRANULE_4K, HUGE, false},
+		{600 * MIB, MORSEL_GRANULE_AUTO, 8 * HUGE, false},
+		{GIB, MORSEL_GRANULE_4K, HUGE, true},
+		{GIB, MORSEL_GRANULE_AUTO, 8 * HUGE, true},
+	};
 
-	for (size_t i = 0; i < ARRAY_SIZE(lengths); i++) {
-		size_t length = lengths[i];
-		int fd = create(length, MORSEL_GRANULE_AUTO);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		size_t length = cases[i].length, step = cases[i].step;
+		int fd = create(length, cases[i].granule);
 		char *all = map_at(NULL, fd, length, RW, 0), *memory;
 		char *place = free_place(5 * GIB), *to = place + 3 * GIB;
 
-		for (size_t at = 0; at < length; at += HUGE)
+		for (size_t at = 0; at < length; at += step)
 			all[at] = 1 + at / HUGE % 100;
 		memory = map_at(place + 700 * MIB, fd, length, RW, 0);
-		/* So it is if nothing was touched, and if all was. */
-		if (i)
-			assert_all_slots_show(memory, 0, length);
+		if (cases[i].touch)
+			assert_slots_show(memory, 0, length, step);
 		assert_ptr_equal(mremap(memory, length, length, MREMAP_MAYMOVE | MREMAP_FIXED, to),
 				 to);
-		assert_all_slots_show(to, 0, length);
-		assert_done(mprotect(to + 4 * MIB, HUGE, PROT_NONE));
-		assert_all_slots_show(to, 0, 4 * MIB);
-		assert_all_slots_show(to, 6 * MIB, length);
-		assert_done(mprotect(to + 4 * MIB, HUGE, PROT_READ));
-		assert_all_slots_show(to, 4 * MIB, 6 * MIB);
+		assert_slots_show(to, 0, length, step);
+		assert_done(mprotect(to + step, HUGE, PROT_NONE));
+		assert_slots_show(to, 0, step, step);
+		assert_slots_show(to, 2 * step, length, step);
+		assert_done(mprotect(to + step, HUGE, PROT_READ));
+		assert_slots_show(to, step, 2 * step, step);
 		assert_done(munmap(to, length));
 		assert_done(munmap(all, length));
 		close(fd);
@@ -1289,7 +1302,8 @@ static void a_rss_of_nothing_is_left(void **state)
 	int fd;
 	char *memory = attach(&fd);
 
-	assert_int_equal(populate(fd, 0, 0), 0);
+	assert_int_equal(populate(fd, 0, 16 * MIB), 0);
+	assert_int_equal(populate(fd, GIB - 8 * MIB, 16 * MIB), 0);
 	assert_int_equal(in_child(touch_and_return, memory), 7);
 	detach(memory, fd);
 }

@@ -235,7 +235,7 @@ static void reclaim_beside_morsels(bool generations)
 	swapped = vmstat("pswpout ");
 	pid = spawn();
 	if (!pid) {
-		const size_t length = 16 * MIB;
+		const size_t length = 4 * MIB;
 		char *hog = mmap(NULL, length, RW, ANONYMOUS, -1, 0);
 		unsigned int seed = 0;
 
@@ -255,7 +255,7 @@ static void reclaim_beside_morsels(bool generations)
 		(generations && !aged)) && !has_ended(pid)) {
 		if (generations)
 			age_and_evict(&aged);
-		write_text(CGROUP "/memory.reclaim", "4M");
+		write_text(CGROUP "/memory.reclaim", "2M");
 		write_text(CGROUPS "/memory.reclaim", "1M");
 		write_text("/proc/sys/vm/drop_caches", "3");
 		sleep_ms(10);
