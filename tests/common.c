@@ -136,6 +136,7 @@ int suite_begin(void **state)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	suite_pid = getpid();
+	test_started = seconds_now();
 	load_module();
 	return 0;
 }

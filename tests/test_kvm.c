@@ -10,6 +10,8 @@
 #include "common.h"
 
 #include <linux/kvm.h>
+#include <poll.h>
+#include <sys/syscall.h>
 
 #define LENGTH (GIB + 4 * MIB)
 /* Of each granule. */
@@ -74,6 +76,47 @@ static bool have_kvm(void)
 		if (!have_kvm())                     \
 			skip_because("no KVM here"); \
 	} while (0)
+
+/*
+ * With the first machine and after the last, the kernel patches the code of its scheduler, by static
+ * keys.  An emulator does not always get along with that (a breakpoint is met that is not there any
+ * more), so it is not to happen with each test: a process has a machine as long as the suite runs.
+ * It is nobody's child, or it would end with the first test.
+ */
+static void hold_machine(void)
+{
+	struct pollfd suite = {.fd = syscall(SYS_pidfd_open, getpid(), 0), .events = POLLIN};
+	int kvm, vm, ready[2];
+	pid_t pid;
+	char byte;
+
+	assert_done(pipe(ready));
+	pid = spawn();
+	if (!pid) {
+		if (fork())
+			_exit(0);
+		kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+		vm = ioctl(kvm, KVM_CREATE_VM, 0);
+		need(ioctl(vm, KVM_CREATE_VCPU, 0) >= 0);
+		need(write(ready[1], "", 1) == 1);
+		poll(&suite, 1, -1);
+		_exit(0);
+	}
+	assert_child_done(pid);
+	close(ready[1]);
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	close(ready[0]);
+	close(suite.fd);
+}
+
+static int kvm_suite_begin(void **state)
+{
+	int err = suite_begin(state);
+
+	if (!err && have_kvm())
+		hold_machine();
+	return err;
+}
 
 static void *vcpu_main(void *arg)
 {
@@ -525,5 +568,5 @@ int main(void)
 		TEST(module_unloads),
 	};
 
-	return cmocka_run_group_tests(tests, suite_begin, suite_end);
+	return cmocka_run_group_tests(tests, kvm_suite_begin, suite_end);
 }
