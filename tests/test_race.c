@@ -1390,7 +1390,7 @@ static void unloading_against_opening(void **state)
 		if (!pids[i])
 			use_and_let_unload(i);
 	}
-	while (unloaded < rounds_of(400)) {
+	while (unloaded < rounds_of(200)) {
 		int err = unload_module();
 
 		for (i = 0; i < USERS; i++)

@@ -329,7 +329,7 @@ static void compaction_moves_no_frame(void **state)
 	keep_both();
 	user = spawn_user(1);
 	before = vmstat("compact_migrate_scanned ");
-	for (i = 0; i < 8 || vmstat("compact_migrate_scanned ") == before; i++) {
+	for (i = 0; i < 4 || vmstat("compact_migrate_scanned ") == before; i++) {
 		size_t at;
 
 		for (at = i % 2 * PAGE; at < length; at += 8 * PAGE) {
@@ -488,8 +488,7 @@ static void numa_balancing_moves_no_frame(void **state)
 		run_threads(ARRAY_SIZE(unused), use_all, unused, 1);
 		_exit(0);
 	}
-	/* Each of the pages beside the morsels, on average. */
-	assert_soon(vmstat("numa_hint_faults ") >= before + 32 * MIB / PAGE || has_ended(pid));
+	assert_soon(vmstat("numa_hint_faults ") >= before + 1000 || has_ended(pid));
 	*balanced_enough = 1;
 	assert_child_done(pid);
 	assert_both_kept();
