@@ -1302,7 +1302,7 @@ static void *keep_unloading(void *arg)
 /* When each has had its share of it. */
 static void *end_in_time(void *arg)
 {
-	unsigned int i, share = rounds_of(2000);
+	unsigned int i, share = rounds_of(1000);
 
 	for (i = 1; i < PARTS; i++)
 		while (turns[i] < share || written < share)
