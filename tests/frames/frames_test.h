@@ -3,7 +3,8 @@
  * What the frame allocator's suites share: random numbers, an allocator in
  * memory, and the assertion that its words agree.
  *
- * FRAMES_SEED=N in the environment repeats, or varies, what is random.
+ * FRAMES_SEED=N in the environment repeats, or varies, what is random; MORSEL_ROUNDS=N says
+ * how much of it there is, in hundredths.
  */
 #ifndef FRAMES_TEST_H
 #define FRAMES_TEST_H
@@ -29,6 +30,14 @@ static inline uint64_t number_from(const char *variable, uint64_t otherwise)
 	const char *text = getenv(variable);
 
 	return text && *text ? strtoull(text, NULL, 0) : otherwise;
+}
+
+/* So many of what could go on for ever: all with MORSEL_ROUNDS=100, a tenth if nothing is said. */
+static inline uint32_t rounds_of(uint64_t full)
+{
+	uint64_t nr = full * number_from("MORSEL_ROUNDS", 10) / 100;
+
+	return nr ? (uint32_t)nr : 1;
 }
 
 /* The seed of this run, which is printed the first time. */

@@ -3,7 +3,7 @@
  * The allocator beside a model of it: an array that says of each frame what it is.
  * Random calls are made of both; what the model says must come true.
  *
- * FRAMES_OPS=N makes N calls in each run; a failure says which call it was.
+ * A failure says which call it was.
  */
 #include "frames_test.h"
 
@@ -306,7 +306,7 @@ static void drop_model(struct model *m)
 static void run(uint64_t nr_frames, bool there, uint64_t seed)
 {
 	struct model m = new_model(nr_frames, there, seed);
-	uint64_t ops = number_from("FRAMES_OPS", 5000);
+	uint64_t ops = rounds_of(50000);
 	uint32_t child;
 
 	for (m.op = 0; m.op < ops; m.op++) {

@@ -3,8 +3,8 @@
  * Threads that get and put at once, beside a map of who owns what: no frame ever has two
  * owners, and when all is put, all is free.
  *
- * FRAMES_ROUNDS=N is how often each thread does something, FRAMES_THREADS=N how many there
- * are.  Assertions are made by the main thread: others count what they find wrong.
+ * FRAMES_THREADS=N is how many there are.  Assertions are made by the main thread: others
+ * count what they find wrong.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -62,9 +62,9 @@ static uint32_t nr_threads(void)
 #define SHORTER 1
 #endif
 
-static uint32_t nr_rounds(uint32_t otherwise)
+static uint32_t nr_rounds(uint32_t full)
 {
-	return (uint32_t)number_from("FRAMES_ROUNDS", otherwise / SHORTER);
+	return rounds_of(full / SHORTER);
 }
 
 static void own(struct worker *w, uint64_t frame, uint32_t order)
@@ -241,11 +241,11 @@ static void assert_all_free(struct frames *f, uint64_t frames)
 	assert_int_equal(stat.claimed, 0);
 }
 
-static void stress(uint64_t nr_frames, uint32_t nr_slots, uint32_t max_order, uint32_t rounds)
+static void stress(uint64_t nr_frames, uint32_t nr_slots, uint32_t max_order, uint32_t full)
 {
 	struct shared s = new_shared(nr_frames, nr_slots, true);
 
-	s.rounds = nr_rounds(rounds);
+	s.rounds = nr_rounds(full);
 	s.max_order = max_order;
 	end(start(&s, nr_threads(), work), nr_threads());
 	assert_all_free(s.f, nr_frames);
@@ -255,29 +255,29 @@ static void stress(uint64_t nr_frames, uint32_t nr_slots, uint32_t max_order, ui
 /* Fails if a frame has two owners, or one is lost, where there is room. */
 static void no_frame_has_two_owners(void **state)
 {
-	stress(64 * 512, 4, 10, 60000);
+	stress(64 * 512, 4, 10, 400000);
 }
 
 /* The same where slots run dry and steal from each other, and the last child has few frames. */
 static void nor_where_memory_is_short(void **state)
 {
-	stress(512 + 100, 4, 4, 30000);
-	stress(3 * 512 + 64, 4, 8, 30000);
-	stress(8 * 512, 4, 10, 30000);
+	stress(512 + 100, 4, 4, 200000);
+	stress(3 * 512 + 64, 4, 8, 200000);
+	stress(8 * 512, 4, 10, 200000);
 }
 
 /* The same with all in one slot. */
 static void nor_in_a_slot_that_all_share(void **state)
 {
-	stress(2 * 512 + 30, 1, 3, 30000);
-	stress(24 * 512, 1, 9, 30000);
+	stress(2 * 512 + 30, 1, 3, 200000);
+	stress(24 * 512, 1, 9, 200000);
 }
 
 /* The same in orders that take several words, or children, one after the other. */
 static void nor_in_runs_that_are_undone(void **state)
 {
-	stress(2 * 512, 2, 8, 30000);
-	stress(32 * 512, 2, 13, 9000);
+	stress(2 * 512, 2, 8, 200000);
+	stress(32 * 512, 2, 13, 60000);
 }
 
 /* Take children away and bring them back, while others get and put. */
@@ -322,7 +322,7 @@ static void children_come_and_go_meanwhile(void **state)
 	struct shared s = new_shared(24 * 512, 4, false);
 	uint32_t nr = nr_threads() < 2 ? 2 : nr_threads();
 
-	s.rounds = nr_rounds(30000);
+	s.rounds = nr_rounds(200000);
 	s.max_order = 10;
 	print_message("# %" PRIu64 " children went\n", end(start(&s, nr, work_or_come_and_go), nr));
 	assert_all_free(s.f, 24 * 512);
@@ -353,9 +353,9 @@ static void *exhaust(void *arg)
 static void threads_share_out_all_there_is(void **state)
 {
 	static const uint32_t sizes[] = {1, 64, 512, 700, 4096, 9000};
-	uint32_t rounds = nr_rounds(30000) / 1500 + 1, i, j, bulk;
+	uint32_t nr = nr_rounds(200), i, j, bulk;
 
-	for (i = 0; i < rounds; i++)
+	for (i = 0; i < nr; i++)
 		for (j = 0; j < ARRAY_SIZE(sizes); j++)
 			for (bulk = 1; bulk < BULK; bulk += 22) {
 				struct shared s = new_shared(sizes[j], 4, true);

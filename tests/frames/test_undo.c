@@ -459,7 +459,7 @@ static void two_calls_may_come_in_the_middle_of_any(void **state)
 	struct played game = {.nr = 2};
 	uint32_t i;
 
-	for (games = number_from("FRAMES_GAMES", 20000); games;) {
+	for (games = rounds_of(200000); games;) {
 		game.position = &positions[rnd_below(&random, ARRAY_SIZE(positions))];
 		game.first = &moves[rnd_below(&random, ARRAY_SIZE(moves))];
 		for (i = 0; i < 2; i++)
