@@ -232,6 +232,19 @@ static inline const char *check_claims(const struct frames *f)
 	return NULL;
 }
 
+/* What a host has claimed and reserved. */
+static inline uint64_t claims_of(const struct frames *f, uint32_t host)
+{
+	uint64_t nr = 0;
+	uint32_t i;
+
+	for (i = 0; i < f->nr_children; i++)
+		nr += child_host(frames_load(&f->children[i])) == host;
+	for (i = 0; i < f->nr_trees; i++)
+		nr += tree_host(frames_load(&f->trees[i])) == host;
+	return nr;
+}
+
 /*
  * After a host's death, and before recovery: nothing that is owned can be had.  @lost is
  * set to how many frames nobody has and cannot be had either.

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Processes that get and put are killed, at any instruction; so are some that recover.
- * Words and owners are in memory that outlives them, as on a medium when the machine's
- * caches survive.  What is done derives from the seed; when they are killed does not.
+ * Processes that get and put are killed; so are some that recover.  Words and owners are
+ * in memory that outlives them, as on a medium when the machine's caches survive.
+ *
+ * Some die by themselves, after each store in turn that they make.  Others are killed from
+ * outside, at any instruction: nothing is asked about where that was.  What is done
+ * derives from the seed.
  */
 #include <sched.h>
-#include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
-#include "run.h"
+#include "stop.h"
 
 #define WORKERS 2
 #define SLOTS 4
@@ -19,18 +20,18 @@
 #define NR_FRAMES (9 * FRAMES_PER_CHILD + 77)
 #define WORDS_SIZE (64 << 10)
 
-enum phase { BEGINS, WORKS, RECOVERS };
-
 /**
  * struct shared - what outlives a process
- * @phases:	what each is doing
+ * @works:	whether each has begun
+ * @flight:	how many frames each is getting or putting
  * @failed:	what went wrong in one of them; else empty
  * @entries:	of the owners; the workers have equal parts of the table
  * @slots:	of workers that are CPUs of one host
  * @words:	of the allocator
  */
 struct shared {
-	uint32_t phases[WORKERS];
+	uint32_t works[WORKERS];
+	uint64_t flight[WORKERS];
 	char failed[256];
 	uint64_t entries[WORKERS * NR_OWNERS];
 	struct frames_slot slots[SLOTS];
@@ -43,7 +44,7 @@ struct shared {
  * @pids:	of those that live
  * @nr:		how many that are
  * @rng:	what is random here
- * @kills:	how many were killed
+ * @kills:	how many were killed, or died
  * @given:	frames that were given back, which had been in flight
  */
 struct killing {
@@ -53,16 +54,6 @@ struct killing {
 	uint64_t rng;
 	uint64_t kills, given;
 };
-
-static void set_phase(uint32_t *phase, enum phase now)
-{
-	__atomic_store_n(phase, now, __ATOMIC_SEQ_CST);
-}
-
-static enum phase phase_of(const uint32_t *phase)
-{
-	return __atomic_load_n(phase, __ATOMIC_SEQ_CST);
-}
 
 /* Open the words anew, as a host that knows nothing. */
 static void run_open(struct run *run, struct shared *shared, struct frames_slot *slots,
@@ -74,17 +65,24 @@ static void run_open(struct run *run, struct shared *shared, struct frames_slot 
 	run->f.durable = durable;
 }
 
-static void killing_begin(struct killing *killing, const char *name)
+/* All is free, as in the beginning. */
+static void start_over(struct killing *killing)
 {
 	struct frames_slot slots[SLOTS];
 	struct run run;
 
+	memset(killing->shared->entries, 0, sizeof(killing->shared->entries));
+	run_open(&run, killing->shared, slots, 1, false);
+	frames_clear(&run.f, true);
+}
+
+static void killing_begin(struct killing *killing, const char *name)
+{
 	*killing = (struct killing){.rng = rnd_stream(name, 0)};
 	killing->shared = mmap(NULL, sizeof(struct shared), PROT_READ | PROT_WRITE,
 			       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	assert_ptr_not_equal(killing->shared, MAP_FAILED);
-	run_open(&run, killing->shared, slots, 1, false);
-	frames_clear(&run.f, true);
+	start_over(killing);
 }
 
 static void killing_end(struct killing *killing)
@@ -101,38 +99,53 @@ static void __attribute__((noreturn)) give_up(struct shared *shared, const char 
 	_exit(1);
 }
 
-static void __attribute__((noreturn)) work(struct shared *shared, struct run *run, uint32_t *phase)
+/**
+ * struct job - what a process does
+ * @what:	the things
+ * @on:		again and again; else once
+ * @end:	where it dies; or lives, until it is killed or done
+ */
+struct job {
+	void (*what)(struct run *run, const struct stop *end);
+	bool on;
+	struct stop end;
+};
+
+/* A dozen things: in the same position, the same ones. */
+static void work(struct run *run, const struct stop *end)
 {
-	run->filling = 50;
-	set_phase(phase, WORKS);
-	while (!run->failed)
-		do_something(run);
-	give_up(shared, run->failed);
+	if (!at_store.happens)
+		at_store = *end;
+	do_things(run, 12);
 }
 
-/*
- * Crash again and again, in a small way: lose all that slots have claimed, and some
- * frames, and recover.
- */
-static void __attribute__((noreturn))
-recover(struct shared *shared, struct run *run, uint32_t *phase)
+/* Crash in a small way: lose all that slots have claimed, and some frames; and recover. */
+static void crash(struct run *run, const struct stop *end)
 {
-	static struct frames_slot slots[SLOTS];
-	uint64_t lost[64], given;
+	uint32_t order = (uint32_t)rnd_below(&run->rng, 10);
+	uint64_t lost[4], given;
 	const char *found;
 
-	for (;;) {
-		set_phase(phase, WORKS);
-		do_things(run, 4);
-		frames_get(&run->f, 0, (uint32_t)rnd_below(&run->rng, 10), 4, lost);
-		if (run->failed)
-			give_up(shared, run->failed);
-		frames_init(&run->f, NR_FRAMES, shared->words, slots, SLOTS, 1);
-		set_phase(phase, RECOVERS);
-		found = recover_owned(&run->f, &run->owners, &given);
-		if (found)
-			give_up(shared, found);
-	}
+	do_things(run, 4);
+	in_flight(run, ARRAY_SIZE(lost) << order);
+	frames_get(&run->f, 0, order, ARRAY_SIZE(lost), lost);
+	frames_init(&run->f, run->f.nr_frames, run->f.bits, run->f.slots, SLOTS, 1);
+	at_store = *end;
+	found = recover_owned(&run->f, &run->owners, &given);
+	in_flight(run, 0);
+	if (found)
+		run->failed = found;
+}
+
+static void __attribute__((noreturn))
+do_job(const struct job *job, struct run *run, struct shared *shared)
+{
+	do
+		job->what(run, &job->end);
+	while (job->on && !run->failed);
+	if (run->failed)
+		give_up(shared, run->failed);
+	_exit(0);
 }
 
 /* The parent is @of; a process that it leaves behind goes, too. */
@@ -143,20 +156,23 @@ static void die_with(pid_t of)
 		_exit(1);
 }
 
-static void start(struct killing *killing, const struct run *run,
-		  void (*what)(struct shared *shared, struct run *run, uint32_t *phase))
+static void start(struct killing *killing, const struct run *run, const struct job *job)
 {
-	uint32_t *phase = &killing->shared->phases[killing->nr];
+	struct shared *shared = killing->shared;
+	uint32_t nr = killing->nr;
 	struct run mine = *run;
 	pid_t self = getpid(), pid;
 
-	mine.rng = rnd(&killing->rng);
-	set_phase(phase, BEGINS);
+	mine.flight = &shared->flight[nr];
+	shared->flight[nr] = 0;
+	shared->works[nr] = false;
 	pid = fork();
 	assert_true(pid >= 0);
 	if (!pid) {
 		die_with(self);
-		what(killing->shared, &mine, phase);
+		oneself = &mine;
+		__atomic_store_n(&shared->works[nr], true, __ATOMIC_SEQ_CST);
+		do_job(job, &mine, shared);
 	}
 	killing->pids[killing->nr++] = pid;
 }
@@ -167,28 +183,41 @@ static void wait_a_moment(struct killing *killing)
 	uint64_t rounds = rnd_below(&killing->rng, 4000), i;
 
 	for (i = 0; i < killing->nr; i++)
-		while (phase_of(&killing->shared->phases[i]) == BEGINS && !*killing->shared->failed)
+		while (!__atomic_load_n(&killing->shared->works[i], __ATOMIC_SEQ_CST) &&
+		       !*killing->shared->failed)
 			sched_yield();
 	for (i = 0; i < rounds; i++)
 		frames_relax();
 }
 
-static void kill_all(struct killing *killing)
+/* Wait for the end of one; true if it was killed, or died. */
+static bool bury(struct killing *killing, uint32_t nr)
 {
-	bool failed = false;
-	uint32_t i;
+	bool done, died;
 	int status;
 
-	for (i = 0; i < killing->nr; i++)
-		kill(killing->pids[i], SIGKILL);
-	for (i = 0; i < killing->nr; i++) {
-		assert_int_equal(waitpid(killing->pids[i], &status, 0), killing->pids[i]);
-		failed |= !WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL;
-	}
-	killing->kills += killing->nr;
-	killing->nr = 0;
-	if (failed || *killing->shared->failed)
+	assert_int_equal(waitpid(killing->pids[nr], &status, 0), killing->pids[nr]);
+	died = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+	done = WIFEXITED(status) && !WEXITSTATUS(status);
+	killing->pids[nr] = 0;
+	killing->kills += died;
+	if ((!died && !done) || *killing->shared->failed)
 		fail_msg("a process ended by itself; %s", killing->shared->failed);
+	return died;
+}
+
+/* Those that have not died yet. */
+static void kill_all(struct killing *killing)
+{
+	uint32_t i;
+
+	for (i = 0; i < killing->nr; i++)
+		if (killing->pids[i])
+			kill(killing->pids[i], SIGKILL);
+	for (i = 0; i < killing->nr; i++)
+		if (killing->pids[i])
+			bury(killing, i);
+	killing->nr = 0;
 }
 
 /* Frames in use that are nobody's. */
@@ -203,20 +232,28 @@ static uint64_t count_lost(const struct frames *f, const struct owners *owners)
 	return used - total;
 }
 
-/* After the kill: what is owned is there, all else is free. */
-static void recover_all(struct killing *killing)
+/*
+ * After the kill: what is owned is there, all else is free.  No more than was in flight
+ * was lost; returns how much.
+ */
+static uint64_t recover_all(struct killing *killing)
 {
 	struct frames_slot slots[SLOTS];
 	struct run run;
-	uint64_t lost, given, again;
+	uint64_t flight = 0, lost, given, again;
 	const char *found;
+	uint32_t i;
 
+	for (i = 0; i < WORKERS; i++)
+		flight += killing->shared->flight[i];
 	run_open(&run, killing->shared, slots, 1, false);
 	lost = count_lost(&run.f, &run.owners);
 	found = recover_owned(&run.f, &run.owners, &given);
 	if (!found && given != lost)
 		found = fault("%" PRIu64 " frames were lost, %" PRIu64 " are given back", lost,
 			      given);
+	if (!found && lost > flight)
+		found = fault("%" PRIu64 " frames were lost, %" PRIu64 " in flight", lost, flight);
 	if (!found)
 		found = recover_owned(&run.f, &run.owners, &again);
 	if (!found && again)
@@ -226,84 +263,138 @@ static void recover_all(struct killing *killing)
 	if (found)
 		fail_msg("after kill %" PRIu64 ": %s", killing->kills, found);
 	killing->given += given;
+	return given;
+}
+
+/* In a position that is the stream's, a process dies after so many stores; or lives. */
+static bool dies(struct killing *killing, const struct job *job, uint64_t stream)
+{
+	struct frames_slot slots[SLOTS];
+	struct run run;
+	bool died;
+
+	start_over(killing);
+	run_open(&run, killing->shared, slots, 1, job->end.left % 2);
+	run.rng = rnd_stream("dies", stream);
+	do_things(&run, 12);
+	start(killing, &run, job);
+	died = bury(killing, 0);
+	killing->nr = 0;
+	recover_all(killing);
+	return died;
+}
+
+/* Die everywhere, and fail if there is nowhere to die, or nothing that is lost by it. */
+static void die_at_each_store(void (*what)(struct run *run, const struct stop *end),
+			      const char *name, uint32_t streams)
+{
+	struct killing killing;
+	uint32_t stream;
+
+	killing_begin(&killing, name);
+	for (stream = 0; stream < streams; stream++) {
+		struct job job = {.what = what, .end.happens = die_here};
+
+		while (dies(&killing, &job, stream))
+			job.end.left++;
+	}
+	killing_end(&killing);
+	assert_true(killing.kills && killing.given);
+}
+
+static void kill_anywhere(void (*what)(struct run *run, const struct stop *end), const char *name,
+			  uint32_t kills)
+{
+	const struct job job = {.what = what, .on = true};
+	struct frames_slot slots[SLOTS];
+	struct killing killing;
+	struct run run;
+	uint32_t i;
+
+	killing_begin(&killing, name);
+	for (i = 0; i < kills; i++) {
+		run_open(&run, killing.shared, slots, 1, i % 2);
+		run.rng = rnd(&killing.rng);
+		start(&killing, &run, &job);
+		wait_a_moment(&killing);
+		kill_all(&killing);
+		recover_all(&killing);
+	}
+	killing_end(&killing);
 }
 
 /* Fails if frames that were got, and not entered yet, stay lost. */
-static void a_process_can_be_killed_anywhere(void **state)
+static void a_process_can_die_at_any_store(void **state)
 {
-	struct frames_slot slots[SLOTS];
-	struct killing killing;
-	struct run run;
-	unsigned int i;
-
-	killing_begin(&killing, "one");
-	for (i = 0; i < 600; i++) {
-		run_open(&run, killing.shared, slots, 1, i % 2);
-		start(&killing, &run, work);
-		wait_a_moment(&killing);
-		kill_all(&killing);
-		recover_all(&killing);
-	}
-	killing_end(&killing);
-	assert_true(killing.given);
+	die_at_each_store(work, "one", rounds_of(40));
 }
 
-/* They meet, as hosts, or as CPUs that share slots. */
-static void two_processes_can_be_killed_anywhere(void **state)
+static void a_process_can_be_killed_anywhere(void **state)
 {
-	struct frames_slot slots[SLOTS];
-	struct killing killing;
-	struct run run;
-	unsigned int i;
-	uint32_t worker;
-	bool hosts;
-
-	killing_begin(&killing, "two");
-	for (i = 0; i < 250; i++) {
-		hosts = i % 4 < 2;
-		for (worker = 0; worker < WORKERS; worker++) {
-			if (hosts || !worker)
-				run_open(&run, killing.shared,
-					 hosts ? slots : killing.shared->slots, worker + 1, i % 2);
-			run.owners = (struct owners){killing.shared->entries + worker * NR_OWNERS,
-						     NR_OWNERS};
-			start(&killing, &run, work);
-		}
-		wait_a_moment(&killing);
-		kill_all(&killing);
-		recover_all(&killing);
-	}
-	killing_end(&killing);
-	assert_true(killing.given);
+	kill_anywhere(work, "one", rounds_of(2000));
 }
 
 /* Fails if a recovery needs what another has changed, half. */
+static void recovery_can_die_at_any_store(void **state)
+{
+	die_at_each_store(crash, "recovery", rounds_of(40));
+}
+
 static void recovery_can_be_killed_anywhere(void **state)
 {
-	struct frames_slot slots[SLOTS];
-	struct killing killing;
-	struct run run;
-	unsigned int i, within = 0;
+	kill_anywhere(crash, "recovery", rounds_of(1000));
+}
 
-	killing_begin(&killing, "recovery");
-	for (i = 0; i < 250; i++) {
-		run_open(&run, killing.shared, slots, 1, i % 2);
-		start(&killing, &run, recover);
-		wait_a_moment(&killing);
+/* Two that are hosts, or CPUs that share slots. */
+static void start_two(struct killing *killing, bool hosts, bool durable, const struct stop *end)
+{
+	struct frames_slot slots[SLOTS];
+	struct job job = {.what = work, .on = true, .end = *end};
+	struct run run;
+	uint32_t worker;
+
+	for (worker = 0; worker < WORKERS; worker++) {
+		if (hosts || !worker)
+			run_open(&run, killing->shared, hosts ? slots : killing->shared->slots,
+				 worker + 1, durable);
+		run.owners = (struct owners){killing->shared->entries + worker * NR_OWNERS,
+					     NR_OWNERS};
+		run.rng = rnd(&killing->rng);
+		start(killing, &run, &job);
+		job.end.happens = NULL;
+	}
+}
+
+/* They meet.  One dies where something was put that is nobody's, or both are killed anywhere. */
+static void two_processes_can_be_killed_anywhere(void **state)
+{
+	struct killing killing;
+	uint32_t i;
+
+	killing_begin(&killing, "two");
+	for (i = 0; i < rounds_of(1200); i++) {
+		bool dies = i % 3 == 0;
+
+		start_two(&killing, i % 4 < 2, i % 2,
+			  &(struct stop){dies ? die_here : NULL, clears, i % 8});
+		if (dies)
+			bury(&killing, 0);
+		else
+			wait_a_moment(&killing);
 		kill_all(&killing);
-		within += phase_of(&killing.shared->phases[0]) == RECOVERS;
-		recover_all(&killing);
+		if (!recover_all(&killing) && dies)
+			fail_msg("what nobody had was not in use");
 	}
 	killing_end(&killing);
-	print_message("# %u of these in the middle of a recovery\n", within);
-	assert_true(killing.given && within);
 }
 
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_process_can_die_at_any_store),
 		cmocka_unit_test(a_process_can_be_killed_anywhere),
 		cmocka_unit_test(two_processes_can_be_killed_anywhere),
+		cmocka_unit_test(recovery_can_die_at_any_store),
 		cmocka_unit_test(recovery_can_be_killed_anywhere),
 	};
 
