@@ -84,6 +84,16 @@ unsigned int rounds_of(unsigned int full);
  */
 bool time_is_up(void);
 
+/* Wait for what happens when the kernel comes to it. */
+#define assert_soon(condition)                                                  \
+	do {                                                                    \
+		while (!(condition)) {                                          \
+			if (time_is_up())                                       \
+				fail_msg("did not come about: %s", #condition); \
+			sleep_ms(10);                                           \
+		}                                                               \
+	} while (0)
+
 /* In children and threads of children, where cmocka cannot go: say where, and exit. */
 #define need(condition)                                                                            \
 	do {                                                                                       \

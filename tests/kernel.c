@@ -168,10 +168,16 @@ void use_kept(const struct kept *kept)
 		atomic_fetch_add((_Atomic uint64_t *)&words[i], 0);
 }
 
+/* How often the user on each CPU has used both. */
+static atomic_uint *user_turns;
+
 pid_t spawn_user(unsigned int cpu)
 {
-	pid_t pid = spawn();
+	pid_t pid;
 
+	if (!user_turns)
+		user_turns = shared_page();
+	pid = spawn();
 	if (pid) {
 		both[0].attachments++;
 		both[1].attachments++;
@@ -181,7 +187,16 @@ pid_t spawn_user(unsigned int cpu)
 	for (;;) {
 		use_kept(&both[0]);
 		use_kept(&both[1]);
+		user_turns[cpu]++;
 	}
+}
+
+void assert_user_goes_on(unsigned int cpu)
+{
+	unsigned int before = user_turns[cpu];
+
+	/* One turn may have begun before. */
+	assert_soon(user_turns[cpu] - before > 1);
 }
 
 void assert_killed_while_well(pid_t pid)
@@ -223,10 +238,8 @@ unsigned long cgroup_event(const char *word)
 
 static void remove_cgroup(void)
 {
-	unsigned int tries;
-
 	write_text(CGROUP "/cgroup.kill", "1");
-	for (tries = 0; tries < 500 && rmdir(CGROUP) && errno == EBUSY; tries++)
+	while (rmdir(CGROUP) && errno == EBUSY && !time_is_up())
 		sleep_ms(10);
 	if (cgroups_mounted && !umount2(CGROUPS, MNT_DETACH))
 		cgroups_mounted = false;

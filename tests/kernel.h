@@ -36,16 +36,6 @@ unsigned long vmstat(const char *word);
 /* A field, in KiB, of what smaps says of the own mapping at an address. */
 unsigned long smaps_kib(const void *address, const char *field);
 
-/* Wait for what happens when the kernel comes to it. */
-#define assert_soon(condition)                                                  \
-	do {                                                                    \
-		while (!(condition)) {                                          \
-			if (time_is_up())                                       \
-				fail_msg("did not come about: %s", #condition); \
-			sleep_ms(10);                                           \
-		}                                                               \
-	} while (0)
-
 /* A morsel that must stay as it is: its data, and each frame. */
 struct kept {
 	int fd;
@@ -77,6 +67,8 @@ void keep_both(void);
 void assert_both_kept(void);
 /* A process that uses both on one CPU until it is killed. */
 pid_t spawn_user(unsigned int cpu);
+/* It does so still. */
+void assert_user_goes_on(unsigned int cpu);
 /* It has found nothing wrong so far. */
 void assert_killed_while_well(pid_t pid);
 
