@@ -168,6 +168,12 @@ static void read_samples(void *ring, const char *place, struct samples *samples)
 	head->data_tail = end;
 }
 
+/* All that is to be seen was. */
+static bool is_enough(const struct samples *samples)
+{
+	return samples->inside && samples->huge && samples->addresses;
+}
+
 static char *code_place;
 static atomic_uint code_runs;
 /* Odd while it is unmapped. */
@@ -224,12 +230,14 @@ static void perf_samples_against_munmap(void **state)
 		code_place = free_place(HUGE);
 		need(!pthread_create(&thread, NULL, run_code_on_and_on, NULL));
 		pin_to_cpu(0);
-		for (round = 0; round < ROUNDS || code_runs < 100; round++) {
+		for (round = 0; round < ROUNDS || (!is_enough(samples) && !time_is_up()); round++) {
+			unsigned int runs = code_runs, tries = 0;
+
 			map_at(code_place, fd, HUGE, PROT_READ | PROT_EXEC, 0);
 			code_phase = 2 * round;
-			/* Now and then long enough for the code to run. */
-			if (round % 32 == 0)
-				usleep(100);
+			/* Now and then until the code has run. */
+			while (round % 32 == 0 && code_runs == runs)
+				relax(&tries);
 			need(!munmap(code_place, HUGE));
 			code_phase = 2 * round + 1;
 			if (round % 64 == 0)
@@ -245,8 +253,7 @@ static void perf_samples_against_munmap(void **state)
 		      "(%u with a physical address)\n",
 		      samples->all, samples->inside, samples->huge, samples->addresses,
 		      samples->physical);
-	assert_true(samples->inside && samples->huge);
-	assert_true(samples->addresses);
+	assert_true(is_enough(samples));
 	assert_memory_equal(memory, code, sizeof(code));
 	assert_int_equal(info_of(fd).attachments, 1);
 	munmap(samples, PAGE);
