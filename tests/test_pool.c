@@ -2,7 +2,7 @@
 /*
  * Pools and ceilings: what there is, what may be taken, and giving back.
  */
-#include "common.h"
+#include "kernel.h"
 
 static int pool_call(unsigned long call, struct morsel_pool *pool)
 {
@@ -27,6 +27,14 @@ static struct morsel_limit limit_of(uid_t uid)
 }
 
 /* Have the kernel ask all shrinkers for what they can spare. */
+#define IDLE "/sys/module/morsel/parameters/dram_idle_seconds"
+
+/* However long it takes to look, nothing goes back but what is asked for. */
+static void keep_idle(void)
+{
+	set_kernel(IDLE, "1000000");
+}
+
 static void drop_caches(void)
 {
 	if (!write_text("/proc/sys/vm/drop_caches", "2\n"))
@@ -76,6 +84,7 @@ static void the_sums_are_right(void **state)
 	struct morsel_pool_info info;
 	uint64_t tables;
 
+	keep_idle();
 	assert_done(populate(small, 0, 5 * MIB));
 	assert_done(populate(huge, 0, 6 * MIB));
 	info = pool_info();
@@ -458,10 +467,11 @@ static void root_may_have_a_ceiling_too(void **state)
 static void the_shrinker_takes_idle_frames_back(void **state)
 {
 	int small = create(16 * MIB, MORSEL_GRANULE_4K), huge = create(16 * MIB, MORSEL_GRANULE_2M);
-	int kept = create(4 * MIB, MORSEL_GRANULE_4K), i;
+	int kept = create(4 * MIB, MORSEL_GRANULE_4K);
 	struct morsel_pool_info before, after;
 	char *memory = map(kept, 4 * MIB, RW);
 
+	keep_idle();
 	assert_done(populate(small, 0, 0));
 	assert_done(populate(huge, 0, 0));
 	fill_pattern(memory, 4 * MIB, 1);
@@ -469,9 +479,10 @@ static void the_shrinker_takes_idle_frames_back(void **state)
 	close(huge);
 	before = pool_info();
 	assert_true(before.free_bytes >= 28 * MIB);
-	for (i = 0; i < 5; i++)
+	do {
 		drop_caches();
-	after = pool_info();
+		after = pool_info();
+	} while (after.free_bytes > 4 * MIB && !time_is_up());
 	assert_true(after.free_bytes <= 4 * MIB);
 	assert_true(after.held_bytes < before.held_bytes);
 	assert_true(after.returns > before.returns);
@@ -482,33 +493,28 @@ static void the_shrinker_takes_idle_frames_back(void **state)
 
 static void an_empty_pool_holds_nothing(void **state)
 {
-	int fd = create(32 * MIB, MORSEL_GRANULE_AUTO), i;
+	int fd = create(32 * MIB, MORSEL_GRANULE_AUTO);
 
+	keep_idle();
 	assert_done(populate(fd, 0, 0));
 	close(fd);
 	assert_int_equal(pool_info().used_bytes, 0);
-	for (i = 0; i < 20 && pool_info().held_bytes; i++)
+	while (pool_info().held_bytes && !time_is_up())
 		drop_caches();
 	assert_int_equal(pool_info().held_bytes, 0);
 	assert_int_equal(pool_info().borrows, pool_info().returns);
 }
 
-#define IDLE "/sys/module/morsel/parameters/dram_idle_seconds"
-
 static void idle_frames_go_back_by_themselves(void **state)
 {
-	int fd = create(32 * MIB, MORSEL_GRANULE_AUTO), waited;
+	int fd = create(32 * MIB, MORSEL_GRANULE_AUTO);
 
-	if (access(IDLE, W_OK))
-		skip_because("there is no %s", IDLE);
-	assert_true(write_text(IDLE, "1\n"));
+	keep_idle();
 	assert_done(populate(fd, 0, 0));
 	close(fd);
 	assert_true(pool_info().free_bytes >= 32 * MIB);
-	for (waited = 0; waited < 10000 && pool_info().held_bytes; waited += 100)
-		sleep_ms(100);
-	write_text(IDLE, "5\n");
-	assert_int_equal(pool_info().held_bytes, 0);
+	set_kernel(IDLE, "1");
+	assert_soon(!pool_info().held_bytes);
 }
 
 static size_t free_memory(void)
@@ -580,7 +586,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(pools_are_listed),
-		TEST(the_sums_are_right),
+		KERNEL_TEST(the_sums_are_right),
 		TEST(adding_checks_what_is_asked),
 		TEST(pools_are_the_admin_s),
 		TEST(a_pool_in_use_is_not_removed),
@@ -598,9 +604,9 @@ int main(void)
 		TEST(who_made_it_pays),
 		TEST(a_ceiling_below_use_stops_growth_only),
 		TEST(root_may_have_a_ceiling_too),
-		TEST(the_shrinker_takes_idle_frames_back),
-		TEST(an_empty_pool_holds_nothing),
-		TEST(idle_frames_go_back_by_themselves),
+		KERNEL_TEST(the_shrinker_takes_idle_frames_back),
+		KERNEL_TEST(an_empty_pool_holds_nothing),
+		KERNEL_TEST(idle_frames_go_back_by_themselves),
 		TEST(memory_pressure_gets_idle_frames),
 		TEST(module_unloads),
 	};
