@@ -1670,6 +1670,9 @@ static void supervise(double deadline)
 	worked += seconds_now() - begin;
 }
 
+/* Seconds: who has not ended by then, or what is not free, never will. */
+#define PATIENCE 300
+
 static void kill_all(void)
 {
 	double begin = seconds_now();
@@ -1678,7 +1681,7 @@ static void kill_all(void)
 	for (i = 0; i < workers; i++)
 		if (shared->seats[i].pid)
 			kill(-shared->seats[i].pid, SIGKILL);
-	while (reap() && seconds_now() < begin + 120)
+	while (reap() && seconds_now() < begin + PATIENCE)
 		sleep_ms(10);
 	for (i = 0; i < workers; i++)
 		if (shared->seats[i].pid)
@@ -1774,7 +1777,7 @@ static void clear_up(void)
 	}
 	unlink_all();
 	/* Freeing takes its time. */
-	while (in_use(false) && seconds_now() < begin + 30)
+	while (in_use(false) && seconds_now() < begin + PATIENCE)
 		sleep_ms(10);
 	in_use(true);
 

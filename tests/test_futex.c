@@ -55,14 +55,20 @@ static pid_t spawn_waiter(int fd, off_t offset, int prot)
 	return pid;
 }
 
-/* Until a child sleeps, so that only waking gets it on. */
-static void wait_until_asleep(pid_t pid)
+/* Does it sleep, so that only waking gets it on? */
+static bool is_asleep(pid_t pid)
 {
 	char sleeping[16];
-	siginfo_t gone = {0};
 
 	snprintf(sleeping, sizeof(sleeping), "%d ", SYS_futex);
-	while (strncmp(read_text("/proc/%d/syscall", pid), sleeping, strlen(sleeping))) {
+	return !strncmp(read_text("/proc/%d/syscall", pid), sleeping, strlen(sleeping));
+}
+
+static void wait_until_asleep(pid_t pid)
+{
+	siginfo_t gone = {0};
+
+	while (!is_asleep(pid)) {
 		assert_done(waitid(P_PID, pid, &gone, WEXITED | WNOHANG | WNOWAIT));
 		if (gone.si_pid)
 			fail_msg("who was to wait has ended");
@@ -149,10 +155,9 @@ static void *change_and_wake(void *arg)
 {
 	struct shared *shared = arg;
 
-	/* Until it sleeps; the page's frame changes while it does. */
-	while (!shared->waiting)
-		sched_yield();
-	sleep_ms(20);
+	/* The page's frame changes while it sleeps. */
+	while (!shared->waiting || !is_asleep(getpid()))
+		sleep_ms(1);
 	need(!madvise(shared, PAGE, MADV_REMOVE));
 	shared->word = 1;
 	need(futex(&shared->word, FUTEX_WAKE_PRIVATE, 1) >= 0);

@@ -36,11 +36,7 @@ static void assert_pipe_has_pattern(int pipes[2], size_t length, unsigned int se
 /* POOL_STAT notices frames whose pin has gone. */
 static void assert_pins_go(void)
 {
-	int waited;
-
-	for (waited = 0; waited < 5000 && pool_info().pinned_bytes; waited += 10)
-		sleep_ms(10);
-	assert_int_equal(pool_info().pinned_bytes, 0);
+	assert_soon(!pool_info().pinned_bytes);
 }
 
 /* Take every free frame there is, and write something else to it. */
