@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# The jobs of `check` that boot guests.
+
+# Suites that ask the module and its tools alone: what they look at does not pass
+# through the kernel, or only through what others look at on every kernel.  They
+# run on one kernel; with check --all on each.
+#
+#   test_ctl	morselctl: what it prints, its exit codes
+#   test_lib	libmorsel: a function to each ioctl
+#   test_abi	what the module checks before it does anything
+ONCE=(test_ctl test_lib test_abi)
+
+# lane RUN-ARGUMENT...: what suites in one guest say.
+lane() {
+	local status=0
+	"$QEMU_DIR/run" --mem "${CHECK_MEM:-4G}" --log "$RESULTS/$JOB.console" "$@" || status=$?
+	if [ $status -gt 1 ]; then
+		echo "not ok - guest of $JOB ended with status $status"
+	elif ! grep -q '^ok' "$RESULTS/$JOB.tap"; then
+		echo "not ok - guest of $JOB ran no test"
+	fi
+	return $status
+}
+
+# settings KERNEL: the guests' environment.
+settings() {
+	local seconds=600 rounds=''
+	case $(lane_of "$1") in
+	memory | locking) seconds=1800 rounds=3 ;;
+	esac
+	rounds=${MORSEL_ROUNDS:-$rounds}
+	echo "MORSEL_TEST_SECONDS=${MORSEL_TEST_SECONDS:-$seconds}${rounds:+ MORSEL_ROUNDS=$rounds}"
+}
+
+# suites KERNEL [RUN-SUITES-ARGUMENT...]
+suites() {
+	local kernel=$1 timeout=3600
+	shift
+	[ -z "$(lane_of "$kernel")" ] || timeout=7200
+	# shellcheck disable=SC2046
+	lane --timeout $timeout "$kernel" -- env $(settings "$kernel") /morsel/guest/run-suites "$@"
+}
+
+# variant KERNEL: what the guest of all suites does not have (two nodes, five levels of
+# tables, tables of user space's own, a processor with L1TF and without protection
+# keys), for those that it may matter to.
+variant() {
+	# shellcheck disable=SC2046
+	lane --timeout 3600 --numa 2 --cpu SandyBridge,vendor=GenuineIntel,la57=on --cmdline pti=on "$1" -- \
+		env $(settings "$1") /morsel/guest/run-suites /morsel/tests/test_{cpu,map,mm,advice,proc,reclaim}
+}
+
+# fuzz KERNEL: the seed is in the output, to be had again with --seed.
+fuzz() {
+	local seconds=20 arguments=''
+	case $(lane_of "$1") in
+	memory) seconds=600 arguments=--kcov ;;
+	locking) seconds=120 ;;
+	esac
+	seconds=${FUZZ_SECONDS:-$seconds}
+	one "fuzzer, kernel $1" "$QEMU_DIR/run" --mem 3G --timeout $((seconds + 600)) "$1" -- sh -c "insmod \$MORSEL_KO &&
+		/morsel/tests/fuzz --seconds $seconds $arguments && rmmod morsel && /morsel/guest/leaks" || return
+	grep -E 'reached: |^seed' "$RESULTS/$JOB.output"
+}
+
+selftest() {
+	one "the rig notices what it is there to notice, kernel $1" "$QEMU_DIR/selftest" "$1"
+}
