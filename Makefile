@@ -6,12 +6,11 @@
 BUILD := $(CURDIR)/build
 KDIR ?= /lib/modules/$(shell uname -r)/build
 PREFIX ?= /usr/local
-KERNELS := $(if $(KERNEL),$(KERNEL),6.1 6.12 7.2)
 VERSION := $(shell sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' dkms.conf)
 USER_PARTS := $(wildcard lib tools/morselctl)
 
-.PHONY: all module user guest-programs help deps check check-native check-static check-debug bench \
-	bench-alloc plots demo shell install uninstall dkms-source dkms-install clean distclean
+.PHONY: all module user guest-programs help deps quick check check-all check-native check-static \
+	check-debug bench bench-alloc plots demo shell install uninstall dkms-source dkms-install clean distclean
 
 all: user $(if $(wildcard $(KDIR)),module)
 	$(if $(wildcard $(KDIR)),,@echo "No headers of the running kernel at $(KDIR): the module was not built.")
@@ -19,9 +18,12 @@ all: user $(if $(wildcard $(KDIR)),module)
 help:
 	@echo "make              module for the running kernel (KDIR=...), library and tools"
 	@echo "make demo         a 6.82-GiB model, mapped in microseconds, in a guest"
-	@echo "make check        all tests, on kernels 6.1, 6.12 and 7.2 (KERNEL=6.12: one of them)"
-	@echo "make check-native the tests that need no guest"
+	@echo "make quick        a few tests, for every commit: 3 minutes"
+	@echo "make check        all tests, on kernels 6.1, 6.12 and 7.2 (KERNEL=6.12: one of them): 30 minutes"
+	@echo "make check-all    the same with all rounds of each, for the night"
 	@echo "make check-debug  all tests in kernels that check everything, which are built first"
+	@echo "make check-native the tests that need no guest"
+	@echo "make check-static what there is to say of the sources, and the module built for each kernel"
 	@echo "make bench        the figures, as a table and build/bench.json"
 	@echo "make bench-alloc  those of the frame allocator, natively (PEER=other.so: beside another)"
 	@echo "make plots        draw what bench-alloc found, as bench/alloc/plots/*.svg"
@@ -44,16 +46,22 @@ deps:
 	@qemu/deps
 
 check: deps guest-programs
-	@qemu/check $(KERNELS)
+	@qemu/check $(KERNEL)
+
+quick: deps guest-programs
+	@qemu/check --quick $(KERNEL)
+
+check-all: deps guest-programs
+	@qemu/check --all $(KERNEL)
+
+check-debug: deps guest-programs
+	@qemu/check --debug $(KERNEL)
 
 check-native: guest-programs
 	@qemu/check --native
 
 check-static: deps
-	@qemu/check --static $(KERNELS)
-
-check-debug: deps guest-programs
-	@qemu/check --debug $(KERNEL)
+	@qemu/check --static $(KERNEL)
 
 bench: deps guest-programs
 	@bench/run $(or $(KERNEL),6.12)
