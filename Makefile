@@ -8,6 +8,8 @@ KDIR ?= /lib/modules/$(shell uname -r)/build
 PREFIX ?= /usr/local
 VERSION := $(shell sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' dkms.conf)
 USER_PARTS := $(wildcard lib tools/morselctl)
+# Many programs, each made by one compiler: several at once, unless make was told how many.
+PARALLEL = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
 .PHONY: all module user guest-programs help deps quick check check-all check-native check-static \
 	check-debug bench bench-alloc plots demo shell install uninstall dkms-source dkms-install clean distclean
@@ -40,7 +42,7 @@ user:
 	@for part in $(USER_PARTS); do $(MAKE) --no-print-directory -C $$part OUT=$(BUILD) || exit; done
 
 guest-programs: user
-	@for part in tests tests/frames bench demo; do $(MAKE) --no-print-directory -C $$part OUT=$(BUILD) || exit; done
+	@for part in tests tests/frames bench demo; do $(MAKE) --no-print-directory $(PARALLEL) -C $$part OUT=$(BUILD) || exit; done
 
 deps:
 	@qemu/deps
