@@ -22,13 +22,17 @@ versions_in_compat() {
 	! grep -nE 'LINUX_VERSION_CODE|KERNEL_VERSION *\(' kmod/*.[ch] kmod/frames/*.[ch] include/*.h
 }
 
-# builds_clean KERNEL [MAKE-ARGUMENT...]: without a word of the compiler's, of
-# modpost or, with C=2, of sparse.  What sparse says of the kernel's headers is
-# the kernel's.
+# Debian's headers lack the script by which C=2 asks whether sparse is there (7.2),
+# and then do without: this says that it is.
+SPARSE=(KBUILD_CHECKSRC=2 CHECK=sparse)
+
+# builds_clean KERNEL [MAKE-ARGUMENT...]: without a word of the compiler's, of modpost's,
+# or of sparse's about what is ours.
 builds_clean() {
 	local log=$RESULTS/$JOB.build
 	"$QEMU_DIR/kmod" "$@" >"$log" 2>&1 || { cat "$log"; return 1; }
-	! grep -E 'warning:|error:|WARNING:|ERROR:' "$log" | grep -v '/usr/src/'
+	! grep -E 'warning:|error:|WARNING:|ERROR:' "$log" | grep -v '/usr/src/' || return
+	[[ " $* " != *" CHECK="* ]] || grep -q '^ *CHECK ' "$log" || { echo "sparse did not run"; return 1; }
 }
 
 # A list of paths that names tests nobody runs says nothing.
@@ -91,7 +95,11 @@ static() {
 build() {
 	# Making the root may take minutes, and fail.
 	one "has a root, kernel $1" "$QEMU_DIR/root" "$1" || return
-	one "builds without warnings, kernel $1" builds_clean "$1" C=2 CHECK=sparse W=1 || return
+	if [ -n "$(lane_of "$1")" ]; then
+		one "builds without warnings, kernel $1" builds_clean "$1"
+		return
+	fi
+	one "builds without warnings, kernel $1" builds_clean "$1" "${SPARSE[@]}" W=1 || return
 	one "needs exported symbols only, kernel $1" exported_only "$1"
 }
 
