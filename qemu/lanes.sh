@@ -24,32 +24,28 @@ lane() {
 	return $status
 }
 
-# settings KERNEL: the guests' environment.
-settings() {
-	local seconds=600 rounds=''
-	case $(lane_of "$1") in
-	memory | locking) seconds=1800 rounds=3 ;;
-	esac
-	rounds=${MORSEL_ROUNDS:-$rounds}
-	echo "MORSEL_TEST_SECONDS=${MORSEL_TEST_SECONDS:-$seconds}${rounds:+ MORSEL_ROUNDS=$rounds}"
-}
-
-# suites KERNEL [RUN-SUITES-ARGUMENT...]
+# suites KERNEL RUN-ARGUMENT... -- RUN-SUITES-ARGUMENT...: with the limits that are
+# right for the kernel and for how many rounds there are.
 suites() {
-	local kernel=$1 timeout=3600
+	local kernel=$1 machine=() guest=3600 test=600 rounds=''
 	shift
-	[ -z "$(lane_of "$kernel")" ] || timeout=7200
-	# shellcheck disable=SC2046
-	lane --timeout $timeout "$kernel" -- env $(settings "$kernel") /morsel/guest/run-suites "$@"
+	while [ "$1" != -- ]; do
+		machine+=("$1")
+		shift
+	done
+	[ -z "$(lane_of "$kernel")" ] || guest=7200 test=1800 rounds=3
+	rounds=${MORSEL_ROUNDS:-$rounds}
+	[ "${rounds:-0}" -le 10 ] || guest=36000 test=7200
+	lane --timeout $guest "${machine[@]}" "$kernel" -- env MORSEL_TEST_SECONDS="${MORSEL_TEST_SECONDS:-$test}" \
+		${rounds:+MORSEL_ROUNDS=$rounds} /morsel/guest/run-suites "${@:2}"
 }
 
 # variant KERNEL: what the guest of all suites does not have (two nodes, five levels of
 # tables, tables of user space's own, a processor with L1TF and without protection
 # keys), for those that it may matter to.
 variant() {
-	# shellcheck disable=SC2046
-	lane --timeout 3600 --numa 2 --cpu SandyBridge,vendor=GenuineIntel,la57=on --cmdline pti=on "$1" -- \
-		env $(settings "$1") /morsel/guest/run-suites /morsel/tests/test_{cpu,map,mm,advice,proc,reclaim}
+	suites "$1" --numa 2 --cpu SandyBridge,vendor=GenuineIntel,la57=on --cmdline pti=on -- \
+		/morsel/tests/test_{cpu,map,mm,advice,proc,reclaim}
 }
 
 # fuzz KERNEL: the seed is in the output, to be had again with --seed.
