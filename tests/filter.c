@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Part of every suite: CMOCKA_TEST_FILTER=PATTERN in the environment runs those tests
+ * Part of every suite: MORSEL_TEST=PATTERN in the environment runs those tests
  * alone whose names match, as a shell matches.
  */
 #include <setjmp.h>
@@ -13,7 +13,7 @@
 
 __attribute__((constructor)) static void filter_tests(void)
 {
-	const char *pattern = getenv("CMOCKA_TEST_FILTER");
+	const char *pattern = getenv("MORSEL_TEST");
 
 	if (pattern)
 		cmocka_set_test_filter(pattern);
