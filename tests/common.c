@@ -71,15 +71,6 @@ unsigned int rounds_of(unsigned int full)
 	return rounds ?: 1;
 }
 
-/* MORSEL_TEST: of each suite, the tests with such names alone. */
-__attribute__((constructor)) static void choose_tests(void)
-{
-	const char *pattern = getenv("MORSEL_TEST");
-
-	if (pattern)
-		cmocka_set_test_filter(pattern);
-}
-
 /*
  * A test that does not end takes its suite along, and says which it was.
  * MORSEL_TEST_SECONDS: for kernels that are slow.
