@@ -20,10 +20,11 @@ begin_root() {
 	fi
 	[ "$(id -u)" = 0 ] || die "making the root of kernel $kernel takes root's rights"
 
-	# A root that is not finished is of no use to anybody.
+	# A root that is not finished is of no use to anybody.  What has a longer name is
+	# another kernel's.
 	new=$1.new
 	trap 'rm -rf "$new"' EXIT
-	rm -rf "$CACHE/$kernel"-*.new
+	rm -rf "$CACHE/$kernel"-????????????.new
 	mkdir "$new"
 }
 
