@@ -28,16 +28,23 @@ begin_root() {
 	mkdir "$new"
 }
 
-# make_tree SUITE PACKAGE...: $new/tree, a small Debian with the packages.
+# make_tree SUITE [--OPTION...] PACKAGE...: $new/tree, a small Debian with the
+# packages; options are mmdebstrap's.  Of backports it has what is asked for as
+# PACKAGE/SUITE.
 make_tree() {
-	local suite=$1
+	local backports=$1 suite=${1%-backports} options=()
 	shift
+	while [[ $1 == --* ]]; do
+		options+=("$1")
+		shift
+	done
 	{
 		echo "deb $MIRROR/debian $suite main"
 		if [ "$suite" != sid ]; then
 			echo "deb $MIRROR/debian-security $suite-security main"
 		fi
 	} >"$new/sources"
+	[ "$backports" = "$suite" ] || echo "deb $MIRROR/debian $backports main" >>"$new/sources"
 
 	# sid's release file may be out of date on a mirror that is frozen.  INITRD=No:
 	# guests have an initial RAM disk of their own.
@@ -47,7 +54,7 @@ make_tree() {
 		--dpkgopt='path-exclude=/usr/share/doc/*' \
 		--dpkgopt='path-exclude=/usr/share/man/*' \
 		--dpkgopt='path-exclude=/usr/share/locale/*' \
-		--include="$(IFS=,; echo "$*")" \
+		"${options[@]}" --include="$(IFS=,; echo "$*")" \
 		"$suite" "$new/tree" "$new/sources" >"$new/log" 2>&1; then
 		tail -n 20 "$new/log" >&2
 		die "mmdebstrap failed for $suite; is the mirror $MIRROR reachable?"
