@@ -11,8 +11,9 @@
 # $new is the folder to make it in.
 begin_root() {
 	mkdir -p "$CACHE"
-	# Who comes second waits, and finds the root made.
-	exec 8>"$CACHE/$kernel.lock"
+	# Who comes second waits, and finds the root made.  Other roots are not waited
+	# for, whatever recipe of the same kernel they are of.
+	exec 8>"$1.lock"
 	flock 8
 	if [ -e "$1" ]; then
 		echo "$1"
@@ -20,11 +21,10 @@ begin_root() {
 	fi
 	[ "$(id -u)" = 0 ] || die "making the root of kernel $kernel takes root's rights"
 
-	# A root that is not finished is of no use to anybody.  What has a longer name is
-	# another kernel's.
+	# A root that is not finished is of no use to anybody.
 	new=$1.new
 	trap 'rm -rf "$new"' EXIT
-	rm -rf "$CACHE/$kernel"-????????????.new
+	rm -rf "$new"
 	mkdir "$new"
 }
 
