@@ -3,8 +3,9 @@
  * What differs between the kernels that Morsel builds on, and nothing else.
  *
  * The code is written for the newest kernel; this header, included before every
- * file by Kbuild, gives older ones what they lack. No other file may ask for a
- * version.
+ * file by Kbuild, gives older ones what they lack.  What these have is tried out
+ * (tests.c); a version is asked for only where kernels behave differently without
+ * looking so.  No other file may ask for either.
  */
 #ifndef MORSEL_COMPAT_H
 #define MORSEL_COMPAT_H
@@ -19,12 +20,14 @@
 #include <linux/version.h>
 #include <linux/vmstat.h>
 
+#include "features.h"
+
 /*
  * Page-table pages.  The kernel's own constructors name init_mm, which is not
  * exported, from 6.16 on; what they are made of is there for modules on every
  * kernel.
  */
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 16, 0)
+#if defined(COMPAT_HAVE_PAGETABLE_CTOR)
 static inline bool compat_table_ctor(struct page *page)
 {
 	struct ptdesc *ptdesc = page_ptdesc(page);
@@ -40,7 +43,7 @@ static inline void compat_table_dtor(struct page *page)
 {
 	pagetable_dtor(page_ptdesc(page));
 }
-#elif LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0)
+#elif defined(COMPAT_HAVE_PAGETABLE_PMD_CTOR)
 static inline bool compat_table_ctor(struct page *page)
 {
 	return pagetable_pmd_ctor(page_ptdesc(page));
@@ -72,18 +75,19 @@ static inline void compat_table_dtor(struct page *page)
 /*
  * From 6.5 on, who looks at a PTE table is ready for its PMD entry to have gone;
  * and from 6.14 on, the kernel frees PTE tables that it finds without entries.
+ * That is true of the kernel as a whole, and of no function that could be tried.
  */
 #define COMPAT_PMD_ENTRIES_GO (LINUX_VERSION_CODE >= KERNEL_VERSION(6, 5, 0))
 
 /* Faults do not go without the mmap_lock before 6.4. */
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 4, 0)
+#ifndef COMPAT_HAVE_VMA_START_WRITE
 static inline void vma_start_write(struct vm_area_struct *vma)
 {
 }
 #endif
 
 /* Flags of a VMA became read-only in 6.3. */
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
+#ifndef COMPAT_HAVE_VM_FLAGS_SET
 static inline void vm_flags_set(struct vm_area_struct *vma, unsigned long flags)
 {
 	vma->vm_flags |= flags;
@@ -99,7 +103,7 @@ static inline void vm_flags_clear(struct vm_area_struct *vma, unsigned long flag
  * Zapping had another name before 7.1, and was for mappings of the kind that has
  * no pages.
  */
-#if LINUX_VERSION_CODE < KERNEL_VERSION(7, 1, 0)
+#ifndef COMPAT_HAVE_ZAP_SPECIAL_VMA_RANGE
 static inline void zap_special_vma_range(struct vm_area_struct *vma, unsigned long address,
 					 unsigned long size)
 {
@@ -115,7 +119,7 @@ static inline void zap_special_vma_range(struct vm_area_struct *vma, unsigned lo
  */
 static inline bool compat_devices_walk(struct mm_struct *mm)
 {
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0)
+#ifdef COMPAT_HAVE_ARCH_INVALIDATE_SECONDARY_TLBS
 	return mm_valid_pasid(mm);
 #else
 	return false;
@@ -126,10 +130,10 @@ static inline bool compat_devices_walk(struct mm_struct *mm)
  * The search for an address range has had three names; 7.1 took its mm argument
  * away.
  */
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 0, 0)
+#if defined(COMPAT_HAVE_MM_GET_UNMAPPED_AREA)
 #define compat_get_unmapped_area(file, addr, len, pgoff, flags) \
 	mm_get_unmapped_area(file, addr, len, pgoff, flags)
-#elif LINUX_VERSION_CODE >= KERNEL_VERSION(6, 10, 0)
+#elif defined(COMPAT_HAVE_MM_GET_UNMAPPED_AREA_OF)
 #define compat_get_unmapped_area(file, addr, len, pgoff, flags) \
 	mm_get_unmapped_area(current->mm, file, addr, len, pgoff, flags)
 #else
@@ -138,34 +142,36 @@ static inline bool compat_devices_walk(struct mm_struct *mm)
 #endif
 
 /* splice() out of a file without a page cache. */
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
+#ifndef COMPAT_HAVE_COPY_SPLICE_READ
 #define copy_splice_read generic_file_splice_read
 #endif
 
 /* Mount idmappings were user namespaces before 6.3. */
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
+#ifndef COMPAT_HAVE_MNT_IDMAP
 #define mnt_idmap user_namespace
 #define nop_mnt_idmap init_user_ns
 #endif
 
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 6, 0)
+#ifdef COMPAT_HAVE_FILLATTR_MASK
+#define compat_fillattr(idmap, mask, inode, stat) generic_fillattr(idmap, mask, inode, stat)
+#else
 #define compat_fillattr(idmap, mask, inode, stat) generic_fillattr(idmap, inode, stat)
+#endif
 
+#ifndef COMPAT_HAVE_SIMPLE_INODE_INIT_TS
 static inline void simple_inode_init_ts(struct inode *inode)
 {
 	inode->i_atime = inode->i_mtime = inode->i_ctime = current_time(inode);
 }
-#else
-#define compat_fillattr(idmap, mask, inode, stat) generic_fillattr(idmap, mask, inode, stat)
 #endif
 
 /* Getting many pages at once was named after the array before 6.14. */
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 14, 0)
+#ifndef COMPAT_HAVE_ALLOC_PAGES_BULK
 #define alloc_pages_bulk(gfp, count, pages) alloc_pages_bulk_array(gfp, count, pages)
 #endif
 
 /* A shrinker is allocated by the kernel from 6.7 on. */
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 7, 0)
+#ifndef COMPAT_HAVE_SHRINKER_ALLOC
 #include <linux/slab.h>
 
 static inline struct shrinker *compat_shrinker_alloc(const char *name)
@@ -213,7 +219,7 @@ static inline bool compat_broadcast_tlb(void)
 /*
  * Does the kernel count what is written to tables, and would it miss us?  On
  * some kernel after 6.12, MADV_COLD began to take huge leaves out by functions
- * that count.
+ * that count.  No header tells.
  */
 static inline bool compat_counts_entries(void)
 {

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What the kernel has, as its headers tell: probe compiles each part by itself,
+ * and where that works it defines COMPAT_HAVE_ and the part's name in features.h.
+ *
+ * Distributions bring changes to older kernels than the one that had them first,
+ * so no version tells of these.  The comments name that one all the same.
+ */
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/mmu_notifier.h>
+#include <linux/sched/mm.h>
+#include <linux/shrinker.h>
+
+/* 6.16: what the constructors of tables are made of, which name no address space. */
+#ifdef TEST_PAGETABLE_CTOR
+bool test(struct ptdesc *ptdesc);
+bool test(struct ptdesc *ptdesc)
+{
+	ptdesc_pmd_pts_init(ptdesc);
+	__pagetable_ctor(ptdesc);
+	pagetable_dtor(ptdesc);
+	return pmd_ptlock_init(ptdesc);
+}
+#endif
+
+/* 6.6 */
+#ifdef TEST_PAGETABLE_PMD_CTOR
+bool test(struct ptdesc *ptdesc);
+bool test(struct ptdesc *ptdesc)
+{
+	pagetable_pmd_dtor(ptdesc);
+	return pagetable_pmd_ctor(ptdesc);
+}
+#endif
+
+/* 6.4: faults go without the mmap_lock. */
+#ifdef TEST_VMA_START_WRITE
+void test(struct vm_area_struct *vma);
+void test(struct vm_area_struct *vma)
+{
+	vma_start_write(vma);
+}
+#endif
+
+/* 6.3 */
+#ifdef TEST_VM_FLAGS_SET
+void test(struct vm_area_struct *vma);
+void test(struct vm_area_struct *vma)
+{
+	vm_flags_set(vma, VM_PFNMAP);
+	vm_flags_clear(vma, VM_PFNMAP);
+}
+#endif
+
+/* 7.1 */
+#ifdef TEST_ZAP_SPECIAL_VMA_RANGE
+void test(struct vm_area_struct *vma);
+void test(struct vm_area_struct *vma)
+{
+	zap_special_vma_range(vma, 0, PAGE_SIZE);
+}
+#endif
+
+/* 6.6: devices are told when the TLB is flushed, and not by every notifier. */
+#ifdef TEST_ARCH_INVALIDATE_SECONDARY_TLBS
+size_t test(void);
+size_t test(void)
+{
+	return offsetof(struct mmu_notifier_ops, arch_invalidate_secondary_tlbs);
+}
+#endif
+
+/* 6.10, with the address space as an argument, */
+#ifdef TEST_MM_GET_UNMAPPED_AREA_OF
+unsigned long test(struct mm_struct *mm, struct file *file);
+unsigned long test(struct mm_struct *mm, struct file *file)
+{
+	return mm_get_unmapped_area(mm, file, 0, PAGE_SIZE, 0, 0);
+}
+#endif
+
+/* and without, 7.1. */
+#ifdef TEST_MM_GET_UNMAPPED_AREA
+unsigned long test(struct file *file);
+unsigned long test(struct file *file)
+{
+	return mm_get_unmapped_area(file, 0, PAGE_SIZE, 0, 0);
+}
+#endif
+
+/* 6.5 */
+#ifdef TEST_COPY_SPLICE_READ
+void *test(void);
+void *test(void)
+{
+	return copy_splice_read;
+}
+#endif
+
+/* 6.3: mount idmappings were user namespaces. */
+#ifdef TEST_MNT_IDMAP
+struct mnt_idmap *test(void);
+struct mnt_idmap *test(void)
+{
+	return &nop_mnt_idmap;
+}
+#endif
+
+/* 6.6 */
+#ifdef TEST_FILLATTR_MASK
+void test(struct inode *inode, struct kstat *stat);
+void test(struct inode *inode, struct kstat *stat)
+{
+	generic_fillattr(NULL, STATX_BASIC_STATS, inode, stat);
+}
+#endif
+
+/* 6.6 */
+#ifdef TEST_SIMPLE_INODE_INIT_TS
+void test(struct inode *inode);
+void test(struct inode *inode)
+{
+	simple_inode_init_ts(inode);
+}
+#endif
+
+/* 6.14: it was named after the array. */
+#ifdef TEST_ALLOC_PAGES_BULK
+unsigned long test(struct page **pages);
+unsigned long test(struct page **pages)
+{
+	return alloc_pages_bulk(GFP_KERNEL, 1, pages);
+}
+#endif
+
+/* 6.7: the kernel allocates shrinkers. */
+#ifdef TEST_SHRINKER_ALLOC
+void test(void);
+void test(void)
+{
+	shrinker_register(shrinker_alloc(0, "test"));
+}
+#endif
