@@ -230,4 +230,17 @@ static inline bool compat_counts_entries(void)
 #endif
 }
 
+/*
+ * May userfaultfd write into tables of ours?  From 6.7 on it write-protects
+ * mappings of any kind, and makes tables for that where it finds none, which would
+ * be below the table that all parked entries share.  Mended for special mappings
+ * in 7.2 and in stable kernels of summer 2026 (CVE-2026-68166).
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 7, 0) || !defined(CONFIG_PTE_MARKER_UFFD_WP) || \
+	defined(COMPAT_HAVE_UFFD_LEAVES_SPECIAL) || LINUX_VERSION_CODE >= KERNEL_VERSION(7, 1, 8)
+#define COMPAT_UFFD_WRITES_TABLES 0
+#else
+#define COMPAT_UFFD_WRITES_TABLES 1
+#endif
+
 #endif /* MORSEL_COMPAT_H */

@@ -11,6 +11,7 @@
 #include <linux/mmu_notifier.h>
 #include <linux/sched/mm.h>
 #include <linux/shrinker.h>
+#include <linux/userfaultfd_k.h>
 
 /* 6.16: what the constructors of tables are made of, which name no address space. */
 #ifdef TEST_PAGETABLE_CTOR
@@ -140,5 +141,20 @@ void test(void);
 void test(void)
 {
 	shrinker_register(shrinker_alloc(0, "test"));
+}
+#endif
+
+/*
+ * 7.2, and 6.12.105, 7.1.8 and others (CVE-2026-68166): userfaultfd leaves special
+ * mappings alone, even where it only write-protects them.  It can be seen until
+ * the function moves out of the header; see COMPAT_UFFD_WRITES_TABLES.
+ */
+#ifdef TEST_UFFD_LEAVES_SPECIAL
+void test(void);
+void test(void)
+{
+	static const struct vm_area_struct special = {.vm_flags = VM_MIXEDMAP};
+
+	BUILD_BUG_ON(vma_can_userfault((struct vm_area_struct *)&special, VM_UFFD_WP, true));
 }
 #endif
