@@ -93,7 +93,7 @@ endif
 .PHONY: install-dist
 install-dist:
 	install -D -m 644 dist/70-morsel.rules $(DESTDIR)/usr/lib/udev/rules.d/70-morsel.rules
-	install -D -m 644 dist/morsel-modules-load.conf $(DESTDIR)/usr/lib/modules-load.d/morsel.conf
+	rm -f $(DESTDIR)/usr/lib/modules-load.d/morsel.conf # of older versions
 	install -D -m 644 dist/morsel-sysusers.conf $(DESTDIR)/usr/lib/sysusers.d/morsel.conf
 ifeq ($(DESTDIR),)
 	-systemd-sysusers morsel.conf

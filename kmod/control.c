@@ -310,8 +310,19 @@ static const struct file_operations control_fops = {
 	.llseek = noop_llseek,
 };
 
+/*
+ * Opening the device loads the module: with a minor that is known beforehand,
+ * depmod tells of the node in modules.devname, and at boot it is made from there
+ * (kmod static-nodes), which takes neither the module nor a unit.  The minor is one
+ * of those for local use (Documentation/admin-guide/devices.txt: 243 to 254); ZFS
+ * has 249.
+ */
+#define MORSEL_MINOR 251
+MODULE_ALIAS_MISCDEV(MORSEL_MINOR);
+MODULE_ALIAS("devname:morsel");
+
 static struct miscdevice control_device = {
-	.minor = MISC_DYNAMIC_MINOR,
+	.minor = MORSEL_MINOR,
 	.name = "morsel",
 	.fops = &control_fops,
 	.mode = 0660,
@@ -323,7 +334,11 @@ static struct miscdevice control_device = {
  */
 int morsel_control_init(void)
 {
-	return misc_register(&control_device);
+	int err = misc_register(&control_device);
+
+	if (err == -EBUSY)
+		pr_err("morsel: another module has the character device 10:%d\n", MORSEL_MINOR);
+	return err;
 }
 
 /**

@@ -7,6 +7,7 @@
 
 #include <sys/inotify.h>
 #include <sys/resource.h>
+#include <sys/sysmacros.h>
 #include <sys/time.h>
 
 static struct morsel_create request(const char *name, uint64_t length)
@@ -719,6 +720,34 @@ static void the_module_can_go_and_come_back(void **state)
 
 #define MANY 4000
 
+static void opening_the_device_loads_the_module(void **state)
+{
+	/* As installed: the module is where modprobe looks. */
+	static const char *const install = "cp $MORSEL_KO /lib/modules/$(uname -r)/morsel.ko && depmod";
+	static const char *const remove = "rm /lib/modules/$(uname -r)/morsel.ko && depmod";
+
+	if (!getenv("MORSEL_KO"))
+		skip_because("the machine's own module is not to be touched");
+	close(dev);
+	assert_int_equal(unload_module(), 0);
+	/* What is made at boot, from modules.devname. */
+	assert_done(mknod(MORSEL_DEVICE, S_IFCHR | 0600, makedev(10, 251)));
+	assert_errno(open(MORSEL_DEVICE, O_RDWR | O_CLOEXEC), ENODEV);
+
+	assert_int_equal(system(install), 0);
+	dev = open(MORSEL_DEVICE, O_RDWR | O_CLOEXEC);
+	assert_int_equal(system(remove), 0);
+	assert_done(dev);
+	assert_int_equal(query().abi, MORSEL_ABI_VERSION);
+
+	/* That node is nobody's but ours. */
+	close(dev);
+	assert_int_equal(unload_module(), 0);
+	assert_done(unlink(MORSEL_DEVICE));
+	load_module();
+	dev = open(MORSEL_DEVICE, O_RDWR | O_CLOEXEC);
+}
+
 static void there_may_be_thousands(void **state)
 {
 	unsigned int count, i;
@@ -802,6 +831,7 @@ int main(void)
 		TEST(the_module_stays_while_a_path_is_held),
 		TEST(the_module_stays_while_a_morsel_is_watched),
 		TEST(the_module_can_go_and_come_back),
+		TEST(opening_the_device_loads_the_module),
 		TEST(there_may_be_thousands),
 		TEST(module_unloads),
 	};
