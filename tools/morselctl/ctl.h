@@ -11,6 +11,7 @@
  *	stat.c		stat
  *	pool.c		pool, limit
  *	doctor.c	doctor
+ *	kernel.c	what doctor says of the kernel
  */
 #ifndef MORSELCTL_H
 #define MORSELCTL_H
@@ -43,6 +44,8 @@ enum {
  * @params:	what create and import were told of the morsel to make, and tune
  * @count:	how often stat is to print, or 0 for without end
  * @interval:	seconds from one line of stat to the next
+ * @kernel:	the release that doctor is to look at, or NULL
+ * @root:	where that kernel's files are, or NULL
  */
 struct ctl {
 	int device;
@@ -51,6 +54,8 @@ struct ctl {
 	struct morsel_params params;
 	uint32_t count;
 	double interval;
+	const char *kernel;
+	const char *root;
 };
 
 /* A column of a table: where in a row its value is, and how it is shown. */

@@ -3,6 +3,7 @@
  * doctor: is all there, and what to do where it is not?
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -12,20 +13,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "ctl.h"
+#include "doctor.h"
 
 /* Less free memory than this in huge frames is worth a note. */
 #define FEW_HUGE_BYTES ((uint64_t)64 << 20)
-
-/**
- * struct report - what was found
- * @rows:	a row per check
- * @code:	exit code: that of the first problem
- */
-struct report {
-	struct json_object *rows;
-	int code;
-};
 
 static void add(struct report *report, const char *verdict, const char *what, const char *found,
 		const char *remedy)
@@ -39,18 +30,18 @@ static void add(struct report *report, const char *verdict, const char *what, co
 	json_object_array_add(report->rows, row);
 }
 
-static void good(struct report *report, const char *what, const char *found)
+void good(struct report *report, const char *what, const char *found)
 {
 	add(report, "ok", what, found, "");
 }
 
-static void note(struct report *report, const char *what, const char *found, const char *remedy)
+void note(struct report *report, const char *what, const char *found, const char *remedy)
 {
 	add(report, "note", what, found, remedy);
 }
 
-static void problem(struct report *report, int code, const char *what, const char *found,
-		    const char *remedy)
+void problem(struct report *report, int code, const char *what, const char *found,
+	     const char *remedy)
 {
 	add(report, "PROBLEM", what, found, remedy);
 	if (report->code == EXIT_OK)
@@ -58,7 +49,7 @@ static void problem(struct report *report, int code, const char *what, const cha
 }
 
 /* The first line of a small file, without its end; "" if there is none. */
-static const char *first_line(const char *path, char *buffer, size_t room)
+const char *first_line(const char *path, char *buffer, size_t room)
 {
 	FILE *file = fopen(path, "r");
 
@@ -272,16 +263,13 @@ static bool has_cpu_flag(const char *flag)
 	return found;
 }
 
-static void check_kernel(struct report *report)
+static void check_isolation(struct report *report)
 {
 	char text[128];
 
 	first_line("/sys/devices/system/cpu/vulnerabilities/meltdown", text, sizeof(text));
 	good(report, "page-table isolation",
 	     strstr(text, "PTI") || has_cpu_flag(" pti ") ? "on; morsels work with it" : "off");
-	first_line("/sys/hypervisor/guest_type", text, sizeof(text));
-	if (!strcmp(text, "PV"))
-		problem(report, EXIT_FAILED, "hypervisor", "Xen PV", "use an HVM or PVH guest");
 }
 
 static void check_limits(struct report *report)
@@ -305,6 +293,24 @@ static void check_limits(struct report *report)
 		good(report, "open files", text);
 }
 
+/* All that is about this machine as it runs. */
+static void check_machine(struct report *report)
+{
+	int device;
+
+	/* Where the module is installed, this loads it. */
+	device = open(MORSEL_DEVICE, O_RDWR | O_CLOEXEC);
+	if (device >= 0)
+		close(device);
+	check_module(report);
+	check_device(report);
+	if (report->code == EXIT_OK || report->code == EXIT_FAILED)
+		check_abi(report);
+	check_huge(report);
+	check_isolation(report);
+	check_limits(report);
+}
+
 int run_doctor(struct ctl *ctl, char **args)
 {
 	static const struct column columns[] = {
@@ -317,13 +323,9 @@ int run_doctor(struct ctl *ctl, char **args)
 	int code;
 
 	(void)args;
-	check_module(&report);
-	check_device(&report);
-	if (report.code == EXIT_OK || report.code == EXIT_FAILED)
-		check_abi(&report);
-	check_huge(&report);
-	check_kernel(&report);
-	check_limits(&report);
+	check_kernel(&report, ctl->root, ctl->kernel);
+	if (!ctl->root && !ctl->kernel)
+		check_machine(&report);
 	code = print_rows(ctl, columns, COUNT(columns), report.rows);
 	return code ? code : report.code;
 }

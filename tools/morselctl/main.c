@@ -42,8 +42,8 @@ struct verb {
 
 /* clang-format off */
 static const struct verb verbs[] = {
-	{"doctor", NULL, "", "see whether all is there, and what to do where it is not",
-	 run_doctor, "", 0, 0, true},
+	{"doctor", NULL, "[OPTION...]", "see whether all is there, and what to do where it is not",
+	 run_doctor, "kr", 0, 0, true},
 	{"pool", "list", "", "list the pools that memory comes from",
 	 run_pool_list, "", 0, 0, false},
 	{"pool", "show", "POOL...", "describe pools",
@@ -96,6 +96,8 @@ static const struct {
 	{{"name", required_argument, NULL, 'N'}, "NAME", "its name, if not the file's"},
 	{{"count", required_argument, NULL, 'c'}, "COUNT", "end after so many lines"},
 	{{"interval", required_argument, NULL, 'i'}, "SECONDS", "time between lines (1)"},
+	{{"kernel", required_argument, NULL, 'k'}, "RELEASE", "look at another kernel only"},
+	{{"root", required_argument, NULL, 'r'}, "DIR", "look at a kernel of the system there"},
 	{{"json", no_argument, NULL, 'j'}, "", "print JSON, always an array"},
 	{{"bytes", no_argument, NULL, 'b'}, "", "print exact sizes"},
 	{{"help", no_argument, NULL, 'h'}, "", "print this"},
@@ -300,6 +302,12 @@ static int take_option(struct ctl *ctl, int letter, const char *value)
 		return EXIT_OK;
 	case 'P':
 		params->flags |= MORSEL_CREATE_POPULATE;
+		return EXIT_OK;
+	case 'k':
+		ctl->kernel = value;
+		return EXIT_OK;
+	case 'r':
+		ctl->root = value;
 		return EXIT_OK;
 	case 'c':
 		return parse_number(value, 10, UINT32_MAX, &ctl->count);

@@ -18,7 +18,7 @@ _morselctl() {
 	# The verb, its second word, and how many arguments are before this one.
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
-		-[gmpnNcif] | --granule | --mode | --pool | --node | --name | --count | --interval | --fault-around)
+		-[gmpnNcifkr] | --kernel | --root | --granule | --mode | --pool | --node | --name | --count | --interval | --fault-around)
 			((i++))
 			;;
 		-*) ;;
@@ -39,6 +39,7 @@ _morselctl() {
 	import) options+=' --granule --mode --pool --node --name --fault-around' ;;
 	tune) options+=' --fault-around' ;;
 	stat) options+=' --count --interval' ;;
+	doctor) options+=' --kernel --root' ;;
 	'') options+=' --version' ;;
 	esac
 
@@ -50,6 +51,11 @@ _morselctl() {
 		words=${words//node/}
 		;;
 	-f | --fault-around) words='4K 16K 64K 256K 2M' ;;
+	-k | --kernel) words=$(cd /lib/modules 2>/dev/null && echo *) ;;
+	-r | --root)
+		mapfile -t COMPREPLY < <(compgen -d -- "$cur")
+		return
+		;;
 	-m | --mode) words='0600 0640 0660 0644' ;;
 	-N | --name | -c | --count | -i | --interval) ;;
 	*)
