@@ -36,7 +36,7 @@ help:
 	@echo "make clean        remove build/; make distclean: the cached roots too"
 
 module:
-	$(MAKE) -C $(KDIR) M=$(CURDIR)/kmod modules
+	$(MAKE) -C kmod KDIR=$(KDIR) modules
 
 user:
 	@for part in $(USER_PARTS); do $(MAKE) --no-print-directory -C $$part OUT=$(BUILD) || exit; done
@@ -125,7 +125,7 @@ dkms-install: dkms-source install-dist
 
 clean:
 	rm -rf $(BUILD)
-	@if [ -e kmod/morsel.ko ]; then $(MAKE) -C $(KDIR) M=$(CURDIR)/kmod clean; fi
+	@if [ -e kmod/morsel.ko ]; then $(MAKE) -C kmod KDIR=$(KDIR) clean; fi
 
 distclean: clean
 	rm -rf $${MORSEL_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/morsel}
