@@ -10,7 +10,6 @@ TOP=$(dirname "$QEMU_DIR")
 BUILD=${OUT:-$TOP/build}
 # Roots take minutes to make and do not belong to the tree.
 CACHE=${MORSEL_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/morsel}
-MIRROR=${MORSEL_MIRROR:-http://deb.debian.org}
 
 # Kernel releases the project supports, oldest first; and those that have their
 # suites run by check-all only.
@@ -19,8 +18,9 @@ MORE_KERNELS=(7.3)
 # Kernels of our own that check everything; see debug-root.
 DEBUG_KERNELS=(6.12-memory 6.12-locking)
 
+# With MORSEL_SINCE, how many seconds after that it is.
 say() {
-	echo "qemu: $*" >&2
+	echo "${ME:-qemu}: ${MORSEL_SINCE:+$((EPOCHSECONDS - MORSEL_SINCE)) s: }$*" >&2
 }
 
 die() {
@@ -37,6 +37,53 @@ suite_of() {
 	7.3) echo trixie-backports ;;
 	*) die "no such kernel: $1 (known: ${KERNELS[*]} ${MORE_KERNELS[*]})" ;;
 	esac
+}
+
+# Where this machine's apt has Debian's packages from, or with -security its updates.
+apt_mirror() {
+	# shellcheck disable=SC2016 # apt-get expands these
+	{ apt-get indextargets --format '$(ORIGIN) $(CODENAME) $(REPO_URI)' 'Created-By: Packages' 2>/dev/null || true; } |
+		awk -v only="^[a-z]+${1:-}\$" '$1 == "Debian" && $2 ~ only && !found++ { print $3 }'
+}
+
+# Where everything of Debian's comes from: MORSEL_MIRROR, or what this machine's apt has.
+mirror() {
+	local found=${MORSEL_MIRROR:-}
+	if [ -z "$found" ]; then
+		found=$(apt_mirror)
+		# It knows what a mirror is of when it has lists from there.
+		if [ -z "$found" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+			say "updating the lists of packages"
+			apt-get -q update >&2
+			found=$(apt_mirror)
+		fi
+	fi
+	[ -n "$found" ] || die "apt has no mirror of Debian here: name one, as in MORSEL_MIRROR=http://HOST/debian"
+	echo "$found"
+}
+
+# Where security updates come from; nothing where there are none.
+security_mirror() {
+	local file
+	if [ -z "${MORSEL_MIRROR:-}" ]; then
+		apt_mirror -security
+		return
+	fi
+	file=$(mktemp)
+	if /usr/lib/apt/apt-helper download-file "$MORSEL_MIRROR-security/dists/$1-security/InRelease" "$file" >/dev/null 2>&1; then
+		echo "$MORSEL_MIRROR-security"
+	fi
+	rm -f "$file"
+}
+
+# The lines of a sources.list for a Debian release.
+sources_of() {
+	local base security=''
+	base=$(mirror)
+	echo "deb $base $1 main"
+	# What is not released has no updates.
+	[ "$1" = sid ] || security=$(security_mirror "$1")
+	[ -z "$security" ] || echo "deb $security $1-security main"
 }
 
 # What a kernel of our own is there to find; nothing for Debian's kernels.

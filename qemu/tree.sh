@@ -38,13 +38,8 @@ make_tree() {
 		options+=("$1")
 		shift
 	done
-	{
-		echo "deb $MIRROR/debian $suite main"
-		if [ "$suite" != sid ]; then
-			echo "deb $MIRROR/debian-security $suite-security main"
-		fi
-	} >"$new/sources"
-	[ "$backports" = "$suite" ] || echo "deb $MIRROR/debian $backports main" >>"$new/sources"
+	sources_of "$suite" >"$new/sources"
+	[ "$backports" = "$suite" ] || echo "deb $(mirror) $backports main" >>"$new/sources"
 
 	# sid's release file may be out of date on a mirror that is frozen.  INITRD=No:
 	# guests have an initial RAM disk of their own.
@@ -57,7 +52,7 @@ make_tree() {
 		"${options[@]}" --include="$(IFS=,; echo "$*")" \
 		"$suite" "$new/tree" "$new/sources" >"$new/log" 2>&1; then
 		tail -n 20 "$new/log" >&2
-		die "mmdebstrap failed for $suite; is the mirror $MIRROR reachable?"
+		die "mmdebstrap failed for $suite; are its sources reachable? $(paste -sd, "$new/sources")"
 	fi
 	rm -rf "$new/sources" "$new/tree/var/cache/apt" "$new/tree/var/lib/apt/lists"
 }
