@@ -74,7 +74,7 @@ bench-alloc: deps
 plots: deps
 	@bench/alloc/plot
 
-demo: deps guest-programs
+demo:
 	@demo/run $(or $(KERNEL),6.12)
 
 shell: deps guest-programs

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * morsel-model FILE [BYTES]: write a language model in the safetensors format: the tensors of a
+ * morsel-model BYTES [FILE OFFSET]: a language model in the safetensors format: the tensors of a
  * transformer with 3.66 billion BF16 weights, 6.82 GiB; with fewer layers where that would be more
  * than BYTES.  The weights are pseudo-random; the header says what each tensor's words sum up to.
+ * Says how long it is, or writes it into a file, from an offset on.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -160,19 +161,44 @@ static bool put_tensor(int fd, unsigned int index, off_t offset)
 	return true;
 }
 
-int main(int argc, char **argv)
+/* Write the model into @fd, from @offset on. */
+static bool put_model(int fd, off_t offset)
 {
 	static char header[HEADER_MAX];
-	unsigned int layers = LAYERS, i;
-	uint64_t room, length;
-	off_t offset;
+	uint64_t length = make_header(header);
+	off_t at = offset + (off_t)(sizeof(length) + length);
+	unsigned int i;
+
+	for (i = 0; i < count; i++) {
+		if (!put_tensor(fd, i, at))
+			return false;
+		at += (off_t)tensors[i].bytes;
+	}
+	/* Now that the sums are known. */
+	make_header(header);
+	return put(fd, &length, sizeof(length), offset) &&
+	       put(fd, header, length, offset + (off_t)sizeof(length));
+}
+
+/* How long the model is. */
+static uint64_t model_length(void)
+{
+	static char header[HEADER_MAX];
+
+	return sizeof(uint64_t) + make_header(header) + total;
+}
+
+int main(int argc, char **argv)
+{
+	unsigned int layers = LAYERS;
+	uint64_t room;
 	int fd;
 
-	if (argc < 2 || argc > 3) {
-		fprintf(stderr, "usage: morsel-model FILE [BYTES]\n");
+	if (argc != 2 && argc != 4) {
+		fprintf(stderr, "usage: morsel-model BYTES [FILE OFFSET]\n");
 		return 2;
 	}
-	room = argc > 2 ? strtoull(argv[2], NULL, 0) : UINT64_MAX;
+	room = strtoull(argv[1], NULL, 0);
 	while (lay_out(layers) + HEADER_MAX > room) {
 		if (!layers--) {
 			fprintf(stderr,
@@ -182,25 +208,17 @@ int main(int argc, char **argv)
 			return 1;
 		}
 	}
-
-	fd = open(argv[1], O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	if (fd < 0)
-		goto failed;
-	length = make_header(header);
-	offset = (off_t)(sizeof(length) + length);
-	for (i = 0; i < count; i++) {
-		if (!put_tensor(fd, i, offset))
-			goto failed;
-		offset += (off_t)tensors[i].bytes;
+	if (argc == 2) {
+		printf("%" PRIu64 "\n", model_length());
+		return 0;
 	}
-	make_header(header);
-	if (!put(fd, &length, sizeof(length), 0) || !put(fd, header, length, sizeof(length)) ||
-	    close(fd))
-		goto failed;
-	printf("%u tensors in %u layers, %.2f GiB\n", count, layers, (double)offset / (1 << 30));
-	return 0;
 
-failed:
-	fprintf(stderr, "morsel-model: %s: %s\n", argv[1], strerror(errno));
-	return 1;
+	fd = open(argv[2], O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+	if (fd < 0 || !put_model(fd, (off_t)strtoull(argv[3], NULL, 0)) || close(fd)) {
+		fprintf(stderr, "morsel-model: %s: %s\n", argv[2], strerror(errno));
+		return 1;
+	}
+	printf("%u tensors in %u layers, %.2f GiB\n", count, layers,
+	       (double)model_length() / (1 << 30));
+	return 0;
 }
