@@ -7,6 +7,10 @@ BUILD := $(CURDIR)/build
 KDIR ?= /lib/modules/$(shell uname -r)/build
 PREFIX ?= /usr/local
 VERSION := $(shell sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' dkms.conf)
+ifndef MORSEL_VERSION
+MORSEL_VERSION := $(shell tools/version)
+endif
+export MORSEL_VERSION
 USER_PARTS := $(wildcard lib tools/morselctl)
 # Many programs, each made by one compiler: several at once, unless make was told how many.
 PARALLEL = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))

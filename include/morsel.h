@@ -320,8 +320,8 @@ int morsel_limit_set(int device, uid_t uid, uint64_t bytes, uint32_t flags);
 void morsel_set_log(void (*log)(const char *line, void *context), void *context);
 
 /**
- * morsel_version() - the library's release
- * Return: a string like "0.1.0".
+ * morsel_version() - the library's release, and the commit it was built from
+ * Return: a string like "0.1.0+g0123abc".
  */
 const char *morsel_version(void);
 

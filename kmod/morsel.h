@@ -57,8 +57,6 @@
 #include "morsel_ioctl.h"
 #include "table.h"
 
-#define MORSEL_VERSION "0.1.0"
-
 /* Largest morsel: half of what a process can address with four levels. */
 #define MORSEL_MAX_LENGTH (64ULL << 40)
 

@@ -31,7 +31,9 @@ static void versions_agree(void **state)
 	assert_int_equal(fcntl(open_device(), F_GETFD), FD_CLOEXEC);
 	assert_int_equal(morsel_query(device, &query), 0);
 	assert_int_equal(query.abi, MORSEL_ABI_VERSION);
-	assert_string_equal(query.version, morsel_version());
+	/* The release; the commit is that of what was built last. */
+	assert_true(query.version[0]);
+	assert_memory_equal(query.version, morsel_version(), strcspn(query.version, "+"));
 }
 
 static void the_device_may_be_out_of_reach(void **state)
