@@ -5,6 +5,7 @@
 #include "common.h"
 
 #include <json-c/json.h>
+#include <sys/utsname.h>
 
 /* Exit codes, as the manual has them. */
 enum { DONE, FAILED, USAGE, NO_MODULE, NOT_FOUND, DENIED };
@@ -232,6 +233,61 @@ static void without_a_module_it_says_so(void **state)
 	dev = open(MORSEL_DEVICE, O_RDWR | O_CLOEXEC);
 }
 
+/* What the doctor says is to be done about one of its checks. */
+static void assert_remedy(const char *check, const char *want)
+{
+	struct json_object *array;
+	const char *remedy = NULL;
+	size_t i;
+
+	ctl("--json doctor");
+	array = json_tokener_parse(output);
+	assert_true(json_object_is_type(array, json_type_array));
+	for (i = 0; i < json_object_array_length(array); i++)
+		if (!strcmp(text(row(array, i), "check"), check))
+			remedy = text(row(array, i), "remedy");
+	if (!remedy || !strstr(remedy, want) || (!*want && *remedy))
+		fail_msg("the doctor says \"%s\" of %s instead of \"%s\"", remedy, check, want);
+	json_object_put(array);
+}
+
+/* Make the file another module: modules are told apart by what they were built from. */
+static void change_source_version(const char *path)
+{
+	char *image, *at;
+	struct stat st;
+	int fd;
+
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_done(fstat(fd, &st));
+	image = mmap(NULL, st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	assert_true(image != MAP_FAILED);
+	at = memmem(image, st.st_size, "srcversion=", strlen("srcversion="));
+	assert_non_null(at);
+	at[strlen("srcversion=")] = '-';
+	munmap(image, st.st_size);
+	close(fd);
+}
+
+static void the_doctor_compares_the_file_with_what_is_loaded(void **state)
+{
+	char path[200];
+	struct utsname name;
+
+	need_program();
+	assert_remedy("installed", "make dkms-install");
+
+	assert_done(uname(&name));
+	snprintf(path, sizeof(path), "/lib/modules/%s/updates/morsel.ko", name.release);
+	assert_int_equal(system("cd /lib/modules/$(uname -r) && mkdir updates && "
+				"cp $MORSEL_KO updates/ && depmod"), 0);
+	assert_remedy("installed", "");
+	change_source_version(path);
+	assert_remedy("installed", "rmmod morsel; modprobe morsel");
+	assert_int_equal(system("rm -r /lib/modules/$(uname -r)/updates && depmod"), 0);
+}
+
 static void write_file(const char *path, size_t length)
 {
 	char *memory = malloc(length + 8);
@@ -367,6 +423,7 @@ int main(void)
 		TEST(exit_codes_tell),
 		TEST(a_stranger_is_denied),
 		TEST(without_a_module_it_says_so),
+		TEST(the_doctor_compares_the_file_with_what_is_loaded),
 		TEST(import_and_export_keep_contents),
 		TEST(holes_stay_holes_in_a_tree),
 		TEST(pools_and_limits_are_looked_after),

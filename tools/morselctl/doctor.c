@@ -89,17 +89,58 @@ static void check_signature(struct report *report, bool loaded)
 		     "reboot");
 }
 
+/* What the file says that modprobe would load; false if there is none. */
+static bool on_disk(const char *field, char *buffer, size_t room)
+{
+	char command[96];
+	FILE *pipe;
+
+	/* Not everybody has /sbin among the places of programs. */
+	snprintf(command, sizeof(command),
+		 "PATH=$PATH:/usr/sbin:/sbin modinfo -F %s morsel 2>/dev/null", field);
+	buffer[0] = 0;
+	pipe = popen(command, "r");
+	if (pipe) {
+		if (!fgets(buffer, room, pipe))
+			buffer[0] = 0;
+		pclose(pipe);
+	}
+	buffer[strcspn(buffer, "\n")] = 0;
+	return buffer[0];
+}
+
+/* An update does not change what is loaded, nor does loading change what the next boot finds. */
+static void check_installed(struct report *report)
+{
+	char there[64], here[64], version[64];
+
+	if (!on_disk("srcversion", there, sizeof(there))) {
+		note(report, "installed", "none for this kernel",
+		     "it is gone after a reboot: make dkms-install");
+		return;
+	}
+	on_disk("version", version, sizeof(version));
+	first_line("/sys/module/morsel/srcversion", here, sizeof(here));
+	if (!strcmp(here, there))
+		good(report, "installed", version);
+	else
+		note(report, "installed", version,
+		     "another one is loaded; when no morsel is needed any more: rmmod morsel; modprobe morsel");
+}
+
 static void check_module(struct report *report)
 {
 	bool loaded = !access("/sys/module/morsel", F_OK);
 	char version[64];
 
-	if (loaded)
+	if (loaded) {
 		good(report, "module",
 		     first_line("/sys/module/morsel/version", version, sizeof(version)));
-	else
+		check_installed(report);
+	} else {
 		problem(report, EXIT_NO_MODULE, "module", "not loaded",
 			"modprobe morsel; if it is not installed: make dkms-install");
+	}
 	check_signature(report, loaded);
 }
 
