@@ -5,8 +5,10 @@
 
 BUILD := $(CURDIR)/build
 KDIR ?= /lib/modules/$(shell uname -r)/build
+KDIR_KERNEL = $(shell cat $(KDIR)/include/config/kernel.release)
+# Knows the module's files on this machine, whoever put them there.
+MODULE := KDIR=$(KDIR) DESTDIR=$(DESTDIR) dist/module
 PREFIX ?= /usr/local
-VERSION := $(shell sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' dkms.conf)
 ifndef MORSEL_VERSION
 MORSEL_VERSION := $(shell tools/version)
 endif
@@ -16,7 +18,8 @@ USER_PARTS := $(wildcard lib tools/morselctl)
 PARALLEL = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
 .PHONY: all module user guest-programs help deps quick check check-all check-native check-static \
-	check-debug bench bench-alloc plots demo shell install uninstall dkms-source dkms-install clean distclean
+	check-debug bench bench-alloc plots demo shell install install-user install-dist uninstall dkms-source \
+	dkms-install uninstall-dist dkms-uninstall clean distclean
 
 all: user $(if $(wildcard $(KDIR)),module)
 	$(if $(wildcard $(KDIR)),,@echo "No headers of the running kernel at $(KDIR): the module was not built.")
@@ -34,8 +37,10 @@ help:
 	@echo "make bench-alloc  those of the frame allocator, natively (PEER=other.so: beside another)"
 	@echo "make plots        draw what bench-alloc found, as bench/alloc/plots/*.svg"
 	@echo "make shell        a guest to play in (KERNEL=6.12)"
-	@echo "make install      module, library and tools on this machine; make uninstall"
-	@echo "make dkms-install module by DKMS on this machine"
+	@echo "make install      module for the running kernel, library and tools on this machine"
+	@echo "make dkms-install module by DKMS on this machine; make dkms-uninstall"
+	@echo "make install-user library and tools alone, beside the module by DKMS"
+	@echo "make uninstall    remove all of that, however it was installed"
 	@echo "make deps         Debian packages that the above need"
 	@echo "make clean        remove build/; make distclean: the cached roots too"
 
@@ -87,45 +92,57 @@ shell: deps guest-programs
 
 install: all
 ifneq ($(wildcard $(KDIR)),)
+	@$(MODULE) alone
+	@rm -f $(DESTDIR)/lib/modules/$(KDIR_KERNEL)/updates/morsel.ko*
 	$(MAKE) -C $(KDIR) M=$(CURDIR)/kmod INSTALL_MOD_PATH=$(DESTDIR) INSTALL_MOD_DIR=updates modules_install
+ifeq ($(DESTDIR),)
+	depmod $(KDIR_KERNEL)
 endif
+endif
+	@$(MAKE) install-user install-dist
+
+install-user: user
 	@for part in $(USER_PARTS); do \
 		$(MAKE) --no-print-directory -C $$part OUT=$(BUILD) PREFIX=$(PREFIX) install || exit; done
-	$(MAKE) install-dist
+ifeq ($(DESTDIR),)
+	ldconfig
+endif
 
 # What every installation has, whoever builds the module.
-.PHONY: install-dist
 install-dist:
 	install -D -m 644 dist/70-morsel.rules $(DESTDIR)/usr/lib/udev/rules.d/70-morsel.rules
 	rm -f $(DESTDIR)/usr/lib/modules-load.d/morsel.conf # of older versions
 	install -D -m 644 dist/morsel-sysusers.conf $(DESTDIR)/usr/lib/sysusers.d/morsel.conf
 ifeq ($(DESTDIR),)
-	-systemd-sysusers morsel.conf
-	-udevadm control --reload
-	-depmod
-	-ldconfig
+	@! command -v systemd-sysusers >/dev/null || systemd-sysusers morsel.conf
+	@! [ -d /run/udev ] || udevadm control --reload
 endif
 
-uninstall:
-	rm -f $(DESTDIR)/lib/modules/*/updates/morsel.ko
+uninstall-dist:
 	rm -f $(DESTDIR)/usr/lib/udev/rules.d/70-morsel.rules
 	rm -f $(DESTDIR)/usr/lib/modules-load.d/morsel.conf $(DESTDIR)/usr/lib/sysusers.d/morsel.conf
+ifeq ($(DESTDIR),)
+	@! [ -d /run/udev ] || udevadm control --reload
+endif
+
+uninstall: uninstall-dist
+	@$(MODULE) remove
 	@for part in $(USER_PARTS); do \
 		$(MAKE) --no-print-directory -C $$part OUT=$(BUILD) PREFIX=$(PREFIX) uninstall || exit; done
-	rm -rf $(DESTDIR)/usr/src/morsel-$(VERSION)
 ifeq ($(DESTDIR),)
-	-dkms remove morsel/$(VERSION) --all
-	-depmod
+	ldconfig
 endif
 
 # The sources that DKMS builds from.
 dkms-source:
-	mkdir -p $(DESTDIR)/usr/src/morsel-$(VERSION)
-	cp -r dkms.conf kmod include $(DESTDIR)/usr/src/morsel-$(VERSION)/
-	find $(DESTDIR)/usr/src/morsel-$(VERSION) \( -name '*.o' -o -name '*.ko' -o -name '.*.cmd' \) -delete
+	@$(MODULE) dkms-source
 
-dkms-install: dkms-source install-dist
-	dkms install --force morsel/$(VERSION)
+dkms-install:
+	@$(MODULE) dkms-install
+	@$(MAKE) install-dist
+
+dkms-uninstall: uninstall-dist
+	@$(MODULE) dkms-remove
 
 clean:
 	rm -rf $(BUILD)

@@ -148,3 +148,42 @@ inside() {
 	shift
 	unshare --mount --fork sh -c 'mount -t proc proc "$0/proc" && exec chroot "$0" env PWD=/ "$@"' "$tree" "$@"
 }
+
+# A root's tree to change at will, with the sources in /root/morsel: it is gone when the script
+# is.  scratch_tree KERNEL SCRIPT ARGUMENT...: to be called first, with what runs the script;
+# sets TREE, and RELEASE to the kernel's version.
+scratch_tree() {
+	local root
+	if [ -z "${SCRATCH:-}" ]; then
+		SCRATCH=1 exec unshare --mount --fork "${@:2}"
+	fi
+	root=$("$QEMU_DIR/root" "$1")
+	scratch=$(mktemp -d "${TMPDIR:-/tmp}/morsel-scratch.XXXXXX")
+	trap 'umount -l "$scratch"; rmdir "$scratch"' EXIT
+	# What changes must lie in a file system that is no overlay itself.
+	mount -t tmpfs scratch "$scratch"
+	mkdir "$scratch"/{upper,work,tree}
+	TREE=$scratch/tree
+	mount -t overlay -o "lowerdir=$root/tree,upperdir=$scratch/upper,workdir=$scratch/work" overlay "$TREE"
+	mount -t proc proc "$TREE/proc"
+	mkdir -p "$TREE/root/morsel"
+	(cd "$TOP" && git ls-files -z -co --exclude-standard | tar -c --null --files-from=-) |
+		tar -x --no-same-owner -C "$TREE/root/morsel"
+	RELEASE=$(uname_of "$root")
+}
+
+# Run a command there.
+in_scratch() {
+	chroot "$TREE" env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin HOME=/root LC_ALL=C "$@"
+}
+
+# make for the root's kernel, as root would on such a machine.
+make_there() {
+	in_scratch make -s -C /root/morsel KDIR="/lib/modules/$RELEASE/build" "$@"
+}
+
+# The files there are, but for those that are nobody's; and folders of the module's.
+files_there() {
+	(cd "$TREE" && find . -xdev \( -path ./root -o -path ./tmp -o -path ./proc -o -path ./var/cache -o \
+		-path ./var/log -o -name 'mok.*' \) -prune -o \( ! -type d -o -name '*morsel*' \) -print) | sort
+}
