@@ -21,7 +21,7 @@ begin_root() {
 	fi
 	[ "$(id -u)" = 0 ] || die "making the root of kernel $kernel takes root's rights"
 
-	# A root that is not finished is of no use to anybody.
+	# A root that is not finished is of no use to anybody; those of its lanes may be under way.
 	new=$1.new
 	trap 'rm -rf "$new"' EXIT
 	rm -rf "$new"
@@ -32,7 +32,7 @@ begin_root() {
 # packages; options are mmdebstrap's.  Of backports it has what is asked for as
 # PACKAGE/SUITE.
 make_tree() {
-	local backports=$1 suite=${1%-backports} options=()
+	local backports=$1 suite=${1%-backports} options=() proxies
 	shift
 	while [[ $1 == --* ]]; do
 		options+=("$1")
@@ -40,13 +40,14 @@ make_tree() {
 	done
 	sources_of "$suite" >"$new/sources"
 	[ "$backports" = "$suite" ] || echo "deb $(mirror) $backports main" >>"$new/sources"
+	mapfile -t proxies < <(apt-config dump Acquire | grep -iE '^Acquire::[a-z]+::Proxy')
 
 	# sid's release file may be out of date on a mirror that is frozen.  INITRD=No:
 	# guests have an initial RAM disk of their own.  A root that a power cut spoils can be
 	# made again: dpkg need not wait for the disk.
 	if ! INITRD=No mmdebstrap --quiet --mode=root --variant=essential \
 		--aptopt='Acquire::Check-Valid-Until "false"' \
-		--aptopt='APT::Install-Recommends "false"' \
+		--aptopt='APT::Install-Recommends "false"' "${proxies[@]/#/--aptopt=}" \
 		--dpkgopt=force-unsafe-io \
 		--dpkgopt='path-exclude=/usr/share/doc/*' \
 		--dpkgopt='path-exclude=/usr/share/man/*' \
