@@ -84,7 +84,7 @@ static uint64_t proc_bytes(const char *path, const char *key)
 	return kib * KIB;
 }
 
-static void write_file(const char *path, const char *text)
+void write_file(const char *path, const char *text)
 {
 	int fd = open(path, O_WRONLY | O_CLOEXEC);
 
@@ -99,7 +99,7 @@ uint64_t meminfo_bytes(const char *key)
 	return proc_bytes("/proc/meminfo", key);
 }
 
-static uint64_t own_table_bytes(void)
+uint64_t own_table_bytes(void)
 {
 	return proc_bytes("/proc/self/status", "VmPTE");
 }
@@ -122,6 +122,7 @@ uint64_t faults_taken(void)
 uint64_t read_memory(const void *memory, uint64_t length, enum reading reading)
 {
 	static const uint64_t strides[] = {
+		[READ_GIBS] = GIB,
 		[READ_TABLES] = HUGE_PAGE,
 		[READ_PAGES] = PAGE,
 		[READ_WORDS] = sizeof(uint64_t),
@@ -165,6 +166,46 @@ static uint64_t span_of(const struct object *object, uint64_t length)
 	return length == object->length ? object->span : length;
 }
 
+/*
+ * Where object_map_at() is to map so much of an object; NULL: where the kernel wants it.  That is
+ * another's question than what mapping costs, so it is asked before the clock starts.
+ */
+static void *place_for(const struct object *object, uint64_t length)
+{
+	uint64_t room = span_of(object, length) + object->align;
+	void *memory;
+
+	if (!object->align)
+		return NULL;
+	memory = mmap(NULL, room, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (memory == MAP_FAILED)
+		die("no room for %s", object->what);
+	munmap(memory, room);
+	return (void *)round_up_to((uintptr_t)memory, object->align);
+}
+
+static void *object_map_at(const struct object *object, uint64_t length, void *place)
+{
+	void *memory = mmap(place, span_of(object, length), object->prot,
+			    MAP_SHARED | object->flags | (place ? MAP_FIXED_NOREPLACE : 0),
+			    object->fd, 0);
+
+	if (memory == MAP_FAILED)
+		die("cannot map %s", object->what);
+	read_memory(memory, length, object->first);
+	return memory;
+}
+
+/**
+ * object_map() - map an object as its kind is mapped best
+ * @object:	the object
+ * @length:	how much of it, from its start
+ */
+void *object_map(const struct object *object, uint64_t length)
+{
+	return object_map_at(object, length, place_for(object, length));
+}
+
 /* Read, and tell what that took. */
 static void look_at(const void *memory, uint64_t length, enum reading reading, struct sight *sight)
 {
@@ -181,19 +222,18 @@ static const void *look(const struct object *object, uint64_t length, enum readi
 	uint64_t tables = own_table_bytes();
 	uint64_t start, mapped, faults;
 	const void *memory;
+	void *place;
 
 	/*
 	 * The caller's memory is the parent's until it is written to: no fault of ours may count.
 	 */
 	*sight = (struct sight){ 0 };
+	place = place_for(object, length);
 	warm_up();
 	faults = faults_taken();
 	start = now_ns();
-	memory = mmap(NULL, span_of(object, length), object->prot, MAP_SHARED | object->flags,
-		      object->fd, 0);
+	memory = object_map_at(object, length, place);
 	mapped = now_ns();
-	if (memory == MAP_FAILED)
-		die("cannot map %s", object->what);
 	sight->map_faults = faults_taken() - faults;
 	sight->map = mapped - start;
 	look_at(memory, length, reading, sight);
@@ -235,7 +275,7 @@ static void reap(unsigned int count)
 	}
 }
 
-static void stay_on(unsigned int cpu)
+void stay_on(unsigned int cpu)
 {
 	cpu_set_t cpus;
 
@@ -245,9 +285,52 @@ static void stay_on(unsigned int cpu)
 		die("sched_setaffinity");
 }
 
-/* Have a new process do all that is timed: map, read, unmap. */
-static void perform(const struct object *object, uint64_t length, enum reading reading,
-		    struct sight *sight)
+/* What a new process does, and tells of. */
+typedef void action(const struct object *object, uint64_t length, enum reading reading,
+		    struct sight *sight);
+
+static void map_and_unmap(const struct object *object, uint64_t length, enum reading reading,
+			  struct sight *sight)
+{
+	const void *memory = look(object, length, reading, sight);
+
+	if (reading == READ_PAGES) {
+		uint64_t start = now_ns();
+
+		read_memory(memory, length, reading);
+		sight->again = now_ns() - start;
+	}
+	look_away(object, memory, length, sight);
+}
+
+static void map_and_fork(const struct object *object, uint64_t length, enum reading reading,
+			 struct sight *sight)
+{
+	const void *memory = look(object, length, READ_TABLES, sight);
+	uint64_t start, end;
+	int result[2];
+	pid_t pid;
+
+	if (pipe(result))
+		die("pipe");
+	start = now_ns();
+	pid = fork();
+	if (pid < 0)
+		die("fork");
+	if (!pid) {
+		read_memory(memory, length, reading);
+		end = now_ns();
+		send(result[1], &end, sizeof(end));
+		_exit(0);
+	}
+	receive(result[0], &end, sizeof(end));
+	reap(1);
+	sight->fork = end - start;
+}
+
+/* Have a new process do all that is timed. */
+static void perform(action *act, const struct object *object, uint64_t length,
+		    enum reading reading, struct sight *sight)
 {
 	int result[2];
 	pid_t pid;
@@ -259,18 +342,9 @@ static void perform(const struct object *object, uint64_t length, enum reading r
 	if (pid < 0)
 		die("fork");
 	if (!pid) {
-		const void *memory;
-
 		/* Where the processes before were: caches are per CPU. */
 		stay_on(0);
-		memory = look(object, length, reading, sight);
-		if (reading == READ_PAGES) {
-			uint64_t start = now_ns();
-
-			read_memory(memory, length, reading);
-			sight->again = now_ns() - start;
-		}
-		look_away(object, memory, length, sight);
+		act(object, length, reading, sight);
 		send(result[1], sight, sizeof(*sight));
 		_exit(0);
 	}
@@ -280,26 +354,33 @@ static void perform(const struct object *object, uint64_t length, enum reading r
 	reap(1);
 }
 
+/*
+ * What ran until now, on the other side of a comparison, has left the caches in a state that would
+ * be told as the cost of a mapping of microseconds: have others map 2 MiB for measure_settle_ms.
+ * (An emulator's software TLB adapts its size in windows of 100 ms.)
+ */
+static void settle(const struct object *object)
+{
+	uint64_t until = now_ns() + measure_settle_ms * 1000000;
+	struct sight sight;
+
+	do {
+		perform(map_and_unmap, object, HUGE_PAGE, READ_NOTHING, &sight);
+	} while (now_ns() < until);
+}
+
 /**
  * measure_once() - have a new process map, read and unmap an object
  * @object:	the object
  * @length:	how much of it, from its start
  * @reading:	what to read
  * @sight:	what the process saw
- *
- * Others do the same with 2 MiB before, for measure_settle_ms: what ran until then, on the other
- * side of a comparison, has left the caches in a state that would be told as the cost of a mapping
- * of microseconds.  (An emulator's software TLB adapts its size in windows of 100 ms.)
  */
 void measure_once(const struct object *object, uint64_t length, enum reading reading,
 		  struct sight *sight)
 {
-	uint64_t until = now_ns() + measure_settle_ms * 1000000;
-
-	do {
-		perform(object, HUGE_PAGE, READ_NOTHING, sight);
-	} while (now_ns() < until);
-	perform(object, length, reading, sight);
+	settle(object);
+	perform(map_and_unmap, object, length, reading, sight);
 }
 
 /**
@@ -320,12 +401,31 @@ void measure_mapping(const struct object *object, uint64_t length, struct sight 
 	if (sight->map + sight->unmap > 10 * 1000000)
 		return;
 	for (i = 0; i < REPEATS; i++) {
-		perform(object, length, READ_NOTHING, sight);
+		perform(map_and_unmap, object, length, READ_NOTHING, sight);
 		map[i] = sight->map;
 		unmap[i] = sight->unmap;
 	}
 	sight->map = median(map, REPEATS);
 	sight->unmap = median(unmap, REPEATS);
+}
+
+/**
+ * measure_fork() - have a new process map an object and fork, and its child use all of it
+ * @object:	the object
+ * @sight:	what the process saw
+ */
+void measure_fork(const struct object *object, struct sight *sight)
+{
+	uint64_t forks[REPEATS];
+	int i;
+
+	for (i = 0; i < REPEATS; i++) {
+		perform(map_and_fork, object, object->length, READ_TABLES, sight);
+		forks[i] = sight->fork;
+		if (sight->map + sight->fork > 100 * 1000000)
+			return;
+	}
+	sight->fork = median(forks, REPEATS);
 }
 
 /*
@@ -405,6 +505,7 @@ void measure_many(const struct object *object, uint64_t length, enum reading rea
 	}
 	crowd->elapsed = now_ns() - started;
 	crowd->system_bytes = (int64_t)(system_table_bytes() - before);
+	crowd->shared_bytes = object->held_bytes;
 	if (object->morsel) {
 		morsel_stat(object, &info);
 		crowd->shared_bytes = info.table_bytes;
@@ -476,264 +577,4 @@ uint64_t touch_with(unsigned int cpus, void *memory, uint64_t length)
 	}
 	pthread_barrier_destroy(&barrier);
 	return ended - began;
-}
-
-static int device(void)
-{
-	static int fd = -1;
-
-	if (fd < 0)
-		fd = open(MORSEL_DEVICE, O_RDWR | O_CLOEXEC);
-	if (fd < 0)
-		die("%s (is the module loaded?)", MORSEL_DEVICE);
-	return fd;
-}
-
-/* Whole splice units attach fastest, and a mapping may be longer than its morsel. */
-static void morsel_fill(struct object *object, uint64_t length)
-{
-	struct morsel_query query = { .size = sizeof(query) };
-	void *memory;
-
-	if (ioctl(device(), MORSEL_IOC_QUERY, &query))
-		die("cannot query the module");
-	object->length = length;
-	object->span = round_up_to(length, length < query.splice_unit ? query.attach_unit
-								      : query.splice_unit);
-	object->flags = 0;
-	memory = mmap(NULL, object->span, object->prot, MAP_SHARED, object->fd, 0);
-	if (memory == MAP_FAILED) {
-		object->span = round_up_to(length, query.attach_unit);
-		memory = mmap(NULL, object->span, object->prot, MAP_SHARED, object->fd, 0);
-		if (memory == MAP_FAILED)
-			die("cannot map a morsel of %" PRIu64 " bytes", length);
-	}
-	munmap(memory, object->span);
-}
-
-/**
- * morsel_make() - make a nameless morsel, to be populated lazily
- * @object:	the result
- * @length:	bytes
- * @granule:	MORSEL_GRANULE_*
- */
-void morsel_make(struct object *object, uint64_t length, uint32_t granule)
-{
-	struct morsel_create create = {
-		.size = sizeof(create),
-		.flags = MORSEL_CREATE_CLOEXEC,
-		.length = length,
-		.pool = MORSEL_ANY,
-		.node = MORSEL_ANY,
-		.granule = granule,
-		.mode = 0600,
-	};
-
-	if (ioctl(device(), MORSEL_IOC_CREATE, &create))
-		die("cannot create a morsel of %" PRIu64 " bytes", length);
-	*object = (struct object){
-		.what = "morsel", .fd = create.fd, .prot = PROT_READ | PROT_WRITE, .morsel = true
-	};
-	morsel_fill(object, length);
-}
-
-/**
- * morsel_by_name() - open a morsel for reading
- * @object:	the result
- * @name:	its name
- */
-void morsel_by_name(struct object *object, const char *name)
-{
-	struct morsel_open arg = { .size = sizeof(arg),
-				   .flags = MORSEL_OPEN_READ_ONLY | MORSEL_OPEN_CLOEXEC };
-	struct morsel_info info;
-
-	snprintf(arg.name, sizeof(arg.name), "%s", name);
-	if (ioctl(device(), MORSEL_IOC_OPEN, &arg))
-		die("cannot open the morsel '%s'", name);
-	*object = (struct object){
-		.what = "morsel", .fd = arg.fd, .prot = PROT_READ, .morsel = true
-	};
-	morsel_stat(object, &info);
-	morsel_fill(object, info.length);
-}
-
-/**
- * morsel_tune() - say how much a first touch fills
- * @object:	the morsel
- * @fault_around: bytes
- */
-void morsel_tune(const struct object *object, uint32_t fault_around)
-{
-	struct morsel_tune tune = { .size = sizeof(tune), .fault_around = fault_around };
-
-	if (ioctl(object->fd, MORSEL_IOC_TUNE, &tune))
-		die("cannot tune a morsel");
-}
-
-/**
- * morsel_populate() - allocate all of a morsel, in bulk
- * @object: the morsel
- */
-void morsel_populate(const struct object *object)
-{
-	struct morsel_range range = { .size = sizeof(range) };
-
-	if (ioctl(object->fd, MORSEL_IOC_POPULATE, &range))
-		die("cannot populate a morsel of %" PRIu64 " bytes", object->length);
-}
-
-void morsel_stat(const struct object *object, struct morsel_info *info)
-{
-	*info = (struct morsel_info){ .size = sizeof(*info) };
-	if (ioctl(object->fd, MORSEL_IOC_STAT, info))
-		die("cannot stat a morsel");
-}
-
-/**
- * morsel_forget() - take a morsel's name away, if there is one of that name
- * @name: the name
- */
-void morsel_forget(const char *name)
-{
-	struct morsel_unlink arg = { .size = sizeof(arg) };
-
-	snprintf(arg.name, sizeof(arg.name), "%s", name);
-	if (ioctl(device(), MORSEL_IOC_UNLINK, &arg) && errno != ENOENT)
-		die("cannot unlink the morsel '%s'", name);
-}
-
-static unsigned int pools(struct morsel_pool_info *infos, unsigned int room)
-{
-	struct morsel_list list = {
-		.size = sizeof(list),
-		.entries = (uintptr_t)infos,
-		.entry_size = sizeof(*infos),
-		.count = room,
-	};
-
-	if (ioctl(device(), MORSEL_IOC_POOL_LIST, &list))
-		die("cannot list the pools");
-	return list.count;
-}
-
-static void pool_resize(uint32_t id, uint64_t bytes)
-{
-	struct morsel_pool pool = { .size = sizeof(pool), .id = id, .limit_bytes = bytes };
-
-	if (ioctl(device(), MORSEL_IOC_POOL_RESIZE, &pool))
-		die("cannot resize pool %u to %" PRIu64 " bytes", id, bytes);
-}
-
-/**
- * morsel_pools_make_room() - let the first pool hold so much
- * @bytes: at least
- */
-void morsel_pools_make_room(uint64_t bytes)
-{
-	struct morsel_pool_info infos[16];
-
-	if (!pools(infos, 16)) {
-		errno = 0;
-		die("there is no pool");
-	}
-	if (infos[0].limit_bytes < bytes)
-		pool_resize(infos[0].id, round_up_to(bytes, HUGE_PAGE));
-}
-
-/**
- * morsel_pools_drain() - give what the pools keep idle back, so that all kinds of memory start alike
- */
-void morsel_pools_drain(void)
-{
-	struct morsel_pool_info infos[16];
-	unsigned int count = pools(infos, 16), i;
-
-	for (i = 0; i < count; i++) {
-		pool_resize(infos[i].id, HUGE_PAGE);
-		pool_resize(infos[i].id, infos[i].limit_bytes / HUGE_PAGE * HUGE_PAGE);
-	}
-}
-
-static bool memory_file(struct object *object, const char *what, unsigned int flags,
-			uint64_t length)
-{
-	*object = (struct object){
-		.what = what,
-		.fd = memfd_create("bench", flags),
-		.length = length,
-		.span = length,
-		.flags = MAP_POPULATE,
-		.prot = PROT_READ | PROT_WRITE,
-	};
-	if (object->fd >= 0 && !ftruncate(object->fd, (off_t)length))
-		return true;
-	perror(what);
-	object_close(object);
-	return false;
-}
-
-bool memfd_make(struct object *object, uint64_t length)
-{
-	return memory_file(object, "memfd", MFD_CLOEXEC, length);
-}
-
-/**
- * hugetlb_reserve() - set 2 MiB pages aside
- * @bytes:	how much; 0 gives all back
- * Return: whether the kernel found that much.
- */
-bool hugetlb_reserve(uint64_t bytes)
-{
-	uint64_t want = round_up_to(bytes, HUGE_PAGE) / HUGE_PAGE, got = 0;
-	char text[32];
-	int attempt;
-	FILE *file;
-
-	snprintf(text, sizeof(text), "%" PRIu64, want);
-	for (attempt = 0; attempt < 2; attempt++) {
-		if (attempt) {
-			drop_caches();
-			write_file("/proc/sys/vm/compact_memory", "1");
-		}
-		write_file("/proc/sys/vm/nr_hugepages", text);
-		file = fopen("/proc/sys/vm/nr_hugepages", "re");
-		if (!file || fscanf(file, "%" SCNu64, &got) != 1)
-			die("/proc/sys/vm/nr_hugepages");
-		fclose(file);
-		if (got >= want)
-			return true;
-	}
-	return false;
-}
-
-bool hugetlb_make(struct object *object, uint64_t length)
-{
-	return memory_file(object, "hugetlbfs 2 MiB", MFD_CLOEXEC | MFD_HUGETLB, length);
-}
-
-/**
- * populate() - have a process map all of an object with MAP_POPULATE and go away
- * @object: the object
- */
-void populate(const struct object *object)
-{
-	struct object copy = *object;
-	struct sight sight;
-
-	copy.flags |= MAP_POPULATE;
-	measure_once(&copy, copy.length, READ_NOTHING, &sight);
-}
-
-void drop_caches(void)
-{
-	sync();
-	write_file("/proc/sys/vm/drop_caches", "3");
-}
-
-void object_close(struct object *object)
-{
-	if (object->fd >= 0)
-		close(object->fd);
-	object->fd = -1;
 }

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "morsel_ioctl.h"
 
@@ -19,6 +20,15 @@
 #define PAGE 4096ULL
 #define HUGE_PAGE (2 * MIB)
 
+/* What a process reads of its mapping. */
+enum reading {
+	READ_NOTHING,
+	READ_GIBS, /* one word in every GiB */
+	READ_TABLES, /* one word in every 2 MiB: makes all tables that reading everything makes */
+	READ_PAGES, /* one word in every 4 KiB */
+	READ_WORDS, /* every word */
+};
+
 /**
  * struct object - memory that processes map
  * @what:	for people
@@ -27,7 +37,12 @@
  * @span:	bytes that mapping all of it takes: a morsel attaches fastest by whole splice units
  * @flags:	for mmap, beside MAP_SHARED
  * @prot:	for mmap
- * @morsel:	whether it is one
+ * @align:	its address is to be a multiple of this; 0: the kernel chooses
+ * @first:	what to read as part of mapping it, so that no fault is left
+ * @holder:	a process that keeps it mapped, since others share its tables; or 0
+ * @held_bytes:	what the tables take that the holder has of it
+ * @morsel:	whether it is a morsel
+ * @hugetlb:	whether it is of pages set aside
  */
 struct object {
 	const char *what;
@@ -36,23 +51,22 @@ struct object {
 	uint64_t span;
 	int flags;
 	int prot;
+	uint64_t align;
+	enum reading first;
+	pid_t holder;
+	uint64_t held_bytes;
 	bool morsel;
-};
-
-/* What a process reads of its mapping. */
-enum reading {
-	READ_NOTHING,
-	READ_TABLES, /* one word in every 2 MiB: makes all tables that reading everything makes */
-	READ_PAGES, /* one word in every 4 KiB */
-	READ_WORDS, /* every word */
+	bool hugetlb;
 };
 
 /**
  * struct sight - what one process saw of one mapping
- * @map:	ns in mmap
+ * @map:	ns in mmap, and to read what belongs to it
  * @read:	ns to read as asked for
  * @again:	ns to read a second time; with READ_PAGES only
  * @unmap:	ns in munmap
+ * @fork:	ns from before a fork() until the child had a word of each 2 MiB; of
+ *		measure_fork() only
  * @map_faults:	page faults while mapping
  * @read_faults: page faults while reading
  * @table_bytes: growth of the process's own page tables (VmPTE)
@@ -63,6 +77,7 @@ struct sight {
 	uint64_t read;
 	uint64_t again;
 	uint64_t unmap;
+	uint64_t fork;
 	uint64_t map_faults;
 	uint64_t read_faults;
 	uint64_t table_bytes;
@@ -72,7 +87,7 @@ struct sight {
 /**
  * struct crowd - what many processes at once take
  * @table_bytes: sum of their page tables' growth (VmPTE)
- * @shared_bytes: tables that belong to the object (0 but for morsels)
+ * @shared_bytes: tables that belong to the object, or to who holds it
  * @system_bytes: growth of PageTables in /proc/meminfo
  * @faults:	page faults of all
  * @forked:	ns to make them
@@ -94,15 +109,20 @@ _Noreturn void die(const char *format, ...) __attribute__((format(printf, 1, 2))
 uint64_t now_ns(void);
 uint64_t median(uint64_t *values, size_t count);
 uint64_t meminfo_bytes(const char *key);
+uint64_t own_table_bytes(void);
 uint64_t faults_taken(void);
 uint64_t round_up_to(uint64_t value, uint64_t unit);
+void write_file(const char *path, const char *text);
+void stay_on(unsigned int cpu);
 
 void measure_once(const struct object *object, uint64_t length, enum reading reading,
 		  struct sight *sight);
 void measure_mapping(const struct object *object, uint64_t length, struct sight *sight);
+void measure_fork(const struct object *object, struct sight *sight);
 void measure_many(const struct object *object, uint64_t length, enum reading reading,
 		  unsigned int count, const void *inherited, struct crowd *crowd);
 uint64_t touch_with(unsigned int cpus, void *memory, uint64_t length);
+void *object_map(const struct object *object, uint64_t length);
 uint64_t read_memory(const void *memory, uint64_t length, enum reading reading);
 
 void morsel_make(struct object *object, uint64_t length, uint32_t granule);
@@ -117,7 +137,7 @@ void morsel_pools_drain(void);
 bool memfd_make(struct object *object, uint64_t length);
 bool hugetlb_reserve(uint64_t bytes);
 bool hugetlb_make(struct object *object, uint64_t length);
-void populate(const struct object *object);
+void populate(struct object *object);
 void drop_caches(void);
 void object_close(struct object *object);
 
