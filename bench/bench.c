@@ -30,6 +30,7 @@ static const struct {
 	{ "populate", bench_populate },
 	{ "tables", bench_tables },
 	{ "server", bench_server },
+	{ "flushes", bench_flushes },
 };
 
 #define PARTS (sizeof(parts) / sizeof(*parts))

@@ -28,6 +28,7 @@ void bench_mapping(void);
 void bench_sparse(void);
 void bench_tables(void);
 void bench_server(void);
+void bench_flushes(void);
 void bench_touch(void);
 void bench_storm(void);
 void bench_populate(void);
