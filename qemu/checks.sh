@@ -15,11 +15,11 @@ exported_only() {
 
 # kallsyms and kprobes reach what is not exported; neither may be used.
 no_tricks() {
-	! grep -nE 'kallsyms|kprobe|ftrace_set' kmod/*.[ch] kmod/compat/*.h kmod/frames/*.[ch]
+	! grep -nE 'kallsyms|kprobe|ftrace_set' kmod/*.[ch] kmod/compat/*.[ch] kmod/frames/*.[ch]
 }
 
 versions_in_compat() {
-	! grep -nE 'LINUX_VERSION_CODE|KERNEL_VERSION *\(' kmod/*.[ch] kmod/frames/*.[ch] include/*.h
+	! grep -nE 'LINUX_VERSION_CODE|KERNEL_VERSION *\(|COMPAT_HAVE_' kmod/*.[ch] kmod/frames/*.[ch] include/*.h
 }
 
 # Debian's headers lack the script by which C=2 asks whether sparse is there (7.2),
@@ -89,6 +89,7 @@ static() {
 	one "nothing marked as left to do" nothing_left_to_do
 	one "no paths of some machine" no_machine_paths
 	one "shellcheck" shell_scripts
+	one "clang builds for kernels that it built" "$QEMU_DIR/compiler"
 }
 
 # build KERNEL: what its guests need.
@@ -103,8 +104,20 @@ build() {
 	one "needs exported symbols only, kernel $1" exported_only "$1"
 }
 
+# flavours KERNEL: those of the release that its root has headers of, beside the one
+# that guests boot.
+flavours() {
+	one "builds for the generic flavour, kernel $1" builds_clean --headers generic "$1" W=1
+	one "is not built where it cannot work, kernel $1" "$QEMU_DIR/refusals" "$1"
+}
+
 install() {
 	one "installs by DKMS, kernel $1" "$QEMU_DIR/dkms" "$1"
+}
+
+# What does not depend on the kernel.
+install_all() {
+	one "installs, and leaves nothing when it goes" "$QEMU_DIR/install" "$1"
 }
 
 # The suites that need no guest.

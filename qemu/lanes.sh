@@ -52,6 +52,12 @@ variant() {
 		/morsel/tests/test_{cpu,map,large,mm,advice,proc,reclaim}
 }
 
+# generic KERNEL: the flavour that most people run does what is at the core of it all.
+generic() {
+	build "$1-generic" || return
+	suites "$1-generic" -- /morsel/tests/test_{map,life,mm}
+}
+
 # fuzz KERNEL: the seed is in the output, to be had again with --seed.
 fuzz() {
 	local seconds=20 arguments=''

@@ -307,7 +307,7 @@ static void children_come_and_go(void **state)
 	assert_int_equal(info_of(fd).attachments, 1);
 }
 
-#define ROUNDS 2000
+#define ROUNDS 10000
 
 /* What the races have in common. */
 static int race_fd;
@@ -336,7 +336,7 @@ static void *touch_all_over(void *unused)
 /* Fails if a fault finds, or leaves, an entry that is just being taken out. */
 static void race_of_faults(void)
 {
-	unsigned int i, rounds = race_rounds(ROUNDS);
+	unsigned int i, rounds = rounds_of(ROUNDS);
 	pthread_t thread;
 	uint64_t random = 2;
 
@@ -374,7 +374,7 @@ static void faults_against_what_takes_out(void **state)
 /* The same, with the mapping falling apart more and more. */
 static void race_of_splits(void)
 {
-	unsigned int i, rounds = race_rounds(ROUNDS) / 10;
+	unsigned int i, rounds = rounds_of(ROUNDS / 10);
 	pthread_t thread;
 
 	race_memory = make_large(&race_fd);
