@@ -56,7 +56,7 @@
 /* A descriptor of /dev/morsel, open during each test. */
 extern int dev;
 
-/* An entry of a suite's table: the test by its own name.  At its end, "# took N ms NAME" is said. */
+/* An entry of a suite's table: the test by its own name.  Its end says "# took N ms NAME". */
 #define TEST(function)                                                                             \
 	{                                                                                          \
 		#function, function, test_begin, test_end, (void *)#function                       \

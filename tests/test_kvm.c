@@ -78,10 +78,10 @@ static bool have_kvm(void)
 	} while (0)
 
 /*
- * With the first machine and after the last, the kernel patches the code of its scheduler, by static
- * keys.  An emulator does not always get along with that (a breakpoint is met that is not there any
- * more), so it is not to happen with each test: a process has a machine as long as the suite runs.
- * It is nobody's child, or it would end with the first test.
+ * With the first machine and after the last, the kernel patches the code of its scheduler, by
+ * static keys.  An emulator does not always get along with that (a breakpoint is met that is not
+ * there any more), so it is not to happen with each test: a process has a machine as long as the
+ * suite runs.  It is nobody's child, or it would end with the first test.
  */
 static void hold_machine(void)
 {
