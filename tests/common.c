@@ -320,12 +320,6 @@ int test_begin(void **state)
 	return 0;
 }
 
-/* What the end of a run's list of the dearest tests is made of, clearing up included. */
-static void say_what_it_took(void)
-{
-	printf("# took %.0f ms %s\n", (seconds_now() - test_started) * 1e3, running);
-}
-
 static int nothing_is_left(void)
 {
 	static char known[256];
@@ -354,7 +348,6 @@ int test_end(void **state)
 		_exit(1);
 	alarm(0);
 	result = nothing_is_left();
-	say_what_it_took();
 	return result;
 }
 
