@@ -5,9 +5,9 @@
 
 BUILD := $(CURDIR)/build
 KDIR ?= /lib/modules/$(shell uname -r)/build
-KDIR_KERNEL = $(shell cat $(KDIR)/include/config/kernel.release)
 # Knows the module's files on this machine, whoever put them there.
 MODULE := KDIR=$(KDIR) DESTDIR=$(DESTDIR) dist/module
+KDIR_KERNEL = $(shell $(MODULE) kernel)
 PREFIX ?= /usr/local
 ifndef MORSEL_VERSION
 MORSEL_VERSION := $(shell tools/version)
@@ -94,7 +94,8 @@ install: all
 ifneq ($(wildcard $(KDIR)),)
 	@$(MODULE) alone
 	@rm -f $(DESTDIR)/lib/modules/$(KDIR_KERNEL)/updates/morsel.ko*
-	$(MAKE) -C $(KDIR) M=$(CURDIR)/kmod INSTALL_MOD_PATH=$(DESTDIR) INSTALL_MOD_DIR=updates modules_install
+	$(MAKE) -C $(KDIR) M=$(CURDIR)/kmod KERNELRELEASE=$(KDIR_KERNEL) INSTALL_MOD_PATH=$(DESTDIR) INSTALL_MOD_DIR=updates \
+		modules_install
 ifeq ($(DESTDIR),)
 	depmod $(KDIR_KERNEL)
 endif
