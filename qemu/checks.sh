@@ -9,7 +9,7 @@ exported_only() {
 	local root wanted=$RESULTS/$JOB.wanted exported=$RESULTS/$JOB.exported
 	root=$("$QEMU_DIR/root" "$1")
 	nm -u "$BUILD/$1/morsel.ko" | awk '{ print $2 }' | sort -u >"$wanted"
-	awk '{ print $2 }' "$root"/tree/usr/src/linux-headers-*-cloud-amd64/Module.symvers | sort -u >"$exported"
+	inside "$root/tree" awk '{ print $2 }' "$(headers_of "$root")/Module.symvers" | sort -u >"$exported"
 	[ -s "$wanted" ] && [ -s "$exported" ] && ! comm -23 "$wanted" "$exported" | grep .
 }
 
