@@ -217,6 +217,16 @@ static void tell_devices(struct attachment *att)
 	inc_tlb_flush_pending(att->notifier.mm);
 }
 
+/*
+ * At the end of an address space nobody uses it any more; processors that keep it may
+ * only guess ahead by it, in tables that stay until its mappings are closed.  The kernel
+ * flushes before that, if it has tables to free.  Devices it may not tell.
+ */
+static bool kernel_flushes_at_end(const struct attachment *att)
+{
+	return mm_pgtables_bytes(att->notifier.mm) && !att->devices;
+}
+
 static bool attachment_invalidate(struct mmu_interval_notifier *notifier,
 				  const struct mmu_notifier_range *range, unsigned long seq)
 {
@@ -245,7 +255,9 @@ static bool attachment_invalidate(struct mmu_interval_notifier *notifier,
 		walkers_may_come(att->m);
 	if (release)
 		mmap_write_unlock(mm);
-	if (flush)
+	if (flush && release && kernel_flushes_at_end(att))
+		flushed(att);
+	else if (flush)
 		detached(att);
 	return true;
 }
