@@ -376,7 +376,7 @@ static void a_lazy_cpu_is_flushed_for_another_process(void **state)
 /* Suspending. */
 
 #define RTC "/sys/class/rtc/rtc0/wakealarm"
-/* Falling asleep takes a quarter of a second on a busy machine; what rings before wakes nobody. */
+/* What rings before all is asleep wakes nobody; a busy machine was seen to take 1.5 s for that. */
 #define SECONDS_ASLEEP "+10"
 
 static void suspend(const char *to)
