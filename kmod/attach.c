@@ -119,6 +119,20 @@ static void detach_at(struct attachment *att, unsigned long addr)
 		detached(att);
 }
 
+/* As detach_range(), where nobody can be looking but who comes by way of the file. */
+static void detach_gone(struct attachment *att, unsigned long start, unsigned long end)
+{
+	bool flush;
+
+	walkers_keep_out(att->m);
+	spin_lock(&att->splices.lock);
+	flush = detach(att, start, end, true);
+	spin_unlock(&att->splices.lock);
+	walkers_may_come(att->m);
+	if (flush)
+		detached(att);
+}
+
 /* Is a mapping that is just being made in the file's list by now? */
 static bool vma_linked(const struct vm_area_struct *vma)
 {
@@ -255,9 +269,10 @@ static bool attachment_invalidate(struct mmu_interval_notifier *notifier,
 		walkers_may_come(att->m);
 	if (release)
 		mmap_write_unlock(mm);
-	if (flush && release && kernel_flushes_at_end(att))
-		flushed(att);
-	else if (flush)
+	/* Until then, who frees frames sees a flush that is not done yet. */
+	if (release && kernel_flushes_at_end(att))
+		att->ending = true;
+	if (flush && !att->ending)
 		detached(att);
 	return true;
 }
@@ -269,13 +284,11 @@ static const struct mmu_interval_notifier_ops attachment_notifier_ops = {
 /* @made: mmap() is making the VMA; else it is, or will be, in the file's list. */
 static struct attachment *attachment_create(struct morsel *m, struct vm_area_struct *vma, bool made)
 {
-	struct attachment *att = attachment_alloc(vma->vm_start, vma->vm_end);
+	struct attachment *att = attachment_alloc(m, vma);
 	int err;
 
 	if (!att)
 		return ERR_PTR(-ENOMEM);
-	att->m = m;
-	att->pgoff = vma->vm_pgoff;
 	att->made = made ? vma : NULL;
 	refcount_set(&att->vmas, 1);
 	err = mmu_interval_notifier_insert_locked(&att->notifier, vma->vm_mm, att->start,
@@ -299,7 +312,8 @@ static void attachment_destroy(struct attachment *att)
 	 * Unmapping has detached everything already; a mapping that failed
 	 * half-way has not.
 	 */
-	detach_range(att, att->start, att->end, true);
+	if (!att->ending)
+		detach_range(att, att->start, att->end, true);
 	mutex_lock(&m->attached_lock);
 	list_del(&att->list);
 	mutex_unlock(&m->attached_lock);
@@ -374,9 +388,7 @@ static vm_fault_t morsel_fault(struct vm_fault *vmf)
 {
 	struct vm_area_struct *vma = vmf->vma;
 	struct attachment *att = vma->vm_private_data;
-	enum morsel_view view = view_of(vma->vm_flags);
 	unsigned long slot = vmf->pgoff / SLOT_PAGES;
-	bool linked, spliced, there;
 	int err;
 
 	/* Without rights only a debugger comes here, and tables would serve the program, too. */
@@ -386,18 +398,12 @@ static vm_fault_t morsel_fault(struct vm_fault *vmf)
 		return attach_late(vmf);
 
 	count_fault(att->m);
-	linked = morsel_pmds(att->m, view, slot / GIB_SLOTS);
 	err = morsel_fill(att->m, vmf->pgoff);
-	there = err > 0;
-	if (err >= 0)
-		err = morsel_mirror(att->m, view, slot, slot + 1);
+	if (!err)
+		err = morsel_mirror(att->m, view_of(vma->vm_flags), slot, slot + 1);
 	/* Most often only the frame was missing. */
-	spliced = is_spliced(att, vmf->address);
-	if (!err && !spliced)
+	if (!err && !is_spliced(att, vmf->address))
 		err = splice_fault(att, vma, vmf->address);
-	/* Else an entry above changed, or this processor remembers one that did. */
-	if (!err && (there || !linked || !spliced))
-		morsel_flush_here();
 
 	trace_morsel_fault(att->m, vmf->address, vmf->pgoff, err);
 	/* Of a signal that kills, too: else who copies to user memory would fault for ever. */
@@ -453,7 +459,7 @@ static int morsel_vma_may_split(struct vm_area_struct *vma, unsigned long addr)
 	if (!IS_ALIGNED(addr, PMD_SIZE))
 		return -EINVAL;
 	/* Faults may be looking without the mmap_lock. */
-	if (att && !IS_ALIGNED(addr, TOP_SIZE)) {
+	if (att && may_span(att, addr)) {
 		vma_start_write(vma);
 		detach_at(att, addr);
 	}
@@ -476,6 +482,11 @@ static int morsel_vma_mprotect(struct vm_area_struct *vma, unsigned long start, 
 	/* Also the kernel's own key, for memory that is only executable. */
 	if (newflags & PKEY_FLAGS)
 		return -EINVAL;
+	/* So that the kernel's walks are short.  Faults may be looking without the mmap_lock. */
+	if (vma->vm_private_data) {
+		vma_start_write(vma);
+		detach_gone(vma->vm_private_data, start, end);
+	}
 	/*
 	 * Tells all who map this memory, us among them, before the kernel looks
 	 * at what is there, let alone stands in it.  By itself it would tell of

@@ -14,30 +14,29 @@
 
 /**
  * struct attached_top - what is spliced into 512 GiB of addresses
- * @whole:	the P4D entry is ours; under the attachment's lock, as all here,
+ * @whole:	the P4D entry is ours; under the splices' lock, as all here,
  *		but is_spliced() looks without
  * @parked:	the P4D entry is parked
- * @puds:	if @whole, the private PUD table whose place that took, or
- *		NULL.  Kept, since another thread's fault may still stand in
- *		it
+ * @kept:	the private PUD table whose place that took, or NULL.  Another
+ *		thread's fault may still stand in it
  */
 struct attached_top {
 	bool whole;
 	bool parked;
-	struct page *puds;
+	struct page *kept;
 };
 
 /**
  * struct attached_gib - what a GiB of addresses needs that is not spliced as a
  * whole, or was not free
- * @pmds:	if the PUD entry is ours, the private PMD table whose place that
- *		took, or NULL; kept for the same reason
- * @slots:	else the PMD entries that are ours; under the attachment's lock,
+ * @kept:	if the PUD entry is ours, or parked, the private PMD table whose
+ *		place that took, or NULL, as in struct attached_top
+ * @slots:	else the PMD entries that are ours; under the splices' lock,
  *		but is_spliced() looks without
  * @parked:	the PMD entries that are parked
  */
 struct attached_gib {
-	struct page *pmds;
+	struct page *kept;
 	DECLARE_BITMAP(slots, PTRS_PER_PMD);
 	DECLARE_BITMAP(parked, PTRS_PER_PMD);
 };
@@ -46,16 +45,18 @@ struct attached_gib {
  * struct splices - what stands in an address space's tables
  * @lock:	protects all below, and orders splicing against the notifier
  * @first_gib:	address / 1 GiB of the first bit of the next two
+ * @nr_gibs:	how many bits: those of the mapping in which the morsel has pages
  * @whole:	PUD entries that are ours
  * @parked:	PUD entries that are parked
  * @gibs:	struct attached_gib by address / 1 GiB, where there is one
  * @first_top:	address / 512 GiB of the first of @tops
- * @nr_tops:	how many lie wholly in the range
+ * @nr_tops:	how many lie wholly in these
  * @tops:	these
  */
 struct splices {
 	spinlock_t lock;
 	unsigned long first_gib;
+	unsigned long nr_gibs;
 	unsigned long *whole;
 	unsigned long *parked;
 	struct xarray gibs;
@@ -81,6 +82,8 @@ struct splices {
  *		@attached_lock, as the next two
  * @made:	the VMA that mmap() made it for, as long as that lives; else NULL
  * @unlinked:	that was not in the file's list when it was detached last
+ * @ending:	the address space is at its end, and flushed by the kernel before
+ *		its mappings are closed
  * @splices:	what stands in the address space's tables
  */
 struct attachment {
@@ -96,6 +99,7 @@ struct attachment {
 	bool to_flush;
 	struct vm_area_struct *made;
 	bool unlinked;
+	bool ending;
 	struct splices splices;
 };
 
@@ -105,7 +109,7 @@ static inline unsigned long page_at(const struct vm_area_struct *vma, unsigned l
 }
 
 /* splice.c */
-struct attachment *attachment_alloc(unsigned long start, unsigned long end);
+struct attachment *attachment_alloc(struct morsel *m, struct vm_area_struct *vma);
 void attachment_free(struct attachment *att);
 bool splices_tops(void);
 bool is_spliced(struct attachment *att, unsigned long addr);
@@ -113,6 +117,7 @@ int splice_around(struct attachment *att, struct vm_area_struct *vma, unsigned l
 		  unsigned long seq);
 void splice_all(struct attachment *att, struct vm_area_struct *vma);
 unsigned long unsplice(struct attachment *att, unsigned long start, unsigned long end, bool gone);
+bool may_span(const struct attachment *att, unsigned long addr);
 unsigned long unsplice_at(struct attachment *att, unsigned long addr);
 
 #endif /* MORSEL_ATTACH_H */

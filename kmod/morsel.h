@@ -292,7 +292,6 @@ int morsel_extents(struct morsel *m, struct morsel_cursor *cursor);
 
 /* tlb.c */
 void morsel_flush_mm(struct mm_struct *mm);
-void morsel_flush_here(void);
 void morsel_flush_add(struct mm_struct *mm, struct cpumask *cpus);
 void morsel_flush_cpus(const struct cpumask *cpus, unsigned int spaces);
 

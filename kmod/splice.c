@@ -15,17 +15,22 @@
  *
  * Code that only looks relies on one thing: an entry that points to a table does
  * so until nobody can be looking any more, which takes the mmap_lock for writing
- * or the end of the mapping.  So where there was nothing before, an entry that is
- * taken out is left pointing to a table that shows nothing, the same for all; it
- * is said to be parked.  What unmaps clears it, and keeps those out that come by
- * way of the file (walkers_keep_out()).  (For PMD entries that is so on old kernels
- * only, COMPAT_PMD_ENTRIES_GO.)  Nor may such an entry become a huge leaf
+ * or the end of the mapping.  So an entry that is taken out is left pointing to a
+ * table that shows nothing, the same for all; it is said to be parked.  What unmaps
+ * puts back what was there before, a private table or nothing, and keeps those out
+ * that come by way of the file (walkers_keep_out()).  (For PMD entries that is so on
+ * old kernels only, COMPAT_PMD_ENTRIES_GO.)  Nor may such an entry become a huge leaf
  * meanwhile: no private PTE table ever stands where one may be spliced, as the
  * kernel makes none in these mappings and neither do we.
  *
  * A fault makes tables where it finds an empty entry.  So no PUD table that is
  * shared has one (table.h); and PMD tables may, as a fault asks us for what it puts
  * into those.
+ *
+ * An entry that pointed to a table that shows nothing, or to a private one without
+ * entries, points to another at once.  A processor may remember what it pointed to, and
+ * fault for it; but before it reports a fault it forgets (Intel SDM vol. 3, 4.10.4.1), or
+ * looks into memory again (AMD APM vol. 2, 5.5).
  */
 #include <linux/mm.h>
 #include <linux/slab.h>
@@ -49,28 +54,33 @@ bool splices_tops(void)
 
 /**
  * attachment_alloc() - memory for an attachment with nothing spliced
- * @start:	first address
- * @end:	address after the last
- * Return: the attachment, zeroed but for these and @splices; or NULL.
+ * @m:		the morsel
+ * @vma:	its mapping
+ * Return: the attachment, zeroed but for what these tell and @splices; or NULL.
  */
-struct attachment *attachment_alloc(unsigned long start, unsigned long end)
+struct attachment *attachment_alloc(struct morsel *m, struct vm_area_struct *vma)
 {
-	unsigned long first_gib = start >> PUD_SHIFT,
-		      first_top = ALIGN(start, TOP_SIZE) >> TOP_SHIFT;
-	unsigned long longs = BITS_TO_LONGS(((end - 1) >> PUD_SHIFT) - first_gib + 1);
-	unsigned long nr_tops = 0;
+	unsigned long pages = m->pages - min(m->pages, vma->vm_pgoff);
+	/* Behind the morsel's end nothing is ever spliced. */
+	unsigned long end = vma->vm_start + (min(pages, vma_pages(vma)) << PAGE_SHIFT);
+	unsigned long first_gib = vma->vm_start >> PUD_SHIFT;
+	unsigned long nr_gibs = DIV_ROUND_UP(end, PUD_SIZE) - first_gib;
+	unsigned long first_top = DIV_ROUND_UP(vma->vm_start, TOP_SIZE);
+	unsigned long end_top = min(vma->vm_end, (first_gib + nr_gibs) << PUD_SHIFT) >> TOP_SHIFT;
+	unsigned long nr_tops = splices_tops() && end_top > first_top ? end_top - first_top : 0;
+	unsigned long longs = BITS_TO_LONGS(nr_gibs);
 	struct attachment *att;
 
-	if (splices_tops() && end >> TOP_SHIFT > first_top)
-		nr_tops = (end >> TOP_SHIFT) - first_top;
-	att = kvzalloc(sizeof(*att) + 2 * longs * sizeof(long) +
-			       nr_tops * sizeof(*att->splices.tops),
+	att = kvzalloc(sizeof(*att) + 2 * longs * sizeof(long) + nr_tops * sizeof(*att->splices.tops),
 		       GFP_KERNEL_ACCOUNT);
 	if (!att)
 		return NULL;
-	att->start = start;
-	att->end = end;
+	att->m = m;
+	att->start = vma->vm_start;
+	att->end = vma->vm_end;
+	att->pgoff = vma->vm_pgoff;
 	att->splices.first_gib = first_gib;
+	att->splices.nr_gibs = nr_gibs;
 	att->splices.whole = (unsigned long *)(att + 1);
 	att->splices.parked = att->splices.whole + longs;
 	att->splices.first_top = first_top;
@@ -96,6 +106,7 @@ void attachment_free(struct attachment *att)
 	kvfree(att);
 }
 
+/* That of an address beyond the last is none of the bits. */
 static unsigned long gib_bit(const struct splices *s, unsigned long addr)
 {
 	return (addr >> PUD_SHIFT) - s->first_gib;
@@ -193,7 +204,7 @@ static void set_upper(void *entry, const void *table)
 
 /*
  * Splice the 512 GiB around an address by one entry.  False: they are not the
- * mapping's as a whole, or are spliced, or to be, by GiBs.
+ * mapping's as a whole, or the morsel has nothing of them.
  */
 static bool splice_top(struct attachment *att, struct vm_area_struct *vma, unsigned long addr)
 {
@@ -216,8 +227,8 @@ static bool splice_top(struct attachment *att, struct vm_area_struct *vma, unsig
 	spin_lock(&mm->page_table_lock);
 	free = p4d_none(*p4dp) || top->parked || puds_empty(&att->splices, base, *p4dp);
 	if (free) {
-		top->puds = p4d_none(*p4dp) || top->parked ? NULL
-							   : virt_to_page(p4d_pgtable(*p4dp));
+		if (!top->parked && !p4d_none(*p4dp))
+			top->kept = virt_to_page(p4d_pgtable(*p4dp));
 		top->parked = false;
 		WRITE_ONCE(top->whole, true);
 		set_upper(p4dp, puds);
@@ -234,7 +245,7 @@ static bool keep_pmds(struct splices *s, unsigned long addr, pud_t pud)
 	if (!gib || !bitmap_empty(gib->slots, PTRS_PER_PMD) ||
 	    !bitmap_empty(gib->parked, PTRS_PER_PMD) || !pmds_empty(pud))
 		return false;
-	gib->pmds = pud_page(pud);
+	gib->kept = pud_page(pud);
 	return true;
 }
 
@@ -305,8 +316,9 @@ static int splice_slots(struct attachment *att, struct vm_area_struct *vma,
 	spinlock_t *ptl;
 	int err = 0;
 
-	if (test_bit(bit, att->splices.whole) || test_bit(bit, att->splices.parked) || !pudp ||
-	    pud_none(*pudp))
+	/* What is parked was covered, and the walk that led here has made private tables. */
+	if (WARN_ON_ONCE(test_bit(bit, att->splices.whole) || test_bit(bit, att->splices.parked) ||
+			 !pudp || pud_none(*pudp)))
 		return -EBUSY;
 	ptl = pmd_lock(att->notifier.mm, pmd_offset(pudp, start));
 	for (; start < end; start += PMD_SIZE) {
@@ -498,19 +510,19 @@ static bool unsplice_top(struct attachment *att, unsigned long addr, bool gone)
 {
 	struct attached_top *top = top_at(&att->splices, addr);
 	struct mm_struct *mm = att->notifier.mm;
-	struct page *table;
+	struct page *table = morsel_no_puds;
 
 	if (!top || (!top->whole && !(top->parked && gone)))
 		return false;
-	table = top->whole ? top->puds : NULL;
-	top->parked = !table && !gone;
-	if (top->parked)
-		table = morsel_no_puds;
+	if (gone) {
+		table = top->kept;
+		top->kept = NULL;
+	}
+	top->parked = !gone;
 	spin_lock(&mm->page_table_lock);
 	set_upper(find_p4d(mm, addr), table ? page_address(table) : NULL);
 	spin_unlock(&mm->page_table_lock);
 	WRITE_ONCE(top->whole, false);
-	top->puds = NULL;
 	return true;
 }
 
@@ -519,20 +531,19 @@ static bool unsplice_gib(struct attachment *att, unsigned long addr, bool gone)
 {
 	struct splices *s = &att->splices;
 	struct mm_struct *mm = att->notifier.mm;
+	struct page *table = morsel_no_pmds;
 	unsigned long bit = gib_bit(s, addr);
-	struct page *table = NULL;
 	struct attached_gib *gib;
 
 	if (!test_bit(bit, s->whole) && !(test_bit(bit, s->parked) && gone))
 		return false;
-	gib = xa_load(&s->gibs, addr >> PUD_SHIFT);
-	if (gib) {
-		table = gib->pmds;
-		gib->pmds = NULL;
+	if (gone) {
+		gib = xa_load(&s->gibs, addr >> PUD_SHIFT);
+		table = gib ? gib->kept : NULL;
+		if (gib)
+			gib->kept = NULL;
 	}
-	__assign_bit(bit, s->parked, !table && !gone);
-	if (test_bit(bit, s->parked))
-		table = morsel_no_pmds;
+	__assign_bit(bit, s->parked, !gone);
 	spin_lock(&mm->page_table_lock);
 	set_upper(find_pud(mm, addr), table ? page_address(table) : NULL);
 	spin_unlock(&mm->page_table_lock);
@@ -593,24 +604,36 @@ static unsigned long unsplice_slots(struct attachment *att, struct attached_gib 
 unsigned long unsplice(struct attachment *att, unsigned long start, unsigned long end, bool gone)
 {
 	struct splices *s = &att->splices;
-	unsigned long addr, bit, last, index, entries = 0;
+	unsigned long bits = min(gib_bit(s, end - 1) + 1, s->nr_gibs);
+	unsigned long addr, bit, index, entries = 0;
 	struct attached_gib *gib;
 
 	/* These first: private tables may stand behind them. */
 	for (addr = start & TOP_MASK; s->nr_tops && addr < end; addr += TOP_SIZE)
 		entries += unsplice_top(att, addr, gone);
 
-	last = gib_bit(s, end - 1);
 	bit = gib_bit(s, start);
-	for_each_set_bit_from(bit, s->whole, last + 1)
+	for_each_set_bit_from(bit, s->whole, bits)
 		entries += unsplice_gib(att, (s->first_gib + bit) << PUD_SHIFT, gone);
-	bit = gone ? gib_bit(s, start) : last + 1;
-	for_each_set_bit_from(bit, s->parked, last + 1)
+	bit = gone ? gib_bit(s, start) : bits;
+	for_each_set_bit_from(bit, s->parked, bits)
 		entries += unsplice_gib(att, (s->first_gib + bit) << PUD_SHIFT, true);
 
 	xa_for_each_range(&s->gibs, index, gib, start >> PUD_SHIFT, (end - 1) >> PUD_SHIFT)
 		entries += unsplice_slots(att, gib, index << PUD_SHIFT, start, end, gone);
 	return entries;
+}
+
+/**
+ * may_span() - may an entry of ours map what lies on both sides of an address?
+ * @att:	the attachment
+ * @addr:	the address, a multiple of 2 MiB
+ * Return: whether; PMD entries do not.
+ */
+bool may_span(const struct attachment *att, unsigned long addr)
+{
+	return !IS_ALIGNED(addr, PUD_SIZE) ||
+	       (!IS_ALIGNED(addr, TOP_SIZE) && top_at(&att->splices, addr));
 }
 
 /**
@@ -627,7 +650,7 @@ unsigned long unsplice_at(struct attachment *att, unsigned long addr)
 
 	if (!IS_ALIGNED(addr, TOP_SIZE))
 		entries += unsplice_top(att, addr, true);
-	if (!IS_ALIGNED(addr, PUD_SIZE))
+	if (!IS_ALIGNED(addr, PUD_SIZE) && gib_bit(&att->splices, addr) < att->splices.nr_gibs)
 		entries += unsplice_gib(att, addr, true);
 	return entries;
 }

@@ -609,7 +609,7 @@ int morsel_set_fault_around(struct morsel *m, u32 bytes)
  * morsel_fill() - see that a page has a frame, and its neighbours with it
  * @m:		the morsel
  * @index:	the page, below @m->pages
- * Return: 0; 1: it had one; -ENOMEM, -EDQUOT, or -EINTR (a fatal signal).
+ * Return: 0, -ENOMEM, -EDQUOT, or -EINTR (a fatal signal).
  */
 int morsel_fill(struct morsel *m, unsigned long index)
 {
@@ -626,7 +626,7 @@ int morsel_fill(struct morsel *m, unsigned long index)
 	pmd_t pmd;
 
 	if (!count_holes(m, index, index + 1, &pmd))
-		return 1;
+		return 0;
 	if (pmd_none(pmd) && slot_huge(m, index / SLOT_PAGES))
 		block = round_down(index, SLOT_PAGES);
 	return fill_part(m, &fill, block);
@@ -886,9 +886,9 @@ struct freed {
 
 /*
  * Take the frames out of one slot that lie wholly between the bytes @start and
- * @end of it; clear what lies there partly.
+ * @end of it; clear what lies there partly.  Were there any?
  */
-static void punch_slot(struct morsel *m, unsigned long slot, size_t start, size_t end,
+static bool punch_slot(struct morsel *m, unsigned long slot, size_t start, size_t end,
 		       struct freed *freed)
 {
 	pmd_t *pmdp = slot_entry(m, VIEW_RW, slot), pmd;
@@ -897,22 +897,22 @@ static void punch_slot(struct morsel *m, unsigned long slot, size_t start, size_
 	struct page *page;
 
 	if (!pmdp)
-		return;
+		return false;
 	pmd = *pmdp;
 	if (pmd_none(pmd))
-		return;
+		return false;
 
 	if (pmd_is_leaf(pmd)) {
 		page = pmd_page(pmd);
 		if (end - start < PMD_SIZE) {
 			zero_part(page, start, end);
-			return;
+			return false;
 		}
 		remove_huge(pmdp);
 		clear_twins(m, slot, 0, SLOT_PAGES);
 		list_add(&page->lru, &freed->huge);
 		freed->nr_huge++;
-		return;
+		return true;
 	}
 
 	for (offset = start; offset < end; offset = next) {
@@ -930,9 +930,10 @@ static void punch_slot(struct morsel *m, unsigned long slot, size_t start, size_
 		freed->nr_small++;
 	}
 	if (freed->nr_small == before)
-		return;
+		return false;
 	remove_small(pmdp, DIV_ROUND_UP(start, PAGE_SIZE), end / PAGE_SIZE);
 	clear_twins(m, slot, DIV_ROUND_UP(start, PAGE_SIZE), end / PAGE_SIZE);
+	return true;
 }
 
 static void give_back(struct morsel *m, struct freed *freed)
@@ -967,7 +968,7 @@ static void set_punched(struct morsel *m, unsigned long first, unsigned long end
 void morsel_punch(struct morsel *m, loff_t start, loff_t end)
 {
 	struct freed freed = {LIST_HEAD_INIT(freed.small), LIST_HEAD_INIT(freed.huge)};
-	loff_t pos, next;
+	loff_t pos, next, first = end, last = start;
 
 	mutex_lock(&m->punch_lock);
 	set_punched(m, start >> PAGE_SHIFT, DIV_ROUND_UP(end, PAGE_SIZE));
@@ -982,15 +983,19 @@ void morsel_punch(struct morsel *m, loff_t start, loff_t end)
 		}
 		next = min_t(loff_t, end, base + PMD_SIZE);
 		down_write(&m->sem);
-		punch_slot(m, slot, pos - base, next - base, &freed);
+		if (punch_slot(m, slot, pos - base, next - base, &freed)) {
+			first = min(first, pos);
+			last = next;
+		}
 		up_write(&m->sem);
 		cond_resched();
 	}
 	if (freed.nr_small && leaves_locked_otherwise(m))
 		remove_again(m, DIV_ROUND_UP(start, PAGE_SIZE), end >> PAGE_SHIFT);
-	if (freed.nr_small || freed.nr_huge) {
-		morsel_detach(m, start, end);
-		unmap_mapping_range(m->inode.i_mapping, start, end - start, 1);
+	/* Where nothing was, walking the tables of all who map it is for nothing. */
+	if (first < last) {
+		morsel_detach(m, first, last);
+		unmap_mapping_range(m->inode.i_mapping, first, last - first, 1);
 	}
 	set_punched(m, 0, 0);
 	wake_up_all(&m->punched);
@@ -1036,7 +1041,7 @@ struct page *morsel_get_page(struct morsel *m, unsigned long index, bool fill)
 			return page;
 
 		err = morsel_fill(m, index);
-		if (err < 0)
+		if (err)
 			return ERR_PTR(err);
 	}
 }

@@ -85,6 +85,8 @@ static void free_unchanged(struct page *table, unsigned long entry)
  */
 void morsel_tables_exit(void)
 {
+	/* A walker without locks may have seen an entry that was parked. */
+	synchronize_rcu();
 	free_unchanged(morsel_no_puds, pud_val(morsel_no_pud));
 	free_unchanged(morsel_no_pmds, 0);
 	free_unchanged(morsel_no_ptes, 0);

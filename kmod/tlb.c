@@ -97,17 +97,3 @@ void morsel_flush_cpus(const struct cpumask *cpus, unsigned int spaces)
 	on_each_cpu_mask(cpus, flush_here, NULL, true);
 	trace_morsel_flush(spaces);
 }
-
-/**
- * morsel_flush_here() - flush all translations on this CPU
- *
- * For entries that point to tables, of which processors may remember what they pointed to
- * before.  Which of them forget that by a fault is said for some only.  On another CPU the
- * access faults again, and that one is flushed then.
- */
-void morsel_flush_here(void)
-{
-	preempt_disable();
-	flush_here(NULL);
-	preempt_enable();
-}

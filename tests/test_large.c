@@ -307,6 +307,63 @@ static void children_come_and_go(void **state)
 	assert_int_equal(info_of(fd).attachments, 1);
 }
 
+/* Fails if a mapping that is longer than its morsel, or a morsel that ends within 512 GiB, is spliced beyond that. */
+static void it_ends_anywhere(void **state)
+{
+	static const uint64_t lengths[] = {TOP - HUGE, TOP, TOP + HUGE, 600 * GIB, LENGTH - HUGE};
+	static const uint32_t granules[] = {MORSEL_GRANULE_4K, MORSEL_GRANULE_2M,
+					    MORSEL_GRANULE_AUTO};
+
+	for (size_t i = 0; i < ARRAY_SIZE(lengths); i++) {
+		int fd = create(lengths[i], granules[i % ARRAY_SIZE(granules)]);
+		char *memory = map(fd, LENGTH, RW), *last = memory + lengths[i] - PAGE;
+
+		fill_pattern(memory + 5 * GIB, PAGE, 1);
+		fill_pattern(last, PAGE, 2);
+		assert_int_equal(probe_read(last + PAGE, NULL), SIGBUS);
+		assert_int_equal(probe_write(memory + LENGTH - 1, 1), SIGBUS);
+		munmap(memory, LENGTH);
+		memory = map(fd, LENGTH, PROT_READ);
+		last = memory + lengths[i] - PAGE;
+		assert_true(has_pattern(memory + 5 * GIB, PAGE, 1) && has_pattern(last, PAGE, 2));
+		assert_int_equal(probe_read(last + PAGE, NULL), SIGBUS);
+		/* Splitting it where nothing can be spliced, and elsewhere. */
+		assert_done(munmap(memory + LENGTH - 3 * HUGE, HUGE));
+		assert_done(munmap(memory + 7 * GIB, HUGE));
+		assert_true(has_pattern(memory + 5 * GIB, PAGE, 1));
+		munmap(memory, LENGTH);
+		close(fd);
+	}
+}
+
+/* Fails if each time that a part is detached, another table is left behind. */
+static void tables_do_not_gather(void **state)
+{
+	unsigned long before, i;
+	char *memory;
+	pid_t pid;
+	int fd;
+
+	if (!by_tops())
+		skip_because("page-table isolation with four levels of tables");
+	memory = make_large(&fd);
+	pid = spawn();
+	if (!pid) {
+		/* The child's first fault makes tables that are its own. */
+		need(places_read(memory));
+		before = kib_of(read_text("/proc/self/status"), "VmPTE");
+		for (i = 1; i < LENGTH / GIB; i++) {
+			need(!madvise(memory, PAGE, MADV_DONTNEED));
+			memory[i * GIB + 7 * PAGE] = 1;
+		}
+		need(places_read(memory));
+		need(kib_of(read_text("/proc/self/status"), "VmPTE") <= before + 64);
+		_exit(0);
+	}
+	assert_child_done(pid);
+	assert_true(places_read(memory));
+}
+
 #define ROUNDS 10000
 
 /* What the races have in common. */
@@ -354,7 +411,8 @@ static void race_of_faults(void)
 			need(!punch(race_fd, offset, PAGE));
 			break;
 		case 2:
-			need(!madvise(race_memory, LENGTH, MADV_DONTNEED));
+			/* All of it takes the kernel long, as it looks at each 2 MiB. */
+			need(!madvise(race_memory, i % 64 == 2 ? LENGTH : PAGE, MADV_DONTNEED));
 			break;
 		default:
 			need(!mprotect(race_memory, LENGTH, RW | PROT_EXEC));
@@ -408,6 +466,8 @@ int main(void)
 		TEST(it_moves),
 		TEST(it_begins_and_ends_anywhere),
 		TEST(children_come_and_go),
+		TEST(it_ends_anywhere),
+		TEST(tables_do_not_gather),
 		TEST(faults_against_what_takes_out),
 		TEST(faults_against_splits),
 		TEST(module_unloads),
