@@ -132,9 +132,11 @@ static void live_on(bool taker_lives)
 {
 	struct run *dead = &world.runs[DEAD], *other = &world.runs[OTHER],
 		   *taker = &world.runs[TAKER];
+	uint64_t claimed;
 
 	frames_drain(&taker->f);
-	assert_int_equal(frames_take_back(&other->f, DEAD), claims_of(&other->f, DEAD));
+	claimed = claims_of(&other->f, DEAD);
+	assert_int_equal(frames_take_back(&other->f, DEAD), claimed);
 	assert_int_equal(claims_of(&other->f, DEAD), 0);
 	assert_little_is_lost();
 	put_all(other, &dead->owners, DEAD);
