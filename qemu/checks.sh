@@ -81,6 +81,8 @@ fuzz_medium() {
 
 # What there is to say of the sources.
 static() {
+	# Without a list of files nothing is wrong with any of them.
+	one "the tree is git's" git -C "$TOP" rev-parse HEAD || return
 	one "checkpatch" style
 	one "no way around exported symbols" no_tricks
 	one "kernel versions are asked for in kmod/compat alone" versions_in_compat

@@ -11,6 +11,11 @@ BUILD=${OUT:-$TOP/build}
 # Roots take minutes to make and do not belong to the tree.
 CACHE=${MORSEL_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/morsel}
 
+MORSEL_MIRROR=${MORSEL_MIRROR:-}
+MORSEL_MIRROR=${MORSEL_MIRROR%/}
+# The tree may be another user's, as in a container; git would have nothing to do with it.
+export GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=safe.directory GIT_CONFIG_VALUE_0=$TOP
+
 # Kernel releases the project supports, oldest first; and those that have their
 # suites run by check-all only.
 KERNELS=(6.1 6.12 7.2)
