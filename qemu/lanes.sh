@@ -20,7 +20,8 @@ lane() {
 	"$QEMU_DIR/run" --mem "${CHECK_MEM:-4G}" --log "$RESULTS/$JOB.console" "$@" || status=$?
 	if [ $status -gt 1 ]; then
 		echo "not ok - guest of $JOB ended with status $status"
-	elif ! grep -q '^ok' "$RESULTS/$JOB.tap"; then
+	# What a job says of its own checks has no numbers.
+	elif ! grep -q '^ok [0-9]' "$RESULTS/$JOB.tap"; then
 		echo "not ok - guest of $JOB ran no test"
 	fi
 	return $status
