@@ -128,5 +128,8 @@ install_all() {
 
 # The suites that need no guest.
 native() {
-	LD_LIBRARY_PATH=$BUILD/lib "$QEMU_DIR/guest/run-suites" "$BUILD"/tests-native/test_*
+	local limit=1800
+	[ "${MORSEL_ROUNDS:-0}" -le 10 ] || limit=14400
+	LD_LIBRARY_PATH=$BUILD/lib MORSEL_SUITE_SECONDS=${MORSEL_SUITE_SECONDS:-$limit} \
+		"$QEMU_DIR/guest/run-suites" "$BUILD"/tests-native/test_*
 }
