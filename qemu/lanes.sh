@@ -61,13 +61,14 @@ generic() {
 
 # fuzz KERNEL: the seed is in the output, to be had again with --seed.
 fuzz() {
-	local seconds=20 arguments=''
+	local seconds=20 test=600 arguments=''
 	case $(lane_of "$1") in
-	memory) seconds=600 arguments=--kcov ;;
-	locking) seconds=120 ;;
+	memory) seconds=600 test=1800 arguments=--kcov ;;
+	locking) seconds=120 test=1800 ;;
 	esac
 	seconds=${FUZZ_SECONDS:-$seconds}
-	one "fuzzer, kernel $1" "$QEMU_DIR/run" --mem 3G --timeout $((seconds + 600)) "$1" -- sh -c "insmod \$MORSEL_KO &&
+	one "fuzzer, kernel $1" "$QEMU_DIR/run" --mem 3G --timeout $((seconds + 2 * test + 600)) "$1" -- \
+		env MORSEL_TEST_SECONDS="${MORSEL_TEST_SECONDS:-$test}" sh -c "insmod \$MORSEL_KO &&
 		/morsel/tests/fuzz --seconds $seconds $arguments && rmmod morsel && /morsel/guest/leaks" || return
 	grep -E 'reached: |^seed' "$RESULTS/$JOB.output"
 }

@@ -75,7 +75,7 @@ unsigned int rounds_of(unsigned int full)
  * A test that does not end takes its suite along, and says which it was.
  * MORSEL_TEST_SECONDS: for kernels that are slow.
  */
-static unsigned int test_seconds(void)
+unsigned int test_seconds(void)
 {
 	return number_from("MORSEL_TEST_SECONDS", 600);
 }
@@ -263,10 +263,9 @@ static const char *leftovers(void)
 /* What is freed by a worker goes a while later, and @known does not go at all. */
 static const char *leftovers_after_a_while(const char *known)
 {
-	double deadline = seconds_now() + test_seconds() / 10;
 	const char *left;
 
-	while ((left = leftovers()) && strcmp(left, known) && seconds_now() < deadline)
+	while ((left = leftovers()) && strcmp(left, known) && !time_is_up())
 		sleep_ms(20);
 	return left;
 }

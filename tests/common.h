@@ -78,6 +78,8 @@ int unload_module(void);
  * or few; at least one.
  */
 unsigned int rounds_of(unsigned int full);
+/* How long a test may last. */
+unsigned int test_seconds(void);
 /*
  * The running test has had its time, but for saying so: what it waits for does not come about.  No
  * other clock fails a test.

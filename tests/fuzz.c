@@ -1670,8 +1670,11 @@ static void supervise(double deadline)
 	worked += seconds_now() - begin;
 }
 
-/* Seconds: who has not ended by then, or what is not free, never will. */
-#define PATIENCE 300
+/* Who has not ended by then, or what is not free, never will. */
+static bool never_comes(double begin)
+{
+	return seconds_now() > begin + test_seconds();
+}
 
 static void kill_all(void)
 {
@@ -1681,7 +1684,7 @@ static void kill_all(void)
 	for (i = 0; i < workers; i++)
 		if (shared->seats[i].pid)
 			kill(-shared->seats[i].pid, SIGKILL);
-	while (reap() && seconds_now() < begin + PATIENCE)
+	while (reap() && !never_comes(begin))
 		sleep_ms(10);
 	for (i = 0; i < workers; i++)
 		if (shared->seats[i].pid)
@@ -1777,7 +1780,7 @@ static void clear_up(void)
 	}
 	unlink_all();
 	/* Freeing takes its time. */
-	while (in_use(false) && seconds_now() < begin + PATIENCE)
+	while (in_use(false) && !never_comes(begin))
 		sleep_ms(10);
 	in_use(true);
 
