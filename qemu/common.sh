@@ -44,6 +44,12 @@ suite_of() {
 	esac
 }
 
+# update_lists APT-OPTION...: apt fails if somebody else is at it.
+update_lists() {
+	mkdir -p "$CACHE"
+	(flock 7 && exec apt-get update "$@") 7>"$CACHE/apt.lock" >&2
+}
+
 # Where this machine's apt has Debian's packages from, or with -security its updates.
 apt_mirror() {
 	# shellcheck disable=SC2016 # apt-get expands these
@@ -59,7 +65,7 @@ mirror() {
 		# It knows what a mirror is of when it has lists from there.
 		if [ -z "$found" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
 			say "updating the lists of packages"
-			apt-get -q update >&2
+			update_lists -q
 			found=$(apt_mirror)
 		fi
 	fi
