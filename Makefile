@@ -17,7 +17,7 @@ USER_PARTS := $(wildcard lib tools/morselctl)
 # Many programs, each made by one compiler: several at once, unless make was told how many.
 PARALLEL = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
-.PHONY: all module user guest-programs help deps quick check check-all check-native check-static \
+.PHONY: all module user guest-programs help deps ready quick check check-all check-native check-static \
 	check-debug bench bench-alloc plots demo shell install install-user install-dist uninstall dkms-source \
 	dkms-install uninstall-dist dkms-uninstall clean distclean
 
@@ -56,25 +56,29 @@ guest-programs: user
 deps:
 	@qemu/deps
 
-check: deps guest-programs
+# By a make of its own: what is built takes what is installed first.
+ready: deps
+	@$(MAKE) --no-print-directory guest-programs
+
+check: ready
 	@qemu/check $(KERNEL)
 
-quick: deps guest-programs
+quick: ready
 	@qemu/check --quick $(KERNEL)
 
-check-all: deps guest-programs
+check-all: ready
 	@qemu/check --all $(KERNEL)
 
-check-debug: deps guest-programs
+check-debug: ready
 	@qemu/check --debug $(KERNEL)
 
-check-native: guest-programs
+check-native: ready
 	@qemu/check --native
 
 check-static: deps
 	@qemu/check --static $(KERNEL)
 
-bench: deps guest-programs
+bench: ready
 	@bench/run $(or $(KERNEL),6.12)
 
 bench-alloc: deps
@@ -86,7 +90,7 @@ plots: deps
 demo:
 	@demo/run $(or $(KERNEL),6.12)
 
-shell: deps guest-programs
+shell: ready
 	@qemu/kmod $(or $(KERNEL),6.12) >/dev/null
 	@qemu/run --mem 4G --interactive $(or $(KERNEL),6.12)
 
