@@ -59,7 +59,7 @@ apt_mirror() {
 
 # Where everything of Debian's comes from: MORSEL_MIRROR, or what this machine's apt has.
 mirror() {
-	local found=${MORSEL_MIRROR:-}
+	local found=$MORSEL_MIRROR
 	if [ -z "$found" ]; then
 		found=$(apt_mirror)
 		# It knows what a mirror is of when it has lists from there.
@@ -76,7 +76,7 @@ mirror() {
 # Where security updates come from; nothing where there are none.
 security_mirror() {
 	local file
-	if [ -z "${MORSEL_MIRROR:-}" ]; then
+	if [ -z "$MORSEL_MIRROR" ]; then
 		apt_mirror -security
 		return
 	fi
@@ -175,10 +175,13 @@ scratch_tree() {
 	mount -t tmpfs scratch "$scratch"
 	mkdir "$scratch"/{upper,work,tree}
 	TREE=$scratch/tree
-	mount -t overlay -o "lowerdir=$root/tree,upperdir=$scratch/upper,workdir=$scratch/work" overlay "$TREE"
+	# Not every host has overlays.
+	mount -t overlay -o "lowerdir=$root/tree,upperdir=$scratch/upper,workdir=$scratch/work" overlay "$TREE" 2>/dev/null ||
+		cp -a "$root/tree/." "$TREE"
 	mount -t proc proc "$TREE/proc"
 	mkdir -p "$TREE/root/morsel"
-	(cd "$TOP" && git ls-files -z -co --exclude-standard | tar -c --null --files-from=-) |
+	# Git knows files that were removed, too.
+	(cd "$TOP" && git ls-files -z -co --exclude-standard | tar -c --null --ignore-failed-read --files-from=-) |
 		tar -x --no-same-owner -C "$TREE/root/morsel"
 	RELEASE=$(uname_of "$root")
 }
