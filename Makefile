@@ -142,9 +142,11 @@ endif
 dkms-source:
 	@$(MODULE) dkms-source
 
+# DKMS may fail for another kernel than this one, which needs the rest.
 dkms-install:
-	@$(MODULE) dkms-install
+	@$(MODULE) dkms-check
 	@$(MAKE) install-dist
+	@$(MODULE) dkms-install
 
 dkms-uninstall: uninstall-dist
 	@$(MODULE) dkms-remove
