@@ -5,6 +5,10 @@
 
 BUILD := $(CURDIR)/build
 KDIR ?= /lib/modules/$(shell uname -r)/build
+# It is made use of in other folders, too.
+override KDIR := $(abspath $(KDIR))
+# Who became root by su may lack where depmod and others are.
+export PATH := $(PATH):/usr/sbin:/sbin
 # Knows the module's files on this machine, whoever put them there.
 MODULE := KDIR=$(KDIR) DESTDIR=$(DESTDIR) dist/module
 KDIR_KERNEL = $(shell $(MODULE) kernel)
