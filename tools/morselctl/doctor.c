@@ -128,7 +128,8 @@ static void check_installed(struct report *report)
 		     "another one is loaded; when no morsel is needed any more: rmmod morsel; modprobe morsel");
 }
 
-static void check_module(struct report *report)
+/* @refused: who asks may not open the device, and opening it is what loads the module. */
+static void check_module(struct report *report, bool refused)
 {
 	bool loaded = !access("/sys/module/morsel", F_OK);
 	char version[64];
@@ -137,6 +138,9 @@ static void check_module(struct report *report)
 		good(report, "module",
 		     first_line("/sys/module/morsel/version", version, sizeof(version)));
 		check_installed(report);
+	} else if (refused) {
+		note(report, "module", "not loaded",
+		     "whoever may open " MORSEL_DEVICE " loads it by that");
 	} else {
 		problem(report, EXIT_NO_MODULE, "module", "not loaded",
 			"modprobe morsel; if it is not installed: make dkms-install");
@@ -337,13 +341,15 @@ static void check_limits(struct report *report)
 /* All that is about this machine as it runs. */
 static void check_machine(struct report *report)
 {
+	bool refused;
 	int device;
 
 	/* Where the module is installed, this loads it. */
 	device = open(MORSEL_DEVICE, O_RDWR | O_CLOEXEC);
+	refused = device < 0 && errno == EACCES;
 	if (device >= 0)
 		close(device);
-	check_module(report);
+	check_module(report, refused);
 	check_device(report);
 	if (report->code == EXIT_OK || report->code == EXIT_FAILED)
 		check_abi(report);
