@@ -173,6 +173,12 @@ static void what_it_was_booted_with_counts(void **state)
 	assert_fine("7.2.1");
 	put("proc/cmdline", "root=/dev/sda1 page_table_check=on\n");
 	assert_problem("7.2.1", "page_table_check");
+	put("proc/cmdline", "page_table_check=0 page_table_check=1 quiet\n");
+	assert_problem("7.2.1", "page_table_check");
+	put("proc/cmdline", "page_table_check=1 page_table_check=off quiet\n");
+	assert_fine("7.2.1");
+	put("proc/cmdline", "page_table_check=y\n");
+	assert_problem("7.2.1", "page_table_check");
 	assert_fine("6.12.118");
 	put("sys/hypervisor/guest_type", "HVM\n");
 	assert_fine("6.12.118");

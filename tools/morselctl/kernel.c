@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -171,6 +172,18 @@ static void check_userfaultfd(struct report *report, const struct kernel *kernel
 	free(header);
 }
 
+/* As kstrtobool() has it; the last one counts. */
+static bool checks_tables(const char *line)
+{
+	bool on = false;
+
+	while (line && (line = strstr(line, "page_table_check="))) {
+		line += strlen("page_table_check=");
+		on = strspn(line, "yYtT1") || !strncasecmp(line, "on", 2);
+	}
+	return on;
+}
+
 /* What it was booted with. */
 static void check_boot(struct report *report, const struct kernel *kernel)
 {
@@ -178,7 +191,7 @@ static void check_boot(struct report *report, const struct kernel *kernel)
 	     *guest = read_file(kernel, "/sys/hypervisor/guest_type");
 	bool checks = kernel->config && has(kernel, "CONFIG_PAGE_TABLE_CHECK") &&
 		      (has(kernel, "CONFIG_PAGE_TABLE_CHECK_ENFORCED") ||
-		       (line && strstr(line, "page_table_check=on")));
+		       checks_tables(line));
 
 	if (guest && !strcmp(guest, "PV\n"))
 		problem(report, EXIT_NO_MODULE, "hypervisor", "Xen PV", "use an HVM or PVH guest");
