@@ -198,6 +198,6 @@ make_there() {
 
 # The files there are, but for those that are nobody's; and folders of the module's.
 files_there() {
-	(cd "$TREE" && find . -xdev \( -path ./root -o -path ./tmp -o -path ./proc -o -path ./var/cache -o \
+	(cd "$TREE" && find . -xdev \( -path ./root -o -path './src*' -o -path ./tmp -o -path ./proc -o -path ./var/cache -o \
 		-path ./var/log -o -name 'mok.*' \) -prune -o \( ! -type d -o -name '*morsel*' \) -print) | sort
 }
