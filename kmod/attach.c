@@ -165,7 +165,7 @@ static void wait_until_linked(struct morsel *m)
 }
 
 /**
- * morsel_detach() - take all splices of a range of a morsel out again
+ * morsel_revoke() - take all splices of a range of a morsel out again
  * @m:		the morsel
  * @start:	first byte
  * @end:	byte after the last
@@ -175,7 +175,7 @@ static void wait_until_linked(struct morsel *m)
  * uses what was spliced any more then.  However many address spaces there are,
  * each processor is interrupted once.
  */
-void morsel_detach(struct morsel *m, loff_t start, loff_t end)
+void morsel_revoke(struct morsel *m, loff_t start, loff_t end)
 {
 	unsigned int spaces = 0;
 	struct attachment *att;
@@ -388,7 +388,7 @@ static vm_fault_t morsel_fault(struct vm_fault *vmf)
 {
 	struct vm_area_struct *vma = vmf->vma;
 	struct attachment *att = vma->vm_private_data;
-	unsigned long slot = vmf->pgoff / SLOT_PAGES;
+	unsigned long span = vmf->pgoff / SPAN_PAGES;
 	int err;
 
 	/* Without rights only a debugger comes here, and tables would serve the program, too. */
@@ -400,7 +400,7 @@ static vm_fault_t morsel_fault(struct vm_fault *vmf)
 	count_fault(att->m);
 	err = morsel_fill(att->m, vmf->pgoff);
 	if (!err)
-		err = morsel_mirror(att->m, view_of(vma->vm_flags), slot, slot + 1);
+		err = morsel_mirror(att->m, rights_of(vma->vm_flags), span, span + 1);
 	/* Most often only the frame was missing. */
 	if (!err && !is_spliced(att, vmf->address))
 		err = splice_fault(att, vma, vmf->address);
@@ -459,7 +459,7 @@ static int morsel_vma_may_split(struct vm_area_struct *vma, unsigned long addr)
 	if (!IS_ALIGNED(addr, PMD_SIZE))
 		return -EINVAL;
 	/* Faults may be looking without the mmap_lock. */
-	if (att && may_span(att, addr)) {
+	if (att && may_cross(att, addr)) {
 		vma_start_write(vma);
 		detach_at(att, addr);
 	}
@@ -527,8 +527,8 @@ int morsel_mmap(struct file *file, struct vm_area_struct *vma)
 
 	/* It may take long: before a punch can have to wait for this mapping. */
 	splice = vma_is_accessible(vma) &&
-		 !morsel_mirror(m, view_of(vma->vm_flags), vma->vm_pgoff / SLOT_PAGES,
-				DIV_ROUND_UP(min(m->pages, vma->vm_pgoff + vma_pages(vma)), SLOT_PAGES));
+		 !morsel_mirror(m, rights_of(vma->vm_flags), vma->vm_pgoff / SPAN_PAGES,
+				DIV_ROUND_UP(min(m->pages, vma->vm_pgoff + vma_pages(vma)), SPAN_PAGES));
 
 	att = attachment_create(m, vma, true);
 	if (IS_ERR(att))

@@ -31,13 +31,13 @@ struct attached_top {
  * whole, or was not free
  * @kept:	if the PUD entry is ours, or parked, the private PMD table whose
  *		place that took, or NULL, as in struct attached_top
- * @slots:	else the PMD entries that are ours; under the splices' lock,
+ * @entries:	else the PMD entries that are ours; under the splices' lock,
  *		but is_spliced() looks without
  * @parked:	the PMD entries that are parked
  */
 struct attached_gib {
 	struct page *kept;
-	DECLARE_BITMAP(slots, PTRS_PER_PMD);
+	DECLARE_BITMAP(entries, PTRS_PER_PMD);
 	DECLARE_BITMAP(parked, PTRS_PER_PMD);
 };
 
@@ -78,7 +78,7 @@ struct splices {
  *		lock
  * @flushing:	flushes after detaching that are not done yet; raised under
  *		that lock
- * @to_flush:	one of them is morsel_detach()'s; under the morsel's
+ * @to_flush:	one of them is morsel_revoke()'s; under the morsel's
  *		@attached_lock, as the next two
  * @made:	the VMA that mmap() made it for, as long as that lives; else NULL
  * @unlinked:	that was not in the file's list when it was detached last
@@ -117,7 +117,7 @@ int splice_around(struct attachment *att, struct vm_area_struct *vma, unsigned l
 		  unsigned long seq);
 void splice_all(struct attachment *att, struct vm_area_struct *vma);
 unsigned long unsplice(struct attachment *att, unsigned long start, unsigned long end, bool gone);
-bool may_span(const struct attachment *att, unsigned long addr);
+bool may_cross(const struct attachment *att, unsigned long addr);
 unsigned long unsplice_at(struct attachment *att, unsigned long addr);
 
 #endif /* MORSEL_ATTACH_H */

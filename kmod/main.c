@@ -83,7 +83,7 @@ static void __exit morsel_exit(void)
 	morsel_tables_exit();
 	morsel_dram_exit();
 	morsel_pools_exit();
-	morsel_users_exit();
+	payers_exit();
 }
 
 module_init(morsel_init);

@@ -14,7 +14,7 @@
  *	pool.c		pools, whatever their kind
  *	dram.c		the pools that borrow from the kernel
  *	frames/		the allocator of their frames, which takes no lock
- *	user.c		ceilings per user
+ *	payer.c		whose ceilings count
  *
  * Lock order, outermost first.  What each lock protects is said beside it.
  *
@@ -28,7 +28,7 @@
  *					      list of dram pools	    morsel->sem
  *						a dram pool's growing lock
  *						  giving lock
- *						    dram pool lock, user lock
+ *						    dram pool lock, payer lock
  *	  morsel->attached_lock
  *	    splices->lock (attach.h)
  *	      mm->page_table_lock, then a PMD table's lock
@@ -61,12 +61,12 @@
 #define MORSEL_MAX_LENGTH (64ULL << 40)
 
 /*
- * A slot is what one PMD entry maps: 512 pages.  A GiB is what one PMD table
- * maps: 512 slots.
+ * A span is what one PMD entry maps: 512 pages.  A GiB is what one PMD table
+ * maps: 512 spans.
  */
-#define SLOT_PAGES PTRS_PER_PTE
-#define GIB_SLOTS PTRS_PER_PMD
-#define GIB_PAGES ((unsigned long)GIB_SLOTS * SLOT_PAGES)
+#define SPAN_PAGES PTRS_PER_PTE
+#define GIB_SPANS PTRS_PER_PMD
+#define GIB_PAGES ((unsigned long)GIB_SPANS * SPAN_PAGES)
 
 /* A top is what one PUD table maps: 512 GiB. */
 #define TOP_GIBS ((unsigned long)PTRS_PER_PUD)
@@ -79,27 +79,27 @@
 #define HUGE_ORDER (PMD_SHIFT - PAGE_SHIFT)
 
 /**
- * enum morsel_view - the rights that a set of tables gives
- * @VIEW_RW:	reading and writing: the truth, which alone owns frames
- * @VIEW_RO:	reading
- * @VIEW_RWX:	reading, writing, executing
- * @VIEW_ROX:	reading, executing
- * @NR_VIEWS:	how many there are
+ * enum morsel_rights - the rights that a set of tables gives
+ * @RIGHTS_RW:	reading and writing: the truth, which alone owns frames
+ * @RIGHTS_RO:	reading
+ * @RIGHTS_RWX:	reading, writing, executing
+ * @RIGHTS_ROX:	reading, executing
+ * @NR_RIGHTS:	how many there are
  *
  * A right must be true in the leaf: get_user_pages_fast() looks at nothing else
  * for writing, and the kernel takes an upper entry with the no-execute bit for
  * a bad one (pud_bad()).  So each set of rights in use has its own tables,
  * twins of the truth, filled from it on demand.
  */
-enum morsel_view { VIEW_RW, VIEW_RO, VIEW_RWX, VIEW_ROX, NR_VIEWS };
+enum morsel_rights { RIGHTS_RW, RIGHTS_RO, RIGHTS_RWX, RIGHTS_ROX, NR_RIGHTS };
 
-static inline enum morsel_view view_of(unsigned long vm_flags)
+static inline enum morsel_rights rights_of(unsigned long vm_flags)
 {
-	return (vm_flags & VM_WRITE ? 0 : VIEW_RO) | (vm_flags & VM_EXEC ? VIEW_RWX : 0);
+	return (vm_flags & VM_WRITE ? 0 : RIGHTS_RO) | (vm_flags & VM_EXEC ? RIGHTS_RWX : 0);
 }
 
 struct frame_pool;
-struct morsel_user;
+struct payer;
 struct dead_tables;
 
 /**
@@ -110,7 +110,7 @@ struct dead_tables;
  * @granule:	MORSEL_GRANULE_*
  * @fault_around: pages that a fault fills at once, a power of two
  * @pool:	where frames and tables come from
- * @user:	who pays for them
+ * @payer:	who pays for them
  * @name:	"" or the name; fixed once created
  * @named:	it is in the directory; under the registry lock
  * @name_node:	in the directory; under the registry lock
@@ -118,11 +118,11 @@ struct dead_tables;
  *		are the same ones in all processes.  It knows of no VMA: the
  *		kernel must not get from a frame to the tables that map it
  * @dead:	what subtree.c will need to free the tables
- * @tops:	per view, PUD entries per 512 GiB, or NULL; they go from NULL to
+ * @tops:	per rights, PUD entries per 512 GiB, or NULL; they go from NULL to
  *		entries once, by cmpxchg, and so do the entries from showing
  *		nothing to PMD tables.  Those of 512 whole GiBs are a table
  * @fresh:	per twin, a bit per GiB: it shows all that the truth has
- * @by_slots:	PTE tables have been spliced by entries that may change while
+ * @by_spans:	PTE tables have been spliced by entries that may change while
  *		somebody looks (!COMPAT_PMD_ENTRIES_GO); once true, always
  * @sem:	held for reading to add entries or to use what they map, for
  *		writing to remove them
@@ -148,16 +148,16 @@ struct morsel {
 	u32 granule;
 	unsigned int fault_around;
 	struct frame_pool *pool;
-	struct morsel_user *user;
+	struct payer *payer;
 	char name[MORSEL_NAME_MAX];
 	bool named;
 	struct hlist_node name_node;
 
 	struct address_space frame_mapping;
 	struct dead_tables *dead;
-	pud_t **tops[NR_VIEWS];
-	unsigned long *fresh[NR_VIEWS];
-	bool by_slots;
+	pud_t **tops[NR_RIGHTS];
+	unsigned long *fresh[NR_RIGHTS];
+	bool by_spans;
 
 	/* What each fault writes to: together, and apart from what it only reads. */
 	struct rw_semaphore sem ____cacheline_aligned_in_smp;
@@ -198,17 +198,19 @@ static inline unsigned long morsel_gibs(const struct morsel *m)
 }
 
 /* The PUD entries of a top; NULL where there are none yet. */
-static inline pud_t *morsel_top(const struct morsel *m, enum morsel_view view, unsigned long top)
+static inline pud_t *morsel_top(const struct morsel *m, enum morsel_rights rights,
+				unsigned long top)
 {
-	pud_t **tops = READ_ONCE(m->tops[view]);
+	pud_t **tops = READ_ONCE(m->tops[rights]);
 
 	return tops ? READ_ONCE(tops[top]) : NULL;
 }
 
 /* The PMD table of a GiB; NULL where there is none yet. */
-static inline pmd_t *morsel_pmds(const struct morsel *m, enum morsel_view view, unsigned long gib)
+static inline pmd_t *morsel_pmds(const struct morsel *m, enum morsel_rights rights,
+				 unsigned long gib)
 {
-	pud_t *puds = morsel_top(m, view, gib / TOP_GIBS), pud;
+	pud_t *puds = morsel_top(m, rights, gib / TOP_GIBS), pud;
 
 	if (!puds)
 		return NULL;
@@ -219,8 +221,8 @@ static inline pmd_t *morsel_pmds(const struct morsel *m, enum morsel_view view, 
 /* A twin is asked for in the header's words: any set of tables but the truth. */
 static inline bool morsel_has_twin(const struct morsel *m)
 {
-	return READ_ONCE(m->tops[VIEW_RO]) || READ_ONCE(m->tops[VIEW_RWX]) ||
-	       READ_ONCE(m->tops[VIEW_ROX]);
+	return READ_ONCE(m->tops[RIGHTS_RO]) || READ_ONCE(m->tops[RIGHTS_RWX]) ||
+	       READ_ONCE(m->tops[RIGHTS_ROX]);
 }
 
 /* main.c */
@@ -272,12 +274,12 @@ extern const struct inode_operations morsel_iops;
 int morsel_mmap(struct file *file, struct vm_area_struct *vma);
 unsigned long morsel_get_unmapped_area(struct file *file, unsigned long addr, unsigned long len,
 				       unsigned long pgoff, unsigned long flags);
-void morsel_detach(struct morsel *m, loff_t start, loff_t end);
+void morsel_revoke(struct morsel *m, loff_t start, loff_t end);
 
 /* subtree.c */
 int morsel_subtrees_init(void);
 void morsel_subtrees_exit(void);
-int morsel_subtree_init(struct morsel *m, struct frame_pool *pool, struct morsel_user *user);
+int morsel_subtree_init(struct morsel *m, struct frame_pool *pool, struct payer *payer);
 void morsel_subtree_free(struct morsel *m);
 void morsel_subtree_sync(void);
 int morsel_set_fault_around(struct morsel *m, u32 bytes);
@@ -285,9 +287,10 @@ int morsel_fill(struct morsel *m, unsigned long index);
 int morsel_populate(struct morsel *m, unsigned long first, unsigned long end, unsigned int state);
 void morsel_punch(struct morsel *m, loff_t start, loff_t end);
 struct page *morsel_get_page(struct morsel *m, unsigned long index, bool fill);
-int morsel_mirror(struct morsel *m, enum morsel_view view, unsigned long first, unsigned long end);
-pud_t *morsel_puds(struct morsel *m, enum morsel_view view, unsigned long top);
-pmd_t morsel_slot(struct morsel *m, enum morsel_view view, unsigned long slot);
+int morsel_mirror(struct morsel *m, enum morsel_rights rights, unsigned long first,
+		  unsigned long end);
+pud_t *morsel_puds(struct morsel *m, enum morsel_rights rights, unsigned long top);
+pmd_t morsel_span(struct morsel *m, enum morsel_rights rights, unsigned long span);
 int morsel_extents(struct morsel *m, struct morsel_cursor *cursor);
 
 /* tlb.c */
@@ -295,14 +298,14 @@ void morsel_flush_mm(struct mm_struct *mm);
 void morsel_flush_add(struct mm_struct *mm, struct cpumask *cpus);
 void morsel_flush_cpus(const struct cpumask *cpus, unsigned int spaces);
 
-/* user.c */
-struct morsel_user *morsel_user_get(kuid_t uid);
-void morsel_user_put(struct morsel_user *user);
-unsigned long morsel_user_room(const struct morsel_user *user);
-int morsel_user_charge(struct morsel_user *user, unsigned long pages);
-void morsel_user_uncharge(struct morsel_user *user, unsigned long pages);
+/* payer.c */
+struct payer *payer_get(kuid_t uid);
+void payer_put(struct payer *payer);
+unsigned long payer_room(const struct payer *payer);
+int payer_charge(struct payer *payer, unsigned long pages);
+void payer_uncharge(struct payer *payer, unsigned long pages);
 int morsel_limit_get(struct morsel_limit *args);
 int morsel_limit_set(const struct morsel_limit *args);
-void morsel_users_exit(void);
+void payers_exit(void);
 
 #endif /* MORSEL_H */

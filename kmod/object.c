@@ -285,7 +285,7 @@ static int check_create(const struct morsel_create *args)
 static struct morsel *make(const struct morsel_create *args)
 {
 	struct frame_pool *pool;
-	struct morsel_user *user;
+	struct payer *payer;
 	struct inode *inode;
 	struct morsel *m;
 	int err;
@@ -293,14 +293,14 @@ static struct morsel *make(const struct morsel_create *args)
 	pool = morsel_pool_choose(args->pool, args->node);
 	if (IS_ERR(pool))
 		return ERR_CAST(pool);
-	user = morsel_user_get(current_fsuid());
-	if (!user) {
+	payer = payer_get(current_fsuid());
+	if (!payer) {
 		morsel_pool_release(pool);
 		return ERR_PTR(-ENOMEM);
 	}
 	inode = new_inode(mount->mnt_sb);
 	if (!inode) {
-		morsel_user_put(user);
+		payer_put(payer);
 		morsel_pool_release(pool);
 		return ERR_PTR(-ENOMEM);
 	}
@@ -321,7 +321,7 @@ static struct morsel *make(const struct morsel_create *args)
 	mutex_init(&m->attached_lock);
 	INIT_LIST_HEAD(&m->attached);
 	morsel_set_fault_around(m, args->fault_around ?: default_around(args->granule));
-	err = morsel_subtree_init(m, pool, user);
+	err = morsel_subtree_init(m, pool, payer);
 	if (!err && !zalloc_cpumask_var(&m->flush_cpus, GFP_KERNEL_ACCOUNT))
 		err = -ENOMEM;
 	if (!err && args->flags & MORSEL_CREATE_POPULATE)

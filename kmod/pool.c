@@ -65,7 +65,7 @@ int morsel_pools_init(void)
 
 		if (dram_mib)
 			limit = dram_mib << (20 - PAGE_SHIFT);
-		limit = max_t(unsigned long, round_down(limit, SLOT_PAGES), SLOT_PAGES);
+		limit = max_t(unsigned long, round_down(limit, SPAN_PAGES), SPAN_PAGES);
 		err = pool_add(&morsel_dram_ops, node, limit, &pool);
 		if (err) {
 			morsel_pools_exit();

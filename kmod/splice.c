@@ -219,7 +219,7 @@ static bool splice_top(struct attachment *att, struct vm_area_struct *vma, unsig
 		return false;
 	if (top->whole)
 		return true;
-	puds = morsel_puds(att->m, view_of(vma->vm_flags), page_at(vma, base) / TOP_PAGES);
+	puds = morsel_puds(att->m, rights_of(vma->vm_flags), page_at(vma, base) / TOP_PAGES);
 	p4dp = find_p4d(mm, base);
 	if (!puds || !p4dp)
 		return false;
@@ -242,7 +242,7 @@ static bool keep_pmds(struct splices *s, unsigned long addr, pud_t pud)
 {
 	struct attached_gib *gib = xa_load(&s->gibs, addr >> PUD_SHIFT);
 
-	if (!gib || !bitmap_empty(gib->slots, PTRS_PER_PMD) ||
+	if (!gib || !bitmap_empty(gib->entries, PTRS_PER_PMD) ||
 	    !bitmap_empty(gib->parked, PTRS_PER_PMD) || !pmds_empty(pud))
 		return false;
 	gib->kept = pud_page(pud);
@@ -256,7 +256,7 @@ static bool keep_pmds(struct splices *s, unsigned long addr, pud_t pud)
 static unsigned long splice_gibs(struct attachment *att, struct vm_area_struct *vma,
 				 unsigned long start, unsigned long end)
 {
-	enum morsel_view view = view_of(vma->vm_flags);
+	enum morsel_rights rights = rights_of(vma->vm_flags);
 	struct mm_struct *mm = att->notifier.mm;
 	struct splices *s = &att->splices;
 	unsigned long gibs = morsel_gibs(att->m), gib, bit, spliced = 0;
@@ -277,7 +277,7 @@ static unsigned long splice_gibs(struct attachment *att, struct vm_area_struct *
 	for (; start < end && gib < gibs; start += PUD_SIZE, gib++, bit++, pudp++) {
 		if (test_bit(bit, s->whole))
 			continue;
-		pmds = morsel_pmds(att->m, view, gib);
+		pmds = morsel_pmds(att->m, rights, gib);
 		if (!pmds)
 			continue;
 		if (test_bit(bit, s->parked))
@@ -302,16 +302,16 @@ static bool relied_on(pmd_t pmd)
 }
 
 /*
- * Splice by slots what the mapping and the morsel have of the GiB around @addr.
+ * Splice by PMD entries what the mapping and the morsel have of the GiB around @addr.
  * -EBUSY: the place for @addr itself is not free.
  */
-static int splice_slots(struct attachment *att, struct vm_area_struct *vma,
-			struct attached_gib *gib, unsigned long addr)
+static int splice_entries(struct attachment *att, struct vm_area_struct *vma,
+			  struct attached_gib *gib, unsigned long addr)
 {
 	unsigned long start = max(addr & PUD_MASK, vma->vm_start);
 	unsigned long end = min((addr & PUD_MASK) + PUD_SIZE - 1, vma->vm_end - 1) + 1;
 	unsigned long bit = gib_bit(&att->splices, addr);
-	enum morsel_view view = view_of(vma->vm_flags);
+	enum morsel_rights rights = rights_of(vma->vm_flags);
 	pud_t *pudp = private_pud(att, addr);
 	spinlock_t *ptl;
 	int err = 0;
@@ -322,24 +322,24 @@ static int splice_slots(struct attachment *att, struct vm_area_struct *vma,
 		return -EBUSY;
 	ptl = pmd_lock(att->notifier.mm, pmd_offset(pudp, start));
 	for (; start < end; start += PMD_SIZE) {
-		unsigned long page = page_at(vma, start), slot = pmd_index(start);
+		unsigned long page = page_at(vma, start), entry = pmd_index(start);
 		pmd_t *pmdp = pmd_offset(pudp, start), pmd;
 
 		if (page >= att->m->pages)
 			break;
-		pmd = morsel_slot(att->m, view, page / SLOT_PAGES);
-		if (pmd_none(pmd) || test_bit(slot, gib->slots))
+		pmd = morsel_span(att->m, rights, page / SPAN_PAGES);
+		if (pmd_none(pmd) || test_bit(entry, gib->entries))
 			continue;
-		if (!pmd_none(*pmdp) && !test_bit(slot, gib->parked)) {
+		if (!pmd_none(*pmdp) && !test_bit(entry, gib->parked)) {
 			if (start == (addr & PMD_MASK))
 				err = -EBUSY;
 			continue;
 		}
 		if (relied_on(pmd))
-			WRITE_ONCE(att->m->by_slots, true);
+			WRITE_ONCE(att->m->by_spans, true);
 		set_pmd(pmdp, pmd);
-		set_bit(slot, gib->slots);
-		__clear_bit(slot, gib->parked);
+		set_bit(entry, gib->entries);
+		__clear_bit(entry, gib->parked);
 	}
 	spin_unlock(ptl);
 	return err;
@@ -363,7 +363,7 @@ bool is_spliced(struct attachment *att, unsigned long addr)
 	    test_bit(gib_bit(&att->splices, addr), att->splices.whole))
 		return true;
 	gib = xa_load(&att->splices.gibs, addr >> PUD_SHIFT);
-	return gib && test_bit(pmd_index(addr), gib->slots);
+	return gib && test_bit(pmd_index(addr), gib->entries);
 }
 
 /* Make what a GiB needs that is not spliced as a whole, or was not free. */
@@ -395,7 +395,7 @@ static int splice_locked(struct attachment *att, struct vm_area_struct *vma, uns
 	if (test_bit(gib_bit(&att->splices, addr), att->splices.whole))
 		return 0;
 	gib = xa_load(&att->splices.gibs, addr >> PUD_SHIFT);
-	return gib ? splice_slots(att, vma, gib, addr) : -ENOENT;
+	return gib ? splice_entries(att, vma, gib, addr) : -ENOENT;
 }
 
 /**
@@ -427,17 +427,17 @@ int splice_around(struct attachment *att, struct vm_area_struct *vma, unsigned l
 }
 
 /* Does the morsel have anything of what a mapping shows of the GiB around an address? */
-static bool has_slots(struct vm_area_struct *vma, unsigned long addr, unsigned long end)
+static bool has_spans(struct vm_area_struct *vma, unsigned long addr, unsigned long end)
 {
 	struct morsel *m = file_morsel(vma->vm_file);
 	unsigned long last = min(end - 1, addr | ~PUD_MASK);
 
-	return morsel_pmds(m, view_of(vma->vm_flags), page_at(vma, addr) / GIB_PAGES) ||
-	       morsel_pmds(m, view_of(vma->vm_flags), page_at(vma, last) / GIB_PAGES);
+	return morsel_pmds(m, rights_of(vma->vm_flags), page_at(vma, addr) / GIB_PAGES) ||
+	       morsel_pmds(m, rights_of(vma->vm_flags), page_at(vma, last) / GIB_PAGES);
 }
 
 /*
- * Splice by slots what a new mapping has of GiBs that it does not cover, from @start to
+ * Splice by PMD entries what a new mapping has of GiBs that it does not cover, from @start to
  * before @end.  Where the upper tables are missing, that is left to the first fault.  (The
  * only exported way to make these, apply_to_page_range(), makes a PTE table, too, which
  * has no place here.)  Returns how many GiBs there were.
@@ -455,7 +455,7 @@ static unsigned long splice_rest(struct attachment *att, struct vm_area_struct *
 			next = max(next, end & PUD_MASK);
 			continue;
 		}
-		if (!has_slots(vma, start, end))
+		if (!has_spans(vma, start, end))
 			continue;
 		pudp = private_pud(att, start);
 		if (pudp && !pud_none(*pudp) && !splice_around(att, vma, start, seq))
@@ -552,38 +552,38 @@ static bool unsplice_gib(struct attachment *att, unsigned long addr, bool gone)
 }
 
 /* As unsplice(), for a PMD entry.  A huge leaf may vanish at any time. */
-static void unsplice_slot(struct attached_gib *gib, unsigned long slot, pmd_t *pmdp, bool gone)
+static void unsplice_entry(struct attached_gib *gib, unsigned long entry, pmd_t *pmdp, bool gone)
 {
 	bool park = relied_on(*pmdp) && !gone;
 
-	__assign_bit(slot, gib->parked, park);
-	clear_bit(slot, gib->slots);
+	__assign_bit(entry, gib->parked, park);
+	clear_bit(entry, gib->entries);
 	set_upper(pmdp, park ? page_address(morsel_no_ptes) : NULL);
 }
 
-/* As unsplice(), for the slots of the GiB at @base. */
-static unsigned long unsplice_slots(struct attachment *att, struct attached_gib *gib,
-				    unsigned long base, unsigned long start, unsigned long end,
-				    bool gone)
+/* As unsplice(), for the PMD entries of the GiB at @base. */
+static unsigned long unsplice_entries(struct attachment *att, struct attached_gib *gib,
+				      unsigned long base, unsigned long start, unsigned long end,
+				      bool gone)
 {
 	struct mm_struct *mm = att->notifier.mm;
-	unsigned long slot, last, entries = 0;
+	unsigned long entry, last, entries = 0;
 	spinlock_t *ptl;
 	pud_t *pudp;
 
 	/* The upper tables are sure to be there only while an entry below them is ours. */
-	slot = start > base ? pmd_index(start) : 0;
+	entry = start > base ? pmd_index(start) : 0;
 	last = end - base < PUD_SIZE ? pmd_index(end - 1) : PTRS_PER_PMD - 1;
-	if (find_next_bit(gib->slots, last + 1, slot) > last &&
-	    (!gone || find_next_bit(gib->parked, last + 1, slot) > last))
+	if (find_next_bit(gib->entries, last + 1, entry) > last &&
+	    (!gone || find_next_bit(gib->parked, last + 1, entry) > last))
 		return 0;
 
 	pudp = find_pud(mm, base);
 	ptl = pmd_lock(mm, pmd_offset(pudp, base));
-	for (; slot <= last; slot++) {
-		if (!test_bit(slot, gib->slots) && !(gone && test_bit(slot, gib->parked)))
+	for (; entry <= last; entry++) {
+		if (!test_bit(entry, gib->entries) && !(gone && test_bit(entry, gib->parked)))
 			continue;
-		unsplice_slot(gib, slot, pmd_offset(pudp, base + slot * PMD_SIZE), gone);
+		unsplice_entry(gib, entry, pmd_offset(pudp, base + entry * PMD_SIZE), gone);
 		entries++;
 	}
 	spin_unlock(ptl);
@@ -620,17 +620,17 @@ unsigned long unsplice(struct attachment *att, unsigned long start, unsigned lon
 		entries += unsplice_gib(att, (s->first_gib + bit) << PUD_SHIFT, true);
 
 	xa_for_each_range(&s->gibs, index, gib, start >> PUD_SHIFT, (end - 1) >> PUD_SHIFT)
-		entries += unsplice_slots(att, gib, index << PUD_SHIFT, start, end, gone);
+		entries += unsplice_entries(att, gib, index << PUD_SHIFT, start, end, gone);
 	return entries;
 }
 
 /**
- * may_span() - may an entry of ours map what lies on both sides of an address?
+ * may_cross() - may an entry of ours map what lies on both sides of an address?
  * @att:	the attachment
  * @addr:	the address, a multiple of 2 MiB
  * Return: whether; PMD entries do not.
  */
-bool may_span(const struct attachment *att, unsigned long addr)
+bool may_cross(const struct attachment *att, unsigned long addr)
 {
 	return !IS_ALIGNED(addr, PUD_SIZE) ||
 	       (!IS_ALIGNED(addr, TOP_SIZE) && top_at(&att->splices, addr));

@@ -33,14 +33,14 @@
 #include "trace.h"
 
 /* Frames that are populated by one call of the pool. */
-#define BULK SLOT_PAGES
+#define BULK SPAN_PAGES
 /* And those that a fault gets by one call: their array is on the stack. */
 #define FAULT_BULK 32
 
-static pgprot_t view_prot(enum morsel_view view)
+static pgprot_t rights_prot(enum morsel_rights rights)
 {
-	bool write = view == VIEW_RW || view == VIEW_RWX;
-	bool exec = view == VIEW_RWX || view == VIEW_ROX;
+	bool write = rights == RIGHTS_RW || rights == RIGHTS_RWX;
+	bool exec = rights == RIGHTS_RWX || rights == RIGHTS_ROX;
 	pgprot_t prot = vm_get_page_prot(VM_SHARED | VM_READ | (write ? VM_WRITE : 0) |
 					 (exec ? VM_EXEC : 0));
 
@@ -51,14 +51,14 @@ static pgprot_t view_prot(enum morsel_view view)
 	return write ? __pgprot(pgprot_val(prot) | _PAGE_DIRTY) : prot;
 }
 
-static pte_t pte_leaf(struct page *page, enum morsel_view view)
+static pte_t pte_leaf(struct page *page, enum morsel_rights rights)
 {
-	return pfn_pte(page_to_pfn(page), view_prot(view));
+	return pfn_pte(page_to_pfn(page), rights_prot(rights));
 }
 
-static pmd_t pmd_leaf_entry(struct page *page, enum morsel_view view)
+static pmd_t pmd_leaf_entry(struct page *page, enum morsel_rights rights)
 {
-	return pmd_mkhuge(pfn_pmd(page_to_pfn(page), view_prot(view)));
+	return pmd_mkhuge(pfn_pmd(page_to_pfn(page), rights_prot(rights)));
 }
 
 static pmd_t pmd_table_entry(struct page *table)
@@ -91,11 +91,11 @@ static struct page *table_get(struct morsel *m)
 {
 	struct page *table;
 
-	if (morsel_user_charge(m->user, 1))
+	if (payer_charge(m->payer, 1))
 		return NULL;
 	table = m->pool->ops->get_table(m->pool);
 	if (!table) {
-		morsel_user_uncharge(m->user, 1);
+		payer_uncharge(m->payer, 1);
 		return NULL;
 	}
 	atomic_long_inc(&m->nr_tables);
@@ -105,7 +105,7 @@ static struct page *table_get(struct morsel *m)
 static void table_put(struct morsel *m, struct page *table)
 {
 	m->pool->ops->put_table(m->pool, table);
-	morsel_user_uncharge(m->user, 1);
+	payer_uncharge(m->payer, 1);
 	atomic_long_dec(&m->nr_tables);
 }
 
@@ -123,55 +123,55 @@ static unsigned int top_entries(unsigned long gibs, unsigned long top)
 /**
  * morsel_puds() - the PUD table of 512 GiB, to be spliced
  * @m:		the morsel
- * @view:	the rights
+ * @rights:	the rights
  * @top:	which 512 GiB
  * Return: the table; NULL: there is none yet, or the morsel ends before.
  */
-pud_t *morsel_puds(struct morsel *m, enum morsel_view view, unsigned long top)
+pud_t *morsel_puds(struct morsel *m, enum morsel_rights rights, unsigned long top)
 {
 	unsigned long gibs = morsel_gibs(m);
 
-	return top < gibs / TOP_GIBS ? morsel_top(m, view, top) : NULL;
+	return top < gibs / TOP_GIBS ? morsel_top(m, rights, top) : NULL;
 }
 
-/* Where a slot's PMD entry is; NULL where there is no table yet. */
-static pmd_t *slot_entry(struct morsel *m, enum morsel_view view, unsigned long slot)
+/* Where a span's PMD entry is; NULL where there is no table yet. */
+static pmd_t *span_entry(struct morsel *m, enum morsel_rights rights, unsigned long span)
 {
-	pmd_t *pmds = morsel_pmds(m, view, slot / GIB_SLOTS);
+	pmd_t *pmds = morsel_pmds(m, rights, span / GIB_SPANS);
 
-	return pmds ? &pmds[slot % GIB_SLOTS] : NULL;
+	return pmds ? &pmds[span % GIB_SPANS] : NULL;
 }
 
-static pmd_t read_slot(struct morsel *m, enum morsel_view view, unsigned long slot)
+static pmd_t read_span(struct morsel *m, enum morsel_rights rights, unsigned long span)
 {
-	pmd_t *pmdp = slot_entry(m, view, slot);
+	pmd_t *pmdp = span_entry(m, rights, span);
 
 	return pmdp ? READ_ONCE(*pmdp) : __pmd(0);
 }
 
 /**
- * morsel_slot() - the PMD entry of a slot, to be spliced
+ * morsel_span() - the PMD entry of a span, to be spliced
  * @m:		the morsel
- * @view:	the rights
- * @slot:	which slot
+ * @rights:	the rights
+ * @span:	which span
  * Return: the entry, or none.
  */
-pmd_t morsel_slot(struct morsel *m, enum morsel_view view, unsigned long slot)
+pmd_t morsel_span(struct morsel *m, enum morsel_rights rights, unsigned long span)
 {
-	pmd_t pmd = read_slot(m, view, slot);
+	pmd_t pmd = read_span(m, rights, span);
 
-	/* A leaf may be invalid for a moment, see slot_lock(): that is not to be copied. */
-	return pmd_is_leaf(pmd) ? pmd_leaf_entry(pmd_page(pmd), view) : pmd;
+	/* A leaf may be invalid for a moment, see span_lock(): that is not to be copied. */
+	return pmd_is_leaf(pmd) ? pmd_leaf_entry(pmd_page(pmd), rights) : pmd;
 }
 
 /*
  * As morsel_top(), but makes them where there are none; NULL without memory.  What can
  * be spliced is a table; what ends before is no longer than it must be.
  */
-static pud_t *make_puds(struct morsel *m, enum morsel_view view, unsigned long top)
+static pud_t *make_puds(struct morsel *m, enum morsel_rights rights, unsigned long top)
 {
 	unsigned int entries = top_entries(morsel_gibs(m), top);
-	pud_t *puds = morsel_top(m, view, top), *old;
+	pud_t *puds = morsel_top(m, rights, top), *old;
 	struct page *table = NULL;
 
 	if (puds)
@@ -185,7 +185,7 @@ static pud_t *make_puds(struct morsel *m, enum morsel_view view, unsigned long t
 	if (!puds)
 		return NULL;
 	morsel_puds_clear(puds, entries);
-	old = cmpxchg(&m->tops[view][top], NULL, puds);
+	old = cmpxchg(&m->tops[rights][top], NULL, puds);
 	if (!old)
 		return puds;
 	if (table)
@@ -196,16 +196,16 @@ static pud_t *make_puds(struct morsel *m, enum morsel_view view, unsigned long t
 }
 
 /* As morsel_pmds(), but makes the table where there is none; NULL without memory. */
-static pmd_t *make_pmds(struct morsel *m, enum morsel_view view, unsigned long gib)
+static pmd_t *make_pmds(struct morsel *m, enum morsel_rights rights, unsigned long gib)
 {
-	pmd_t *pmds = morsel_pmds(m, view, gib);
+	pmd_t *pmds = morsel_pmds(m, rights, gib);
 	struct page *table;
 	pudval_t old;
 	pud_t *puds;
 
 	if (pmds)
 		return pmds;
-	puds = make_puds(m, view, gib / TOP_GIBS);
+	puds = make_puds(m, rights, gib / TOP_GIBS);
 	table = puds ? table_get(m) : NULL;
 	if (!table)
 		return NULL;
@@ -218,7 +218,7 @@ static pmd_t *make_pmds(struct morsel *m, enum morsel_view view, unsigned long g
 }
 
 /*
- * The entry of a slot, a PTE table where there was nothing; a none entry
+ * The entry of a span, a PTE table where there was nothing; a none entry
  * without memory.
  */
 static pmd_t make_ptes(struct morsel *m, pmd_t *pmdp)
@@ -242,26 +242,26 @@ static pmd_t make_ptes(struct morsel *m, pmd_t *pmdp)
  */
 static void mark_stale(struct morsel *m, unsigned long gib)
 {
-	int view;
+	int rights;
 
 	/* The leaf before the bit; pairs with the barrier in morsel_mirror(). */
 	smp_mb();
-	for (view = VIEW_RO; view < NR_VIEWS; view++) {
-		unsigned long *fresh = READ_ONCE(m->fresh[view]);
+	for (rights = RIGHTS_RO; rights < NR_RIGHTS; rights++) {
+		unsigned long *fresh = READ_ONCE(m->fresh[rights]);
 
 		if (fresh && test_bit(gib, fresh))
 			clear_bit(gib, fresh);
 	}
 }
 
-/* May this slot hold a huge frame? */
-static bool slot_huge(const struct morsel *m, unsigned long slot)
+/* May this span hold a huge frame? */
+static bool span_huge(const struct morsel *m, unsigned long span)
 {
 	switch (m->granule) {
 	case MORSEL_GRANULE_2M:
 		return true;
 	case MORSEL_GRANULE_AUTO:
-		return (slot + 1) * SLOT_PAGES <= m->pages;
+		return (span + 1) * SPAN_PAGES <= m->pages;
 	default:
 		return false;
 	}
@@ -297,24 +297,24 @@ static void frame_disclaim(struct page *frame)
 }
 
 /*
- * Is any page of a slot being punched?  Then nothing is to be put there until all
+ * Is any page of a span being punched?  Then nothing is to be put there until all
  * who map the old frames have been told: none is to see one frame become another.
  * With the sem held, or the answer is a hint.
  */
-static bool being_punched(const struct morsel *m, unsigned long slot)
+static bool being_punched(const struct morsel *m, unsigned long span)
 {
-	return slot * SLOT_PAGES < READ_ONCE(m->punch_end) &&
-	       (slot + 1) * SLOT_PAGES > READ_ONCE(m->punch_first);
+	return span * SPAN_PAGES < READ_ONCE(m->punch_end) &&
+	       (span + 1) * SPAN_PAGES > READ_ONCE(m->punch_first);
 }
 
 /*
  * Get up to @count frames, fewer where the ceiling is near.  Only what was got is charged:
- * what the pool does not have must not be missing to the user's other morsels.
+ * what the pool does not have must not be missing to the payer's other morsels.
  */
 static unsigned int frames_get(struct morsel *m, unsigned int order, unsigned int count,
 			       struct page **frames)
 {
-	unsigned long room = morsel_user_room(m->user) >> order;
+	unsigned long room = payer_room(m->payer) >> order;
 	unsigned int got = 0, kept;
 	LIST_HEAD(unused);
 
@@ -324,7 +324,7 @@ static unsigned int frames_get(struct morsel *m, unsigned int order, unsigned in
 	if (count)
 		got = m->pool->ops->get(m->pool, order, count, frames);
 	kept = got;
-	while (kept && morsel_user_charge(m->user, (unsigned long)kept << order))
+	while (kept && payer_charge(m->payer, (unsigned long)kept << order))
 		kept /= 2;
 	if (kept == got)
 		return got;
@@ -346,26 +346,26 @@ static void frames_put(struct morsel *m, unsigned int order, struct list_head *f
 		cond_resched();
 	}
 	m->pool->ops->put(m->pool, order, frames);
-	morsel_user_uncharge(m->user, count << order);
+	payer_uncharge(m->payer, count << order);
 }
 
 /* Why there was no frame or table: the ceiling or the pool? */
 static int why_none(struct morsel *m, unsigned int order)
 {
-	return morsel_user_room(m->user) < 1UL << order ? -EDQUOT : -ENOMEM;
+	return payer_room(m->payer) < 1UL << order ? -EDQUOT : -ENOMEM;
 }
 
-static int add_huge(struct morsel *m, unsigned long slot, struct page *frame)
+static int add_huge(struct morsel *m, unsigned long span, struct page *frame)
 {
-	unsigned long gib = slot / GIB_SLOTS;
-	pmd_t *pmds = make_pmds(m, VIEW_RW, gib);
+	unsigned long gib = span / GIB_SPANS;
+	pmd_t *pmds = make_pmds(m, RIGHTS_RW, gib);
 
 	if (!pmds)
 		return why_none(m, 0);
-	if (being_punched(m, slot))
+	if (being_punched(m, span))
 		return -EEXIST;
-	frame_claim(m, frame, slot * SLOT_PAGES);
-	if (!pmd_add(&pmds[slot % GIB_SLOTS], pmd_leaf_entry(frame, VIEW_RW)))
+	frame_claim(m, frame, span * SPAN_PAGES);
+	if (!pmd_add(&pmds[span % GIB_SPANS], pmd_leaf_entry(frame, RIGHTS_RW)))
 		return -EEXIST;
 	atomic_long_inc(&m->huge);
 	mark_stale(m, gib);
@@ -373,32 +373,32 @@ static int add_huge(struct morsel *m, unsigned long slot, struct page *frame)
 }
 
 /*
- * Put frames, small ones, into the holes of a slot from @first to before @end.
- * Returns how many were used; -EEXIST: the slot is huge, or being punched.
+ * Put frames, small ones, into the holes of a span from @first to before @end.
+ * Returns how many were used; -EEXIST: the span is huge, or being punched.
  */
 static int add_small(struct morsel *m, unsigned long first, unsigned long end, struct page **frames,
 		     unsigned int count)
 {
-	unsigned long slot = first / SLOT_PAGES, gib = slot / GIB_SLOTS, index;
+	unsigned long span = first / SPAN_PAGES, gib = span / GIB_SPANS, index;
 	unsigned int used = 0;
 	pmd_t *pmds, pmd;
 	pte_t *ptes;
 
-	pmds = make_pmds(m, VIEW_RW, gib);
+	pmds = make_pmds(m, RIGHTS_RW, gib);
 	if (!pmds)
 		return why_none(m, 0);
-	pmd = make_ptes(m, &pmds[slot % GIB_SLOTS]);
+	pmd = make_ptes(m, &pmds[span % GIB_SPANS]);
 	if (pmd_none(pmd))
 		return why_none(m, 0);
-	if (pmd_is_leaf(pmd) || being_punched(m, slot))
+	if (pmd_is_leaf(pmd) || being_punched(m, span))
 		return -EEXIST;
 
 	ptes = pmd_ptes(pmd);
 	for (index = first; index < end && used < count; index++) {
-		if (!pte_none(READ_ONCE(ptes[index % SLOT_PAGES])))
+		if (!pte_none(READ_ONCE(ptes[index % SPAN_PAGES])))
 			continue;
 		frame_claim(m, frames[used], index);
-		if (pte_add(&ptes[index % SLOT_PAGES], pte_leaf(frames[used], VIEW_RW)))
+		if (pte_add(&ptes[index % SPAN_PAGES], pte_leaf(frames[used], RIGHTS_RW)))
 			used++;
 	}
 	atomic_long_add(used, &m->frames);
@@ -407,30 +407,30 @@ static int add_small(struct morsel *m, unsigned long first, unsigned long end, s
 }
 
 /*
- * How many pages from @first to before @end, all of one slot, have no frame?
- * *@pmd: what the slot holds.
+ * How many pages from @first to before @end, all of one span, have no frame?
+ * *@pmd: what the span holds.
  */
 static unsigned int count_holes(struct morsel *m, unsigned long first, unsigned long end,
 				pmd_t *pmd)
 {
-	unsigned long slot = first / SLOT_PAGES, index;
+	unsigned long span = first / SPAN_PAGES, index;
 	unsigned int holes = 0;
 
-	*pmd = read_slot(m, VIEW_RW, slot);
+	*pmd = read_span(m, RIGHTS_RW, span);
 	if (pmd_none(*pmd))
 		return end - first;
 	if (pmd_is_leaf(*pmd))
 		return 0;
 	for (index = first; index < end; index++)
-		holes += pte_none(READ_ONCE(pmd_ptes(*pmd)[index % SLOT_PAGES]));
+		holes += pte_none(READ_ONCE(pmd_ptes(*pmd)[index % SPAN_PAGES]));
 	return holes;
 }
 
 /*
- * Try to fill a whole slot with one huge frame.  -EAGAIN: somebody else put
+ * Try to fill a whole span with one huge frame.  -EAGAIN: somebody else put
  * something there, or it is being punched.
  */
-static int fill_huge(struct morsel *m, unsigned long slot)
+static int fill_huge(struct morsel *m, unsigned long span)
 {
 	struct page *frame;
 	LIST_HEAD(unused);
@@ -439,7 +439,7 @@ static int fill_huge(struct morsel *m, unsigned long slot)
 	if (!frames_get(m, HUGE_ORDER, 1, &frame))
 		return why_none(m, HUGE_ORDER);
 	down_read(&m->sem);
-	err = add_huge(m, slot, frame);
+	err = add_huge(m, span, frame);
 	up_read(&m->sem);
 	if (err) {
 		list_add(&frame->lru, &unused);
@@ -449,7 +449,7 @@ static int fill_huge(struct morsel *m, unsigned long slot)
 }
 
 /**
- * struct fill - what is to be filled, all of it in one slot
+ * struct fill - what is to be filled, all of it in one span
  * @first:	first page that must have a frame
  * @end:	page after the last
  * @around_first: first of those that may get one with it, if there is enough
@@ -467,7 +467,7 @@ struct fill {
 };
 
 /*
- * Fill the holes from @first to before @end, all of one slot, with small
+ * Fill the holes from @first to before @end, all of one span, with small
  * frames; -EAGAIN: there may be some left.
  */
 static int fill_small(struct morsel *m, unsigned long first, unsigned long end, unsigned int holes,
@@ -497,9 +497,9 @@ static int fill_small(struct morsel *m, unsigned long first, unsigned long end, 
 }
 
 /*
- * Fill all holes from @first to before @end, all of one slot.  Frames are got
+ * Fill all holes from @first to before @end, all of one span.  Frames are got
  * and cleared with none but the fill lock held, so that many can do so at once; who
- * loses the race for an entry gives its frame back.  -EBUSY: the slot is being punched.
+ * loses the race for an entry gives its frame back.  -EBUSY: the span is being punched.
  */
 static int fill_range(struct morsel *m, unsigned long first, unsigned long end,
 		      const struct fill *fill)
@@ -512,10 +512,10 @@ static int fill_range(struct morsel *m, unsigned long first, unsigned long end,
 		holes = count_holes(m, first, end, &pmd);
 		if (!holes)
 			return 0;
-		if (being_punched(m, first / SLOT_PAGES))
+		if (being_punched(m, first / SPAN_PAGES))
 			return -EBUSY;
-		if (pmd_none(pmd) && slot_huge(m, first / SLOT_PAGES)) {
-			err = fill_huge(m, first / SLOT_PAGES);
+		if (pmd_none(pmd) && span_huge(m, first / SPAN_PAGES)) {
+			err = fill_huge(m, first / SPAN_PAGES);
 			if (!err || err == -EAGAIN || m->granule == MORSEL_GRANULE_2M)
 				continue;
 		}
@@ -539,7 +539,7 @@ static int fill_all(struct morsel *m, const struct fill *fill)
 }
 
 /*
- * Who fills a slot or a block of pages holds its lock.  Others who find it empty wait,
+ * Who fills a span or a block of pages holds its lock.  Others who find it empty wait,
  * instead of clearing frames for it too, which thousands of processes would have no
  * memory for.  Few locks serve all morsels by a hash, as in hugetlbfs: so nobody waits for a
  * punch with one held.
@@ -579,7 +579,7 @@ static int fill_part(struct morsel *m, const struct fill *fill, unsigned long st
 	int err;
 
 	for (;;) {
-		if (wait_event_killable(m->punched, !being_punched(m, start / SLOT_PAGES)))
+		if (wait_event_killable(m->punched, !being_punched(m, start / SPAN_PAGES)))
 			return -EINTR;
 		err = fill_locked(m, fill, start, alone);
 		if (err == -EBUSY)
@@ -627,8 +627,8 @@ int morsel_fill(struct morsel *m, unsigned long index)
 
 	if (!count_holes(m, index, index + 1, &pmd))
 		return 0;
-	if (pmd_none(pmd) && slot_huge(m, index / SLOT_PAGES))
-		block = round_down(index, SLOT_PAGES);
+	if (pmd_none(pmd) && span_huge(m, index / SPAN_PAGES))
+		block = round_down(index, SPAN_PAGES);
 	return fill_part(m, &fill, block);
 }
 
@@ -653,11 +653,11 @@ int morsel_populate(struct morsel *m, unsigned long first, unsigned long end, un
 		return -ENOMEM;
 	for (; first < end && !err; first = fill.end) {
 		fill.first = first;
-		fill.end = min(end, (first / SLOT_PAGES + 1) * SLOT_PAGES);
+		fill.end = min(end, (first / SPAN_PAGES + 1) * SPAN_PAGES);
 		if (signal_pending_state(state, current))
 			err = -EINTR;
 		else
-			err = fill_part(m, &fill, round_down(first, SLOT_PAGES));
+			err = fill_part(m, &fill, round_down(first, SPAN_PAGES));
 		cond_resched();
 	}
 	kfree(fill.frames);
@@ -665,23 +665,23 @@ int morsel_populate(struct morsel *m, unsigned long first, unsigned long end, un
 	return err;
 }
 
-static int make_twin(struct morsel *m, enum morsel_view view)
+static int make_twin(struct morsel *m, enum morsel_rights rights)
 {
 	unsigned long *fresh;
 	pud_t **tops;
 
-	if (READ_ONCE(m->tops[view]))
+	if (READ_ONCE(m->tops[rights]))
 		return 0;
 	fresh = kvcalloc(BITS_TO_LONGS(morsel_gibs(m)), sizeof(long), GFP_KERNEL_ACCOUNT);
 	tops = kcalloc(nr_tops(morsel_gibs(m)), sizeof(*tops), GFP_KERNEL_ACCOUNT);
-	if (!fresh || !tops || cmpxchg(&m->fresh[view], NULL, fresh))
+	if (!fresh || !tops || cmpxchg(&m->fresh[rights], NULL, fresh))
 		kvfree(fresh);
-	if (!READ_ONCE(m->fresh[view]) || !tops || cmpxchg(&m->tops[view], NULL, tops))
+	if (!READ_ONCE(m->fresh[rights]) || !tops || cmpxchg(&m->tops[rights], NULL, tops))
 		kfree(tops);
-	return READ_ONCE(m->tops[view]) ? 0 : -ENOMEM;
+	return READ_ONCE(m->tops[rights]) ? 0 : -ENOMEM;
 }
 
-static int mirror_slot(struct morsel *m, enum morsel_view view, pmd_t *twin, pmd_t truth)
+static int mirror_span(struct morsel *m, enum morsel_rights rights, pmd_t *twin, pmd_t truth)
 {
 	struct page *page = pmd_page(truth);
 	pte_t *from, *to;
@@ -691,7 +691,7 @@ static int mirror_slot(struct morsel *m, enum morsel_view view, pmd_t *twin, pmd
 	if (pmd_none(truth))
 		return 0;
 	if (pmd_is_leaf(truth)) {
-		WRITE_ONCE(*twin, pmd_leaf_entry(page, view));
+		WRITE_ONCE(*twin, pmd_leaf_entry(page, rights));
 		return 0;
 	}
 	pmd = make_ptes(m, twin);
@@ -699,11 +699,11 @@ static int mirror_slot(struct morsel *m, enum morsel_view view, pmd_t *twin, pmd
 		return why_none(m, 0);
 	from = pmd_ptes(truth);
 	to = pmd_ptes(pmd);
-	for (i = 0; i < SLOT_PAGES; i++) {
+	for (i = 0; i < SPAN_PAGES; i++) {
 		pte_t pte = READ_ONCE(from[i]);
 
 		if (!pte_none(pte))
-			WRITE_ONCE(to[i], pte_leaf(pte_page(pte), view));
+			WRITE_ONCE(to[i], pte_leaf(pte_page(pte), rights));
 	}
 	return 0;
 }
@@ -711,31 +711,32 @@ static int mirror_slot(struct morsel *m, enum morsel_view view, pmd_t *twin, pmd
 /**
  * morsel_mirror() - see that a twin shows what the truth has
  * @m:		the morsel
- * @view:	the twin's rights; nothing is to be done for VIEW_RW
- * @first:	first slot
- * @end:	slot after the last
+ * @rights:	the twin's rights; nothing is to be done for RIGHTS_RW
+ * @first:	first span
+ * @end:	span after the last
  * Return: 0, -ENOMEM or -EDQUOT.
  */
-int morsel_mirror(struct morsel *m, enum morsel_view view, unsigned long first, unsigned long end)
+int morsel_mirror(struct morsel *m, enum morsel_rights rights, unsigned long first,
+		  unsigned long end)
 {
-	unsigned long slot, gib, next, whole;
+	unsigned long span, gib, next, whole;
 	pmd_t *truth, *twin;
 	int err;
 
-	if (view == VIEW_RW)
+	if (rights == RIGHTS_RW)
 		return 0;
-	err = make_twin(m, view);
+	err = make_twin(m, rights);
 
-	for (slot = first; slot < end && !err; slot = next) {
-		gib = slot / GIB_SLOTS;
-		whole = min((gib + 1) * GIB_SLOTS, DIV_ROUND_UP(m->pages, SLOT_PAGES));
+	for (span = first; span < end && !err; span = next) {
+		gib = span / GIB_SPANS;
+		whole = min((gib + 1) * GIB_SPANS, DIV_ROUND_UP(m->pages, SPAN_PAGES));
 		next = min(end, whole);
 		/*
-		 * For a single slot there is a fault: whoever says fresh may be
+		 * For a single span there is a fault: whoever says fresh may be
 		 * filling it yet.
 		 */
-		if ((next - slot > 1 && test_bit(gib, m->fresh[view])) ||
-		    !morsel_pmds(m, VIEW_RW, gib))
+		if ((next - span > 1 && test_bit(gib, m->fresh[rights])) ||
+		    !morsel_pmds(m, RIGHTS_RW, gib))
 			continue;
 
 		down_read(&m->sem);
@@ -743,20 +744,20 @@ int morsel_mirror(struct morsel *m, enum morsel_view view, unsigned long first, 
 		 * A whole GiB is announced fresh first and filled then: what is
 		 * added meanwhile makes it stale again (mark_stale()).
 		 */
-		if (slot == gib * GIB_SLOTS && next == whole) {
-			set_bit(gib, m->fresh[view]);
+		if (span == gib * GIB_SPANS && next == whole) {
+			set_bit(gib, m->fresh[rights]);
 			/* The bit before the leaves; pairs with the barrier in mark_stale(). */
 			smp_mb__after_atomic();
 		}
-		truth = morsel_pmds(m, VIEW_RW, gib);
-		twin = make_pmds(m, view, gib);
+		truth = morsel_pmds(m, RIGHTS_RW, gib);
+		twin = make_pmds(m, rights, gib);
 		if (!twin)
 			err = why_none(m, 0);
-		for (; slot < next && !err; slot++)
-			err = mirror_slot(m, view, &twin[slot % GIB_SLOTS],
-					  READ_ONCE(truth[slot % GIB_SLOTS]));
+		for (; span < next && !err; span++)
+			err = mirror_span(m, rights, &twin[span % GIB_SPANS],
+					  READ_ONCE(truth[span % GIB_SPANS]));
 		if (err)
-			clear_bit(gib, m->fresh[view]);
+			clear_bit(gib, m->fresh[rights]);
 		up_read(&m->sem);
 		cond_resched();
 	}
@@ -765,7 +766,7 @@ int morsel_mirror(struct morsel *m, enum morsel_view view, unsigned long first, 
 
 /*
  * The lock under which generic code relies on the leaf, or the leaves, of a
- * slot: get_user_pages() takes its reference to a frame under it, a fault that
+ * span: get_user_pages() takes its reference to a frame under it, a fault that
  * finds the entry there already writes it again, and madvise(MADV_COLD) takes a
  * huge leaf out and puts it back.
  *
@@ -773,7 +774,7 @@ int morsel_mirror(struct morsel *m, enum morsel_view view, unsigned long first, 
  * and this is none: huge leaves are not shared then (may_share_table()), and
  * remove_again() waits for who is at it.
  */
-static spinlock_t *slot_lock(pmd_t *pmdp)
+static spinlock_t *span_lock(pmd_t *pmdp)
 {
 	static DEFINE_SPINLOCK(none);
 
@@ -782,20 +783,20 @@ static spinlock_t *slot_lock(pmd_t *pmdp)
 	return pmd_is_leaf(*pmdp) ? pmd_lockptr(NULL, pmdp) : pte_lockptr(NULL, pmdp);
 }
 
-/* Take a slot's huge leaf out. */
+/* Take a span's huge leaf out. */
 static void remove_huge(pmd_t *pmdp)
 {
-	spinlock_t *lock = slot_lock(pmdp);
+	spinlock_t *lock = span_lock(pmdp);
 
 	spin_lock(lock);
 	WRITE_ONCE(*pmdp, __pmd(0));
 	spin_unlock(lock);
 }
 
-/* Take a slot's small leaves from @first to before @end out; were there any? */
+/* Take a span's small leaves from @first to before @end out; were there any? */
 static bool remove_small(pmd_t *pmdp, unsigned int first, unsigned int end)
 {
-	spinlock_t *lock = slot_lock(pmdp);
+	spinlock_t *lock = span_lock(pmdp);
 	pte_t *ptes = pmd_ptes(*pmdp);
 	unsigned int index;
 	bool found = false;
@@ -812,13 +813,13 @@ static bool remove_small(pmd_t *pmdp, unsigned int first, unsigned int end)
 }
 
 /*
- * Does generic code take another lock than slot_lock() for a small leaf?  Where
+ * Does generic code take another lock than span_lock() for a small leaf?  Where
  * tables have none of their own; and, on old kernels, where the PMD entry changes
  * between its look at the table and its look for the lock.
  */
 static bool leaves_locked_otherwise(const struct morsel *m)
 {
-	return !COMPAT_PMD_TABLE_LOCKS || (!COMPAT_PMD_ENTRIES_GO && READ_ONCE(m->by_slots));
+	return !COMPAT_PMD_TABLE_LOCKS || (!COMPAT_PMD_ENTRIES_GO && READ_ONCE(m->by_spans));
 }
 
 /*
@@ -830,19 +831,19 @@ static void remove_again(struct morsel *m, unsigned long first, unsigned long en
 	unsigned long page, next;
 	pmd_t *pmdp;
 	bool found;
-	int view;
+	int rights;
 
 	do {
 		found = false;
 		synchronize_rcu_expedited();
 		for (page = first; page < end; page = next) {
-			next = min(end, round_down(page, SLOT_PAGES) + SLOT_PAGES);
+			next = min(end, round_down(page, SPAN_PAGES) + SPAN_PAGES);
 			down_write(&m->sem);
-			for (view = VIEW_RW; view < NR_VIEWS; view++) {
-				pmdp = slot_entry(m, view, page / SLOT_PAGES);
+			for (rights = RIGHTS_RW; rights < NR_RIGHTS; rights++) {
+				pmdp = span_entry(m, rights, page / SPAN_PAGES);
 				if (pmdp && !pmd_none(*pmdp) && !pmd_is_leaf(*pmdp))
-					found |= remove_small(pmdp, page % SLOT_PAGES,
-							      (next - 1) % SLOT_PAGES + 1);
+					found |= remove_small(pmdp, page % SPAN_PAGES,
+							      (next - 1) % SPAN_PAGES + 1);
 			}
 			up_write(&m->sem);
 			cond_resched();
@@ -851,15 +852,15 @@ static void remove_again(struct morsel *m, unsigned long first, unsigned long en
 }
 
 /*
- * Take the leaves of a slot's pages from @first to before @end out of the twins;
+ * Take the leaves of a span's pages from @first to before @end out of the twins;
  * the truth has none there any more.
  */
-static void clear_twins(struct morsel *m, unsigned long slot, unsigned int first, unsigned int end)
+static void clear_twins(struct morsel *m, unsigned long span, unsigned int first, unsigned int end)
 {
-	int view;
+	int rights;
 
-	for (view = VIEW_RO; view < NR_VIEWS; view++) {
-		pmd_t *pmdp = slot_entry(m, view, slot);
+	for (rights = RIGHTS_RO; rights < NR_RIGHTS; rights++) {
+		pmd_t *pmdp = span_entry(m, rights, span);
 
 		if (!pmdp || pmd_none(*pmdp))
 			continue;
@@ -885,13 +886,13 @@ struct freed {
 };
 
 /*
- * Take the frames out of one slot that lie wholly between the bytes @start and
+ * Take the frames out of one span that lie wholly between the bytes @start and
  * @end of it; clear what lies there partly.  Were there any?
  */
-static bool punch_slot(struct morsel *m, unsigned long slot, size_t start, size_t end,
+static bool punch_span(struct morsel *m, unsigned long span, size_t start, size_t end,
 		       struct freed *freed)
 {
-	pmd_t *pmdp = slot_entry(m, VIEW_RW, slot), pmd;
+	pmd_t *pmdp = span_entry(m, RIGHTS_RW, span), pmd;
 	unsigned long before = freed->nr_small;
 	size_t offset, next;
 	struct page *page;
@@ -909,7 +910,7 @@ static bool punch_slot(struct morsel *m, unsigned long slot, size_t start, size_
 			return false;
 		}
 		remove_huge(pmdp);
-		clear_twins(m, slot, 0, SLOT_PAGES);
+		clear_twins(m, span, 0, SPAN_PAGES);
 		list_add(&page->lru, &freed->huge);
 		freed->nr_huge++;
 		return true;
@@ -932,7 +933,7 @@ static bool punch_slot(struct morsel *m, unsigned long slot, size_t start, size_
 	if (freed->nr_small == before)
 		return false;
 	remove_small(pmdp, DIV_ROUND_UP(start, PAGE_SIZE), end / PAGE_SIZE);
-	clear_twins(m, slot, DIV_ROUND_UP(start, PAGE_SIZE), end / PAGE_SIZE);
+	clear_twins(m, span, DIV_ROUND_UP(start, PAGE_SIZE), end / PAGE_SIZE);
 	return true;
 }
 
@@ -960,7 +961,7 @@ static void set_punched(struct morsel *m, unsigned long first, unsigned long end
  * @start:	first byte
  * @end:	byte after the last
  *
- * The entries go first, then morsel_detach() makes every address space drop its
+ * The entries go first, then morsel_revoke() makes every address space drop its
  * translations, and unmap_mapping_range() tells secondary MMUs; then the frames
  * go to the pool, which sets those aside that somebody has pinned.  Whoever is
  * about to fill the range again waits until all have been told.
@@ -973,17 +974,17 @@ void morsel_punch(struct morsel *m, loff_t start, loff_t end)
 	mutex_lock(&m->punch_lock);
 	set_punched(m, start >> PAGE_SHIFT, DIV_ROUND_UP(end, PAGE_SIZE));
 	for (pos = start; pos < end; pos = next) {
-		unsigned long slot = pos >> PMD_SHIFT;
-		loff_t base = (loff_t)slot << PMD_SHIFT;
+		unsigned long span = pos >> PMD_SHIFT;
+		loff_t base = (loff_t)span << PMD_SHIFT;
 
 		/* A GiB that was never touched holds nothing. */
-		if (!morsel_pmds(m, VIEW_RW, slot / GIB_SLOTS)) {
+		if (!morsel_pmds(m, RIGHTS_RW, span / GIB_SPANS)) {
 			next = min_t(loff_t, end, round_down(pos, PUD_SIZE) + PUD_SIZE);
 			continue;
 		}
 		next = min_t(loff_t, end, base + PMD_SIZE);
 		down_write(&m->sem);
-		if (punch_slot(m, slot, pos - base, next - base, &freed)) {
+		if (punch_span(m, span, pos - base, next - base, &freed)) {
 			first = min(first, pos);
 			last = next;
 		}
@@ -994,7 +995,7 @@ void morsel_punch(struct morsel *m, loff_t start, loff_t end)
 		remove_again(m, DIV_ROUND_UP(start, PAGE_SIZE), end >> PAGE_SHIFT);
 	/* Where nothing was, walking the tables of all who map it is for nothing. */
 	if (first < last) {
-		morsel_detach(m, first, last);
+		morsel_revoke(m, first, last);
 		unmap_mapping_range(m->inode.i_mapping, first, last - first, 1);
 	}
 	set_punched(m, 0, 0);
@@ -1014,7 +1015,7 @@ void morsel_punch(struct morsel *m, loff_t start, loff_t end)
  */
 struct page *morsel_get_page(struct morsel *m, unsigned long index, bool fill)
 {
-	unsigned long slot = index / SLOT_PAGES;
+	unsigned long span = index / SPAN_PAGES;
 	struct page *page = NULL;
 	pmd_t pmd;
 	pte_t pte;
@@ -1022,11 +1023,11 @@ struct page *morsel_get_page(struct morsel *m, unsigned long index, bool fill)
 
 	for (;;) {
 		down_read(&m->sem);
-		pmd = read_slot(m, VIEW_RW, slot);
+		pmd = read_span(m, RIGHTS_RW, span);
 		if (!pmd_none(pmd) && pmd_is_leaf(pmd)) {
-			page = pmd_page(pmd) + index % SLOT_PAGES;
+			page = pmd_page(pmd) + index % SPAN_PAGES;
 		} else if (!pmd_none(pmd)) {
-			pte = READ_ONCE(pmd_ptes(pmd)[index % SLOT_PAGES]);
+			pte = READ_ONCE(pmd_ptes(pmd)[index % SPAN_PAGES]);
 			if (!pte_none(pte))
 				page = pte_page(pte);
 		}
@@ -1047,7 +1048,7 @@ struct page *morsel_get_page(struct morsel *m, unsigned long index, bool fill)
 }
 
 /*
- * The walk of morsel_extents().  Extents are gathered for a slot at a time with
+ * The walk of morsel_extents().  Extents are gathered for a span at a time with
  * the sem held and copied to the caller without it: the copy may fault, and the
  * caller's memory may be this very morsel.  The last extent is held back until
  * the next is known not to continue it.
@@ -1058,8 +1059,8 @@ struct extent_walk {
 	bool show_frames;
 };
 
-/* The most extents that one slot adds, and the one held back. */
-#define EXTENT_BATCH (SLOT_PAGES + 1)
+/* The most extents that one span adds, and the one held back. */
+#define EXTENT_BATCH (SPAN_PAGES + 1)
 
 static void extent_add(struct extent_walk *walk, unsigned long first, unsigned long end, u32 level,
 		       struct page *page)
@@ -1083,7 +1084,7 @@ static void extent_add(struct extent_walk *walk, unsigned long first, unsigned l
 	};
 }
 
-static void extent_slot(struct extent_walk *walk, unsigned long first, unsigned long end, pmd_t pmd)
+static void extent_span(struct extent_walk *walk, unsigned long first, unsigned long end, pmd_t pmd)
 {
 	unsigned long index;
 
@@ -1092,11 +1093,11 @@ static void extent_slot(struct extent_walk *walk, unsigned long first, unsigned 
 		return;
 	}
 	if (pmd_is_leaf(pmd)) {
-		extent_add(walk, first, end, MORSEL_LEVEL_2M, pmd_page(pmd) + first % SLOT_PAGES);
+		extent_add(walk, first, end, MORSEL_LEVEL_2M, pmd_page(pmd) + first % SPAN_PAGES);
 		return;
 	}
 	for (index = first; index < end; index++) {
-		pte_t pte = READ_ONCE(pmd_ptes(pmd)[index % SLOT_PAGES]);
+		pte_t pte = READ_ONCE(pmd_ptes(pmd)[index % SPAN_PAGES]);
 
 		if (pte_none(pte))
 			extent_add(walk, index, index + 1, MORSEL_LEVEL_HOLE_4K, NULL);
@@ -1148,16 +1149,16 @@ int morsel_extents(struct morsel *m, struct morsel_cursor *cursor)
 		return -ENOMEM;
 
 	for (index = cursor->list.cursor >> PAGE_SHIFT; index < m->pages && !err; index = next) {
-		unsigned long slot = index / SLOT_PAGES;
-		pmd_t *pmds = morsel_pmds(m, VIEW_RW, slot / GIB_SLOTS);
+		unsigned long span = index / SPAN_PAGES;
+		pmd_t *pmds = morsel_pmds(m, RIGHTS_RW, span / GIB_SPANS);
 
 		if (!pmds) {
 			next = min(m->pages, round_down(index, GIB_PAGES) + GIB_PAGES);
 			extent_add(&walk, index, next, MORSEL_LEVEL_HOLE_1G, NULL);
 		} else {
-			next = min(m->pages, (slot + 1) * SLOT_PAGES);
+			next = min(m->pages, (span + 1) * SPAN_PAGES);
 			down_read(&m->sem);
-			extent_slot(&walk, index, next, READ_ONCE(pmds[slot % GIB_SLOTS]));
+			extent_span(&walk, index, next, READ_ONCE(pmds[span % GIB_SPANS]));
 			up_read(&m->sem);
 		}
 		err = extent_copy(&walk, cursor, 1);
@@ -1176,10 +1177,10 @@ int morsel_extents(struct morsel *m, struct morsel_cursor *cursor)
 struct dead_tables {
 	struct rcu_work work;
 	struct frame_pool *pool;
-	struct morsel_user *user;
+	struct payer *payer;
 	unsigned long gibs;
 	unsigned long pages;
-	pud_t **tops[NR_VIEWS];
+	pud_t **tops[NR_RIGHTS];
 };
 
 static struct workqueue_struct *reaper;
@@ -1189,7 +1190,7 @@ static void reap_pmds(struct frame_pool *pool, pmd_t *pmds)
 {
 	int i;
 
-	for (i = 0; i < GIB_SLOTS; i++)
+	for (i = 0; i < GIB_SPANS; i++)
 		if (!pmd_none(pmds[i]) && !pmd_is_leaf(pmds[i]))
 			pool->ops->put_table(pool, pmd_page(pmds[i]));
 	pool->ops->put_table(pool, virt_to_page(pmds));
@@ -1216,17 +1217,17 @@ static void reap_tables(struct work_struct *work)
 {
 	struct dead_tables *dead = container_of(to_rcu_work(work), struct dead_tables, work);
 	unsigned long top;
-	int view;
+	int rights;
 
-	for (view = 0; view < NR_VIEWS; view++) {
-		for (top = 0; dead->tops[view] && top < nr_tops(dead->gibs); top++)
-			if (dead->tops[view][top])
-				reap_puds(dead->pool, dead->tops[view][top],
+	for (rights = 0; rights < NR_RIGHTS; rights++) {
+		for (top = 0; dead->tops[rights] && top < nr_tops(dead->gibs); top++)
+			if (dead->tops[rights][top])
+				reap_puds(dead->pool, dead->tops[rights][top],
 					  top_entries(dead->gibs, top));
-		kfree(dead->tops[view]);
+		kfree(dead->tops[rights]);
 	}
-	morsel_user_uncharge(dead->user, dead->pages);
-	morsel_user_put(dead->user);
+	payer_uncharge(dead->payer, dead->pages);
+	payer_put(dead->payer);
 	morsel_pool_release(dead->pool);
 	kfree(dead);
 	atomic_dec(&nr_dead);
@@ -1234,13 +1235,13 @@ static void reap_tables(struct work_struct *work)
 
 /**
  * morsel_subtree_init() - make the root of a new morsel's tables
- * @m:		the morsel, zeroed; takes the references to @pool and @user,
+ * @m:		the morsel, zeroed; takes the references to @pool and @payer,
  *		also on failure
  * @pool:	where its frames come from
- * @user:	who pays
+ * @payer:	who pays
  * Return: 0 or -ENOMEM.
  */
-int morsel_subtree_init(struct morsel *m, struct frame_pool *pool, struct morsel_user *user)
+int morsel_subtree_init(struct morsel *m, struct frame_pool *pool, struct payer *payer)
 {
 	init_rwsem(&m->sem);
 	init_rwsem(&m->filling);
@@ -1249,18 +1250,18 @@ int morsel_subtree_init(struct morsel *m, struct frame_pool *pool, struct morsel
 	m->frame_mapping.host = &m->inode;
 	m->frame_mapping.a_ops = &frame_aops;
 	m->pool = pool;
-	m->user = user;
+	m->payer = payer;
 	/* Both now, so that freeing needs no memory. */
 	m->dead = kzalloc(sizeof(*m->dead), GFP_KERNEL_ACCOUNT);
-	m->tops[VIEW_RW] = kcalloc(nr_tops(morsel_gibs(m)), sizeof(pud_t *), GFP_KERNEL_ACCOUNT);
-	if (m->dead && m->tops[VIEW_RW])
+	m->tops[RIGHTS_RW] = kcalloc(nr_tops(morsel_gibs(m)), sizeof(pud_t *), GFP_KERNEL_ACCOUNT);
+	if (m->dead && m->tops[RIGHTS_RW])
 		return 0;
 
 	kfree(m->dead);
-	kfree(m->tops[VIEW_RW]);
-	morsel_user_put(user);
+	kfree(m->tops[RIGHTS_RW]);
+	payer_put(payer);
 	morsel_pool_release(pool);
-	m->tops[VIEW_RW] = NULL;
+	m->tops[RIGHTS_RW] = NULL;
 	m->pool = NULL;
 	return -ENOMEM;
 }
@@ -1275,14 +1276,14 @@ void morsel_subtree_free(struct morsel *m)
 	struct freed freed = {LIST_HEAD_INIT(freed.small), LIST_HEAD_INIT(freed.huge)};
 	struct dead_tables *dead = m->dead;
 	unsigned long gib;
-	int view, i, j;
+	int rights, i, j;
 
 	if (!m->pool)
 		return;
 	for (gib = 0; gib < morsel_gibs(m); gib++) {
-		pmd_t *pmds = morsel_pmds(m, VIEW_RW, gib);
+		pmd_t *pmds = morsel_pmds(m, RIGHTS_RW, gib);
 
-		for (i = 0; pmds && i < GIB_SLOTS; i++) {
+		for (i = 0; pmds && i < GIB_SPANS; i++) {
 			if (pmd_none(pmds[i]))
 				continue;
 			if (pmd_is_leaf(pmds[i])) {
@@ -1290,7 +1291,7 @@ void morsel_subtree_free(struct morsel *m)
 				freed.nr_huge++;
 				continue;
 			}
-			for (j = 0; j < SLOT_PAGES; j++) {
+			for (j = 0; j < SPAN_PAGES; j++) {
 				pte_t pte = pmd_ptes(pmds[i])[j];
 
 				if (pte_none(pte))
@@ -1304,12 +1305,12 @@ void morsel_subtree_free(struct morsel *m)
 	give_back(m, &freed);
 
 	dead->pool = m->pool;
-	dead->user = m->user;
+	dead->payer = m->payer;
 	dead->gibs = morsel_gibs(m);
 	dead->pages = atomic_long_read(&m->nr_tables);
-	for (view = 0; view < NR_VIEWS; view++) {
-		dead->tops[view] = m->tops[view];
-		kvfree(m->fresh[view]);
+	for (rights = 0; rights < NR_RIGHTS; rights++) {
+		dead->tops[rights] = m->tops[rights];
+		kvfree(m->fresh[rights]);
 	}
 	atomic_inc(&nr_dead);
 	INIT_RCU_WORK(&dead->work, reap_tables);

@@ -106,25 +106,25 @@ static void a_child_with_clone_vm_unmaps_for_both(void **state)
 
 /*
  * An address space with all that can be in its tables: GiBs that are spliced, and that are parked;
- * slots that are spliced, and parked; and slots beside somebody else's memory.
+ * spans that are spliced, and parked; and spans beside somebody else's memory.
  */
 static void splice_all_kinds(int fd)
 {
-	char *place = free_place(4 * GIB), *memory, *slots, *anonymous;
+	char *place = free_place(4 * GIB), *memory, *spans, *anonymous;
 	size_t at;
 
 	memory = map_at(place, fd, 2 * GIB + 8 * MIB, RW, 0);
-	slots = map_at(place + 3 * GIB + 16 * MIB, fd, 8 * MIB, PROT_READ, 0);
+	spans = map_at(place + 3 * GIB + 16 * MIB, fd, 8 * MIB, PROT_READ, 0);
 	anonymous = mmap(place + 3 * GIB + 24 * MIB, HUGE, RW, ANONYMOUS | MAP_FIXED, -1, 0);
 	need(anonymous != MAP_FAILED);
 	memset(anonymous, 1, HUGE);
 	for (at = 0; at < 2 * GIB + 8 * MIB; at += at < 8 * MIB || at >= 2 * GIB ? HUGE : 63 * HUGE)
 		memory[at] = 1;
 	for (at = 0; at < 8 * MIB; at += HUGE)
-		need(slots[at] == 1);
+		need(spans[at] == 1);
 	need(!madvise(memory + GIB, GIB, MADV_DONTNEED));
 	need(!madvise(memory + 2 * GIB, 2 * HUGE, MADV_DONTNEED));
-	need(!madvise(slots + HUGE, HUGE, MADV_DONTNEED));
+	need(!madvise(spans + HUGE, HUGE, MADV_DONTNEED));
 }
 
 /*
@@ -502,7 +502,7 @@ static void execute_only_memory_reads_the_same_touched_or_not(void **state)
 	char *code = map(fd, LENGTH, PROT_EXEC), *memory, *later;
 	int before, after;
 
-	/* Nobody has, of this GiB and of these slots. */
+	/* Nobody has, of this GiB and of these spans. */
 	before = probe_read(code + HUGE, NULL);
 	assert_int_equal(probe_read(code + GIB + HUGE, NULL), before);
 	memory = map(fd, LENGTH, RW);

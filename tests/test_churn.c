@@ -125,7 +125,7 @@ static void touch(struct worker *worker, struct mapping *mapping)
 
 static void change(struct worker *worker, struct mapping *mapping)
 {
-	size_t slots = mapping->length / HUGE, at = random_next(&worker->seed) % slots * HUGE;
+	size_t spans = mapping->length / HUGE, at = random_next(&worker->seed) % spans * HUGE;
 	char *moved;
 
 	switch (random_next(&worker->seed) % 6) {

@@ -281,7 +281,7 @@ static void a_small_mprotect_leaves_the_rest(void **state)
 	assert_done(mprotect(memory + AT, HUGE, PROT_READ));
 	/* The three parts of the GiB, and holes at its quarters. */
 	assert_only_it_faults(fd, memory, AT, 5);
-	/* Spliced by slots now: nothing but the slots takes faults. */
+	/* Spliced by spans now: nothing but the spans takes faults. */
 	memory[AT - HUGE] = memory[AT + HUGE] = 1;
 	assert_done(mprotect(memory + AT, HUGE, RW));
 	assert_int_equal(faults_of_reading(fd, memory, LARGE, GIB), 0);
@@ -321,7 +321,7 @@ static void a_small_munmap_leaves_the_rest(void **state)
 	assert_int_equal(faults_of_reading(fd, memory + 8 * GIB, LARGE - 8 * GIB, GIB), 0);
 	assert_int_equal(faults_of_reading(fd, memory + 7 * GIB, PAGE, PAGE), 1);
 	assert_int_equal(probe_read(memory + AT, NULL), SIGSEGV);
-	/* By slots now, and the next goes alone. */
+	/* By spans now, and the next goes alone. */
 	memory[AT + HUGE] = 1;
 	assert_done(munmap(memory + AT - HUGE, HUGE));
 	assert_int_equal(faults_of_reading(fd, memory + AT + HUGE, PAGE, PAGE), 0);

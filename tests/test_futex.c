@@ -456,7 +456,7 @@ struct beside {
 static void call_in_turns(char *memory, int set_id, sem_t *named, unsigned int side)
 {
 	struct beside *beside = (struct beside *)memory;
-	/* Half of it in another slot. */
+	/* Half of it in another span. */
 	struct sembuf *give = (struct sembuf *)(memory + (side + 1) * HUGE - 3);
 	unsigned int i;
 

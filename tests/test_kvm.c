@@ -48,7 +48,7 @@ struct word {
 	_Atomic uint32_t written;
 };
 
-/* In slots of the part that is spliced as a whole, and in the rest. */
+/* In spans of the part that is spliced as a whole, and in the rest. */
 static const size_t places[] = {
 	0, PAGE, 5 * HUGE + 7 * PAGE, GIB - PAGE, GIB, GIB + HUGE + 100 * PAGE,
 };
@@ -435,7 +435,7 @@ static void a_guest_does_not_write_to_a_gib_after_mprotect(void **state)
 	with_each_granule(race_mprotect);
 }
 
-/* The same of slots, which are spliced by other entries. */
+/* The same of spans, which are spliced by other entries. */
 static void a_guest_does_not_write_to_a_part_after_mprotect(void **state)
 {
 	protect_gib = false;

@@ -254,7 +254,7 @@ static void munmap_part_at_2m(void **state)
 {
 	int fd;
 	char *memory = attach(&fd);
-	/* Slots all over, and those beside the part; each takes a while to be cleared. */
+	/* Spans all over, and those beside the part; each takes a while to be cleared. */
 	const size_t few = 16 * MIB, many = 64 * MIB;
 
 	for (size_t i = 0; i < LENGTH; i += i < few ? HUGE : many)

@@ -39,7 +39,7 @@ static int notifier_end(void **state)
 #define LARGE (GIB + 4 * MIB)
 #define SMALL (4 * MIB)
 
-/* How a morsel may be spliced: whole GiBs or slots, tables or huge leaves. */
+/* How a morsel may be spliced: whole GiBs or spans, tables or huge leaves. */
 static const struct kind {
 	const char *name;
 	size_t length;

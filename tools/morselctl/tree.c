@@ -16,7 +16,7 @@
 #include "ctl.h"
 
 #define GIB ((uint64_t)1 << 30)
-#define SLOT ((uint64_t)1 << 21)
+#define SPAN ((uint64_t)1 << 21)
 #define FRAME ((uint64_t)4096)
 #define NODES 1024 /* as many as x86 kernels can have */
 
@@ -51,7 +51,7 @@ struct gib {
  * @count:	how many these are, or 0
  * @run:	how they look
  * @total:	all of the morsel
- * @pte_slot:	1 + slot of the PTE table counted last
+ * @pte_span:	1 + span of the PTE table counted last
  */
 struct tree {
 	const struct ctl *ctl;
@@ -63,7 +63,7 @@ struct tree {
 	uint64_t count;
 	struct gib run;
 	struct gib total;
-	uint64_t pte_slot;
+	uint64_t pte_span;
 };
 
 __attribute__((format(printf, 4, 5))) static void draw(const struct tree *tree, const char *indent,
@@ -102,7 +102,7 @@ static void draw_tables(const struct tree *tree, bool last)
 
 	if (run->leaves)
 		draw_part(tree, indent, !run->pte_tables && !run->holes_2m, "2 MiB leaves",
-			  run->leaves, SLOT);
+			  run->leaves, SPAN);
 	if (run->pte_tables) {
 		draw(tree, indent, last_pte, "PTE tables: %" PRIu64, run->pte_tables);
 		snprintf(deeper, sizeof(deeper), "%s%s", indent, below(tree, last_pte));
@@ -112,7 +112,7 @@ static void draw_tables(const struct tree *tree, bool last)
 			draw_part(tree, deeper, true, "4 KiB holes", run->holes_4k, FRAME);
 	}
 	if (run->holes_2m)
-		draw_part(tree, indent, true, "2 MiB holes", run->holes_2m, SLOT);
+		draw_part(tree, indent, true, "2 MiB holes", run->holes_2m, SPAN);
 }
 
 static void draw_run(const struct tree *tree, bool last)
@@ -146,10 +146,10 @@ static void add_rows(const struct tree *tree)
 		row_number(row, "entries", step);
 		row_number(row, "pmd_tables", run->tables);
 		row_number(row, "pte_tables", run->pte_tables);
-		row_number(row, "leaves_2m", run->leaves / SLOT);
+		row_number(row, "leaves_2m", run->leaves / SPAN);
 		row_number(row, "frames_4k", run->frames / FRAME);
 		row_number(row, "holes_4k", (run->holes_4k + FRAME - 1) / FRAME);
-		row_number(row, "holes_2m", (run->holes_2m + SLOT - 1) / SLOT);
+		row_number(row, "holes_2m", (run->holes_2m + SPAN - 1) / SPAN);
 		for (unsigned int node = 0; node < NODES; node++) {
 			struct json_object *on;
 
@@ -221,10 +221,10 @@ static void add_part(struct tree *tree, const struct morsel_extent *extent, uint
 	default:
 		gib->holes_4k += length;
 	}
-	/* Each slot that has 4 KiB entries has a PTE table; extents may share one. */
-	for (uint64_t slot = offset / SLOT; slot <= (offset + length - 1) / SLOT; slot++) {
-		gib->pte_tables += slot + 1 != tree->pte_slot;
-		tree->pte_slot = slot + 1;
+	/* Each span that has 4 KiB entries has a PTE table; extents may share one. */
+	for (uint64_t span = offset / SPAN; span <= (offset + length - 1) / SPAN; span++) {
+		gib->pte_tables += span + 1 != tree->pte_span;
+		tree->pte_span = span + 1;
 	}
 }
 
@@ -249,7 +249,7 @@ static void print_total(const struct tree *tree, const struct morsel_info *info)
 	size_text(tree->ctl, size, sizeof(size), total->leaves + total->frames);
 	size_text(tree->ctl, tables, sizeof(tables), info->table_bytes);
 	printf("frames: %s; 2 MiB leaves: %" PRIu64 ", 4 KiB frames: %" PRIu64 "\n", size,
-	       total->leaves / SLOT, total->frames / FRAME);
+	       total->leaves / SPAN, total->frames / FRAME);
 	printf("tables: %s; PMD tables: %" PRIu64 ", PTE tables: %" PRIu64 "%s\n", tables,
 	       total->tables, total->pte_tables,
 	       info->flags & MORSEL_INFO_TWIN ? ", and twins for other rights" : "");

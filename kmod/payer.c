@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Payers: whose ceilings the frames and tables of morsels count against.
+ */
+#include <linux/capability.h>
+#include <linux/cred.h>
+#include <linux/hashtable.h>
+#include <linux/mutex.h>
+#include <linux/slab.h>
+
+#include "morsel.h"
+
+/**
+ * struct payer - a user who made morsels, or has a ceiling of their own
+ * @node:	in payers; under payers_lock
+ * @refs:	morsels, and one for a ceiling of their own; under payers_lock
+ * @uid:	who
+ * @own:	@limit was set for this user; under payers_lock
+ * @limit:	ceiling in pages where @own
+ * @used:	pages of frames and tables taken
+ */
+struct payer {
+	struct hlist_node node;
+	unsigned int refs;
+	kuid_t uid;
+	bool own;
+	unsigned long limit;
+	atomic_long_t used;
+};
+
+static DEFINE_HASHTABLE(payers, 6);
+static DEFINE_MUTEX(payers_lock);
+
+static struct payer *payer_find(kuid_t uid)
+{
+	struct payer *payer;
+
+	hash_for_each_possible(payers, payer, node, __kuid_val(uid))
+		if (uid_eq(payer->uid, uid))
+			return payer;
+	return NULL;
+}
+
+static struct payer *payer_find_or_make(kuid_t uid)
+{
+	struct payer *payer = payer_find(uid);
+
+	if (payer)
+		return payer;
+	payer = kzalloc(sizeof(*payer), GFP_KERNEL);
+	if (!payer)
+		return NULL;
+	payer->uid = uid;
+	hash_add(payers, &payer->node, __kuid_val(uid));
+	return payer;
+}
+
+static void payer_drop(struct payer *payer)
+{
+	if (payer->refs)
+		return;
+	hash_del(&payer->node);
+	kfree(payer);
+}
+
+/**
+ * payer_get() - take a reference to a user's account
+ * @uid: the user
+ * Return: the account, or NULL without memory.
+ */
+struct payer *payer_get(kuid_t uid)
+{
+	struct payer *payer;
+
+	mutex_lock(&payers_lock);
+	payer = payer_find_or_make(uid);
+	if (payer)
+		payer->refs++;
+	mutex_unlock(&payers_lock);
+	return payer;
+}
+
+/**
+ * payer_put() - give back a reference
+ * @payer: the account
+ */
+void payer_put(struct payer *payer)
+{
+	mutex_lock(&payers_lock);
+	payer->refs--;
+	payer_drop(payer);
+	mutex_unlock(&payers_lock);
+}
+
+static unsigned long payer_limit(const struct payer *payer)
+{
+	if (READ_ONCE(payer->own))
+		return READ_ONCE(payer->limit);
+	if (uid_eq(payer->uid, GLOBAL_ROOT_UID))
+		return ULONG_MAX;
+	return READ_ONCE(morsel_user_limit) ? READ_ONCE(morsel_user_limit) >> PAGE_SHIFT
+					    : ULONG_MAX;
+}
+
+/**
+ * payer_room() - how much a user may take yet
+ * @payer: the account
+ * Return: pages.
+ */
+unsigned long payer_room(const struct payer *payer)
+{
+	unsigned long limit = payer_limit(payer), used = atomic_long_read(&payer->used);
+
+	return limit - min(limit, used);
+}
+
+/**
+ * payer_charge() - count pages against a user's ceiling
+ * @payer:	the account
+ * @pages:	how many were taken, or are about to be
+ * Return: 0, or -EDQUOT and nothing is counted.
+ */
+int payer_charge(struct payer *payer, unsigned long pages)
+{
+	unsigned long limit = payer_limit(payer);
+	long used = atomic_long_read(&payer->used);
+
+	/* Never above it, not even for a moment: others would be refused meanwhile. */
+	do {
+		if (used + pages > limit)
+			return -EDQUOT;
+	} while (!atomic_long_try_cmpxchg(&payer->used, &used, used + pages));
+	return 0;
+}
+
+/**
+ * payer_uncharge() - take pages off a user's account
+ * @payer:	the account
+ * @pages:	how many were given back
+ */
+void payer_uncharge(struct payer *payer, unsigned long pages)
+{
+	if (!pages)
+		return;
+	atomic_long_sub(pages, &payer->used);
+}
+
+/**
+ * morsel_limit_get() - MORSEL_IOC_LIMIT_GET
+ * @args: the request and the answer
+ * Return: 0 or a negative errno as morsel_ioctl.h lists it.
+ */
+int morsel_limit_get(struct morsel_limit *args)
+{
+	kuid_t uid = make_kuid(current_user_ns(), args->uid);
+	struct payer nobody = {.uid = uid}, *payer;
+	unsigned long limit;
+
+	if (args->flags || args->reserved || !uid_valid(uid))
+		return -EINVAL;
+	if (!uid_eq(uid, current_fsuid()) && !capable(CAP_SYS_ADMIN))
+		return -EPERM;
+
+	/* Tables of morsels that are gone count until they are freed. */
+	morsel_subtree_sync();
+	mutex_lock(&payers_lock);
+	payer = payer_find(uid) ?: &nobody;
+	limit = payer_limit(payer);
+	args->bytes = limit > ULONG_MAX >> PAGE_SHIFT ? MORSEL_UNLIMITED : (u64)limit << PAGE_SHIFT;
+	args->used = (u64)atomic_long_read(&payer->used) << PAGE_SHIFT;
+	args->flags = payer->own ? 0 : MORSEL_LIMIT_DEFAULT;
+	mutex_unlock(&payers_lock);
+	return 0;
+}
+
+/**
+ * morsel_limit_set() - MORSEL_IOC_LIMIT_SET
+ * @args: the request
+ * Return: 0 or a negative errno as morsel_ioctl.h lists it.
+ */
+int morsel_limit_set(const struct morsel_limit *args)
+{
+	bool own = !(args->flags & MORSEL_LIMIT_DEFAULT);
+	kuid_t uid = make_kuid(current_user_ns(), args->uid);
+	struct payer *payer;
+
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
+	if (args->flags & ~MORSEL_LIMIT_DEFAULT || args->reserved || !uid_valid(uid))
+		return -EINVAL;
+
+	mutex_lock(&payers_lock);
+	payer = payer_find_or_make(uid);
+	if (!payer) {
+		mutex_unlock(&payers_lock);
+		return -ENOMEM;
+	}
+	payer->refs += own - payer->own;
+	WRITE_ONCE(payer->limit,
+		   args->bytes == MORSEL_UNLIMITED ? ULONG_MAX : args->bytes >> PAGE_SHIFT);
+	WRITE_ONCE(payer->own, own);
+	payer_drop(payer);
+	mutex_unlock(&payers_lock);
+	return 0;
+}
+
+/**
+ * payers_exit() - forget the ceilings; no morsel is left
+ */
+void payers_exit(void)
+{
+	struct payer *payer;
+	struct hlist_node *next;
+	int bucket;
+
+	hash_for_each_safe(payers, bucket, next, payer, node) {
+		hash_del(&payer->node);
+		kfree(payer);
+	}
+}
