@@ -6,17 +6,17 @@
 
 #include <asm/cpufeature.h>
 
-#include "debug.h"
+#include "debug/debug.h"
 #include "morsel.h"
-#include "pool.h"
+#include "map/map.h"
+#include "object/object.h"
+#include "pools/payer.h"
+#include "pools/pool.h"
+#include "uapi/uapi.h"
 
 #if COMPAT_UFFD_WRITES_TABLES
 #error "morsel: on this kernel userfaultfd may write into tables of other processes (CVE-2026-68166); use one where that is mended, such as 6.12.105, 7.1.8 or newer"
 #endif
-
-unsigned long morsel_user_limit;
-module_param_named(user_limit, morsel_user_limit, ulong, 0644);
-MODULE_PARM_DESC(user_limit, "Bytes that one user's morsels may take (default: 0, no ceiling)");
 
 static int __init morsel_init(void)
 {

@@ -2,19 +2,15 @@
 /*
  * Morsel: what its parts share.
  *
- *	main.c		loading and unloading
- *	control.c	/dev/morsel: the ioctls
- *	object.c	morsels: making, finding by id and name, freeing
- *	file.c		a morsel's descriptor: read, write, fallocate, ...
- *	subtree.c	a morsel's page tables and frames
- *	table.c		pages of tables, and those without entries
- *	attach.c	mmap: attaching to address spaces, faults
- *	splice.c	what of a morsel stands in an address space's tables
- *	tlb.c		flushing an address space's translations
- *	pool.c		pools, whatever their kind
- *	dram.c		the pools that borrow from the kernel
- *	frames/		the allocator of their frames, which takes no lock
- *	payer.c		whose ceilings count
+ *	uapi/		/dev/morsel and a morsel's ioctls: what user space calls
+ *	object/		morsels: making, finding by id and name, freeing; their descriptors
+ *	attach/		mmap: attaching to address spaces, faults, splicing, flushing
+ *	map/		which frames a morsel has, in page tables
+ *	tables/		pages of tables
+ *	pools/		where frames come from, whatever their kind, and who pays
+ *	frames/		the allocator of a pool's frames, which takes no lock
+ *	compat/		what older kernels lack
+ *	debug/		what only debug builds have
  *
  * Lock order, outermost first.  What each lock protects is said beside it.
  *
@@ -22,7 +18,7 @@
  *	  i_mmap_rwsem (the kernel's), and morsel->attached_lock, see below
  *
  *	mm->mmap_lock
- *	  i_mmap_rwsem (the kernel's)	registry lock (object.c)	a fill lock (subtree.c)
+ *	  i_mmap_rwsem (the kernel's)	registry lock (object.c)	a fill lock (fill.c)
  *	    splices->lock, see below	  morsel->sem			  morsel->filling
  *					    pool list lock (pool.c)	    a frame's lock,
  *					      list of dram pools	    morsel->sem
@@ -30,7 +26,7 @@
  *						  giving lock
  *						    dram pool lock, payer lock
  *	  morsel->attached_lock
- *	    splices->lock (attach.h)
+ *	    splices->lock (attach/attach.h)
  *	      mm->page_table_lock, then a PMD table's lock
  *
  * Where the kernel calls us with i_mmap_rwsem held, we take no lock but the
@@ -55,7 +51,7 @@
 #include <linux/wait.h>
 
 #include "morsel_ioctl.h"
-#include "table.h"
+#include "tables/table.h"
 
 /* Largest morsel: half of what a process can address with four levels. */
 #define MORSEL_MAX_LENGTH (64ULL << 40)
@@ -224,88 +220,5 @@ static inline bool morsel_has_twin(const struct morsel *m)
 	return READ_ONCE(m->tops[RIGHTS_RO]) || READ_ONCE(m->tops[RIGHTS_RWX]) ||
 	       READ_ONCE(m->tops[RIGHTS_ROX]);
 }
-
-/* main.c */
-extern unsigned long morsel_user_limit;
-
-/* control.c */
-int morsel_control_init(void);
-void morsel_control_exit(void);
-
-/*
- * A call is known by its number; the size that the number carries is that of
- * the caller's struct, which may be older or newer.
- */
-#define MORSEL_IOC_CALL(cmd) ((cmd) & ~IOCSIZE_MASK)
-
-int morsel_copy_in(void *to, size_t size, const void __user *from);
-int morsel_copy_out(void __user *to, const void *from, size_t size);
-
-/**
- * struct morsel_cursor - an array in user memory that is being filled
- * @list:	the caller's request
- * @filled:	entries so far
- */
-struct morsel_cursor {
-	struct morsel_list list;
-	u32 filled;
-};
-
-int morsel_cursor_begin(struct morsel_cursor *cursor, const void __user *arg);
-int morsel_cursor_end(struct morsel_cursor *cursor, void __user *arg);
-int morsel_cursor_put(struct morsel_cursor *cursor, const void *entry, size_t size);
-
-/* object.c */
-int morsel_objects_init(void);
-void morsel_objects_exit(void);
-struct file *morsel_create(struct morsel_create *args);
-struct file *morsel_open(struct morsel_open *args);
-int morsel_unname(struct morsel *m);
-int morsel_unlink(const struct morsel_unlink *args);
-int morsel_list(struct morsel_cursor *cursor);
-void morsel_stat(struct morsel *m, struct morsel_info *info);
-unsigned int morsel_count(void);
-
-/* file.c */
-extern const struct file_operations morsel_fops;
-extern const struct inode_operations morsel_iops;
-
-/* attach.c */
-int morsel_mmap(struct file *file, struct vm_area_struct *vma);
-unsigned long morsel_get_unmapped_area(struct file *file, unsigned long addr, unsigned long len,
-				       unsigned long pgoff, unsigned long flags);
-void morsel_revoke(struct morsel *m, loff_t start, loff_t end);
-
-/* subtree.c */
-int morsel_subtrees_init(void);
-void morsel_subtrees_exit(void);
-int morsel_subtree_init(struct morsel *m, struct frame_pool *pool, struct payer *payer);
-void morsel_subtree_free(struct morsel *m);
-void morsel_subtree_sync(void);
-int morsel_set_fault_around(struct morsel *m, u32 bytes);
-int morsel_fill(struct morsel *m, unsigned long index);
-int morsel_populate(struct morsel *m, unsigned long first, unsigned long end, unsigned int state);
-void morsel_punch(struct morsel *m, loff_t start, loff_t end);
-struct page *morsel_get_page(struct morsel *m, unsigned long index, bool fill);
-int morsel_mirror(struct morsel *m, enum morsel_rights rights, unsigned long first,
-		  unsigned long end);
-pud_t *morsel_puds(struct morsel *m, enum morsel_rights rights, unsigned long top);
-pmd_t morsel_span(struct morsel *m, enum morsel_rights rights, unsigned long span);
-int morsel_extents(struct morsel *m, struct morsel_cursor *cursor);
-
-/* tlb.c */
-void morsel_flush_mm(struct mm_struct *mm);
-void morsel_flush_add(struct mm_struct *mm, struct cpumask *cpus);
-void morsel_flush_cpus(const struct cpumask *cpus, unsigned int spaces);
-
-/* payer.c */
-struct payer *payer_get(kuid_t uid);
-void payer_put(struct payer *payer);
-unsigned long payer_room(const struct payer *payer);
-int payer_charge(struct payer *payer, unsigned long pages);
-void payer_uncharge(struct payer *payer, unsigned long pages);
-int morsel_limit_get(struct morsel_limit *args);
-int morsel_limit_set(const struct morsel_limit *args);
-void payers_exit(void);
 
 #endif /* MORSEL_H */

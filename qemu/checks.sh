@@ -15,11 +15,11 @@ exported_only() {
 
 # kallsyms and kprobes reach what is not exported; neither may be used.
 no_tricks() {
-	! grep -nE 'kallsyms|kprobe|ftrace_set' kmod/*.[ch] kmod/compat/*.[ch] kmod/frames/*.[ch]
+	! grep -rnE --include='*.[ch]' 'kallsyms|kprobe|ftrace_set' kmod
 }
 
 versions_in_compat() {
-	! grep -nE 'LINUX_VERSION_CODE|KERNEL_VERSION *\(|COMPAT_HAVE_' kmod/*.[ch] kmod/frames/*.[ch] include/*.h
+	! grep -rnE --include='*.[ch]' --exclude-dir=compat 'LINUX_VERSION_CODE|KERNEL_VERSION *\(|COMPAT_HAVE_' kmod include
 }
 
 # Debian's headers lack the script by which C=2 asks whether sparse is there (7.2),

@@ -5,10 +5,16 @@
 #include <linux/capability.h>
 #include <linux/cred.h>
 #include <linux/hashtable.h>
+#include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/slab.h>
 
-#include "morsel.h"
+#include "map/map.h"
+#include "pools/payer.h"
+
+static unsigned long user_limit;
+module_param(user_limit, ulong, 0644);
+MODULE_PARM_DESC(user_limit, "Bytes that one user's morsels may take (default: 0, no ceiling)");
 
 /**
  * struct payer - a user who made morsels, or has a ceiling of their own
@@ -98,8 +104,7 @@ static unsigned long payer_limit(const struct payer *payer)
 		return READ_ONCE(payer->limit);
 	if (uid_eq(payer->uid, GLOBAL_ROOT_UID))
 		return ULONG_MAX;
-	return READ_ONCE(morsel_user_limit) ? READ_ONCE(morsel_user_limit) >> PAGE_SHIFT
-					    : ULONG_MAX;
+	return READ_ONCE(user_limit) ? READ_ONCE(user_limit) >> PAGE_SHIFT : ULONG_MAX;
 }
 
 /**

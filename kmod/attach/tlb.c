@@ -18,7 +18,7 @@
 #include <asm/processor-flags.h>
 #include <asm/special_insns.h>
 
-#include "morsel.h"
+#include "attach/attach.h"
 #include "trace.h"
 
 static void write_cr4(unsigned long cr4)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What attachments are made of: shared by attach.c and splice.c.
+ * What attachments are made of, and what the files of this folder do for each other.
  */
 #ifndef MORSEL_ATTACH_H
 #define MORSEL_ATTACH_H
@@ -108,6 +108,28 @@ static inline unsigned long page_at(const struct vm_area_struct *vma, unsigned l
 	return vma->vm_pgoff + ((addr - vma->vm_start) >> PAGE_SHIFT);
 }
 
+/* vma.c */
+extern const struct vm_operations_struct morsel_vm_ops;
+
+int morsel_mmap(struct file *file, struct vm_area_struct *vma);
+unsigned long morsel_get_unmapped_area(struct file *file, unsigned long addr, unsigned long len,
+				       unsigned long pgoff, unsigned long flags);
+
+/* fault.c */
+vm_fault_t morsel_fault(struct vm_fault *vmf);
+
+/* attachment.c */
+struct attachment *attachment_create(struct morsel *m, struct vm_area_struct *vma, bool made);
+void attachment_destroy(struct attachment *att);
+
+/* revoke.c */
+void morsel_revoke(struct morsel *m, loff_t start, loff_t end);
+bool unsplice_locked(struct attachment *att, unsigned long start, unsigned long end, bool gone);
+void unsplice_gone(struct attachment *att, unsigned long start, unsigned long end);
+void flush_unspliced(struct attachment *att);
+void walkers_keep_out(struct morsel *m);
+void walkers_may_come(struct morsel *m);
+
 /* splice.c */
 struct attachment *attachment_alloc(struct morsel *m, struct vm_area_struct *vma);
 void attachment_free(struct attachment *att);
@@ -119,5 +141,10 @@ void splice_all(struct attachment *att, struct vm_area_struct *vma);
 unsigned long unsplice(struct attachment *att, unsigned long start, unsigned long end, bool gone);
 bool may_cross(const struct attachment *att, unsigned long addr);
 unsigned long unsplice_at(struct attachment *att, unsigned long addr);
+
+/* tlb.c */
+void morsel_flush_mm(struct mm_struct *mm);
+void morsel_flush_add(struct mm_struct *mm, struct cpumask *cpus);
+void morsel_flush_cpus(const struct cpumask *cpus, unsigned int spaces);
 
 #endif /* MORSEL_ATTACH_H */

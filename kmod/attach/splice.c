@@ -37,7 +37,8 @@
 
 #include <asm/cpufeature.h>
 
-#include "attach.h"
+#include "attach/attach.h"
+#include "map/map.h"
 #include "trace.h"
 
 /* A fault splices what there is of so many GiBs around it. */

@@ -23,8 +23,10 @@
 #include <linux/stringhash.h>
 #include <linux/xarray.h>
 
-#include "morsel.h"
-#include "pool.h"
+#include "map/map.h"
+#include "object/object.h"
+#include "pools/payer.h"
+#include "pools/pool.h"
 #include "trace.h"
 
 #define MORSEL_MAGIC 0x4d4f5253 /* "MORS" */

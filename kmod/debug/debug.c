@@ -6,7 +6,7 @@
 #include <linux/module.h>
 #include <linux/string.h>
 
-#include "debug.h"
+#include "debug/debug.h"
 
 /* In no text, and no pointer into anything. */
 #define POISON 0x95

@@ -9,7 +9,8 @@
 #include <linux/topology.h>
 #include <linux/xarray.h>
 
-#include "pool.h"
+#include "map/map.h"
+#include "pools/pool.h"
 
 static const struct morsel_pool_ops *const kinds[] = {&morsel_dram_ops};
 

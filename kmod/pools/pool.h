@@ -10,6 +10,7 @@
 #include <linux/refcount.h>
 
 #include "morsel.h"
+#include "uapi/uapi.h"
 
 struct frame_pool;
 

@@ -26,8 +26,11 @@
 #include <linux/slab.h>
 #include <linux/workqueue.h>
 
-#include "debug.h"
-#include "pool.h"
+#include "attach/attach.h"
+#include "debug/debug.h"
+#include "map/map.h"
+#include "pools/payer.h"
+#include "pools/pool.h"
 
 #define CREATE_TRACE_POINTS
 #include "trace.h"

@@ -29,9 +29,9 @@
 #include <linux/slab.h>
 #include <linux/sort.h>
 
-#include "debug.h"
+#include "debug/debug.h"
 #include "frames/frames.h"
-#include "pool.h"
+#include "pools/pool.h"
 
 /* An odd number, for the median.  One more goes before, to warm everything up. */
 #define ROUNDS 31

@@ -35,9 +35,9 @@
 #include <linux/spinlock.h>
 #include <linux/workqueue.h>
 
-#include "debug.h"
+#include "debug/debug.h"
 #include "frames/frames.h"
-#include "pool.h"
+#include "pools/pool.h"
 
 #define CHUNK_PAGES FRAMES_PER_CHILD
 

@@ -12,8 +12,10 @@
 #include <linux/stat.h>
 #include <linux/uio.h>
 
-#include "morsel.h"
-#include "pool.h"
+#include "attach/attach.h"
+#include "map/map.h"
+#include "object/object.h"
+#include "pools/pool.h"
 
 /*
  * Data is copied, also into a pipe: 6.1 would put the page itself there, which

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Page faults.
+ *
+ * A fault, from entry to return: morsel_fault() has the map put a frame into
+ * the morsel, and splice_around() puts the tables into the address space, where they
+ * are not yet; again, if a notifier came in between.
+ */
+#include <linux/mm.h>
+#include <linux/mmu_notifier.h>
+#include <linux/sched/signal.h>
+
+#include "attach/attach.h"
+#include "debug/debug.h"
+#include "map/map.h"
+#include "trace.h"
+
+/*
+ * Attach a mapping that could not be when it was inherited or moved: memory was
+ * short, or a signal came in.  That takes the mmap_lock for writing, so the
+ * fault is taken again; called with it held for reading.
+ */
+static vm_fault_t attach_late(struct vm_fault *vmf)
+{
+	struct mm_struct *mm = vmf->vma->vm_mm;
+	unsigned long addr = vmf->address;
+	struct vm_area_struct *vma;
+	struct attachment *att;
+
+	if (!(vmf->flags & FAULT_FLAG_ALLOW_RETRY) ||
+	    vmf->flags & (FAULT_FLAG_RETRY_NOWAIT | FAULT_FLAG_TRIED))
+		return VM_FAULT_SIGBUS;
+
+	mmap_read_unlock(mm);
+	if (!mmap_write_lock_killable(mm)) {
+		vma = vma_lookup(mm, addr);
+		if (vma && vma->vm_ops == &morsel_vm_ops && !vma->vm_private_data) {
+			att = attachment_create(file_morsel(vma->vm_file), vma, false);
+			if (!IS_ERR(att))
+				vma->vm_private_data = att;
+		}
+		mmap_write_unlock(mm);
+	}
+	return VM_FAULT_RETRY;
+}
+
+static void count_fault(struct morsel *m)
+{
+	int i;
+
+	atomic64_inc(&m->faults);
+	if (!morsel_planted(PLANT_RACE))
+		return;
+	/* Often, since of many accesses one is looked at. */
+	for (i = 0; i < 100; i++) {
+		m->faults.counter++;
+		barrier();
+	}
+}
+
+/* Splice what the morsel has around an address, of which it has a page by now. */
+static int splice_fault(struct attachment *att, struct vm_area_struct *vma, unsigned long addr)
+{
+	unsigned long seq;
+	int err;
+
+	do {
+		seq = mmu_interval_read_begin(&att->notifier);
+		err = splice_around(att, vma, addr, seq);
+	} while (err == -EAGAIN && !fatal_signal_pending(current));
+	return err;
+}
+
+/**
+ * morsel_fault() - a page fault in a mapping of a morsel
+ * @vmf: what the kernel knows of it
+ * Return: VM_FAULT_NOPAGE: the access will work, or fault again; VM_FAULT_RETRY: so, and the
+ * mmap_lock was let go; VM_FAULT_SIGBUS.
+ */
+vm_fault_t morsel_fault(struct vm_fault *vmf)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	struct attachment *att = vma->vm_private_data;
+	unsigned long span = vmf->pgoff / SPAN_PAGES;
+	int err;
+
+	/* Without rights only a debugger comes here, and tables would serve the program, too. */
+	if (vmf->pgoff >= file_morsel(vma->vm_file)->pages || !vma_is_accessible(vma))
+		return VM_FAULT_SIGBUS;
+	if (!att)
+		return attach_late(vmf);
+
+	count_fault(att->m);
+	err = morsel_fill(att->m, vmf->pgoff);
+	if (!err)
+		err = morsel_mirror(att->m, rights_of(vma->vm_flags), span, span + 1);
+	/* Most often only the frame was missing. */
+	if (!err && !is_spliced(att, vmf->address))
+		err = splice_fault(att, vma, vmf->address);
+
+	trace_morsel_fault(att->m, vmf->address, vmf->pgoff, err);
+	/* Of a signal that kills, too: else who copies to user memory would fault for ever. */
+	return err ? VM_FAULT_SIGBUS : VM_FAULT_NOPAGE;
+}

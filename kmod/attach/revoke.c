@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Taking out what is spliced: of an attachment, or of all that a morsel has.
+ *
+ * An entry that is taken out may be used until it is flushed, and frames below it may
+ * be given to somebody else only then.  So who takes out what somebody else has taken
+ * out already, but not flushed yet, flushes, too.
+ */
+#include <linux/delay.h>
+#include <linux/mm.h>
+
+#include "attach/attach.h"
+#include "debug/debug.h"
+#include "trace.h"
+
+/*
+ * After @entries were taken out, with the lock held: is there anything to flush?
+ * Somebody else may have taken what was asked for, and not have flushed yet.
+ */
+static bool must_flush(struct attachment *att, unsigned long start, unsigned long end,
+		       unsigned long entries)
+{
+	if (entries)
+		trace_morsel_detach(att->m, start, end, entries);
+	else if (!atomic_read(&att->flushing))
+		return false;
+	atomic_inc(&att->flushing);
+	return true;
+}
+
+/**
+ * unsplice_locked() - take out what is spliced in a part of an attachment
+ * @att:	the attachment
+ * @start:	first address
+ * @end:	address after the last
+ * @gone:	see unsplice()
+ *
+ * Called with the splices' lock held.
+ * Return: whether flush_unspliced() is to follow, without it.
+ */
+bool unsplice_locked(struct attachment *att, unsigned long start, unsigned long end, bool gone)
+{
+	start = max(start, att->start);
+	end = min(end, att->end);
+	return start < end && must_flush(att, start, end, unsplice(att, start, end, gone));
+}
+
+static void flushed(struct attachment *att)
+{
+	/* Said after it was done. */
+	smp_mb__before_atomic();
+	atomic_dec(&att->flushing);
+}
+
+/**
+ * flush_unspliced() - flush what was taken out
+ * @att: the attachment
+ *
+ * Nobody uses what was spliced any more when it returns.
+ */
+void flush_unspliced(struct attachment *att)
+{
+	morsel_flush_mm(att->notifier.mm);
+	flushed(att);
+}
+
+/**
+ * walkers_keep_out() - keep those out that come by way of the file
+ * @m: the morsel
+ *
+ * unmap_mapping_range() and the like come from the file to its mappings, without
+ * their mmap_lock, and may be looking at a parked entry.  The kernel frees tables
+ * only after it has taken a mapping off the file's list; we clear entries before
+ * that, so with the list's lock held.
+ *
+ * lockdep knows that notifiers are called with that lock held, and would take it
+ * for a deadlock that one takes it.  But no notifier that is called so waits for
+ * this one.
+ */
+void walkers_keep_out(struct morsel *m)
+{
+	lockdep_off();
+	i_mmap_lock_write(m->inode.i_mapping);
+	lockdep_on();
+}
+
+/**
+ * walkers_may_come() - end what walkers_keep_out() began
+ * @m: the morsel
+ */
+void walkers_may_come(struct morsel *m)
+{
+	lockdep_off();
+	i_mmap_unlock_write(m->inode.i_mapping);
+	lockdep_on();
+}
+
+/**
+ * unsplice_gone() - take out what is spliced where nobody can be looking but who comes
+ * by way of the file, parked entries, too
+ * @att:	the attachment
+ * @start:	first address
+ * @end:	address after the last; @start: what lies across that address alone
+ */
+void unsplice_gone(struct attachment *att, unsigned long start, unsigned long end)
+{
+	bool flush;
+
+	walkers_keep_out(att->m);
+	spin_lock(&att->splices.lock);
+	if (start < end)
+		flush = unsplice_locked(att, start, end, true);
+	else
+		flush = must_flush(att, start, end, unsplice_at(att, start));
+	spin_unlock(&att->splices.lock);
+	walkers_may_come(att->m);
+	if (flush)
+		flush_unspliced(att);
+}
+
+/* Is a mapping that is just being made in the file's list by now? */
+static bool vma_linked(const struct vm_area_struct *vma)
+{
+	/* The list is a tree; a new VMA's node is zero. */
+	return READ_ONCE(vma->shared.rb.__rb_parent_color);
+}
+
+/*
+ * Have all mappings that were just being made come into the file's list, which is
+ * the next that mmap() does with them.
+ */
+static void wait_until_linked(struct morsel *m)
+{
+	struct attachment *att;
+	bool wait;
+
+	for (;;) {
+		wait = false;
+		mutex_lock(&m->attached_lock);
+		list_for_each_entry(att, &m->attached, list) {
+			if (att->unlinked)
+				att->unlinked = att->made && !vma_linked(att->made);
+			wait |= att->unlinked;
+		}
+		mutex_unlock(&m->attached_lock);
+		if (!wait)
+			return;
+		usleep_range(10, 100);
+	}
+}
+
+/**
+ * morsel_revoke() - take all that is spliced of a range of a morsel out
+ * @m:		the morsel
+ * @start:	first byte
+ * @end:	byte after the last
+ *
+ * Finds all attachments, also those of mappings that are just being made, which
+ * unmap_mapping_range() does not know yet; when this returns, it does.  Nobody
+ * uses what was spliced any more then.  However many address spaces there are,
+ * each processor is interrupted once.
+ */
+void morsel_revoke(struct morsel *m, loff_t start, loff_t end)
+{
+	unsigned int spaces = 0;
+	struct attachment *att;
+	bool unlinked = false;
+
+	mutex_lock(&m->attached_lock);
+	cpumask_clear(m->flush_cpus);
+	list_for_each_entry(att, &m->attached, list) {
+		loff_t base = (loff_t)att->pgoff << PAGE_SHIFT;
+		loff_t first = max(start, base);
+		loff_t last = min_t(loff_t, end, base + (att->end - att->start));
+
+		if (first >= last)
+			continue;
+		spin_lock(&att->splices.lock);
+		att->to_flush = unsplice_locked(att, att->start + (first - base),
+						att->start + (last - base), false);
+		spin_unlock(&att->splices.lock);
+		if (att->to_flush) {
+			morsel_flush_add(att->notifier.mm, m->flush_cpus);
+			spaces++;
+		}
+		att->unlinked = att->made && !vma_linked(att->made);
+		unlinked |= att->unlinked;
+		cond_resched();
+	}
+	if (!spaces)
+		goto out;
+	morsel_flush_cpus(m->flush_cpus, spaces);
+	list_for_each_entry(att, &m->attached, list) {
+		if (att->to_flush)
+			flushed(att);
+		att->to_flush = false;
+	}
+out:
+	mutex_unlock(&m->attached_lock);
+	if (unlinked)
+		wait_until_linked(m);
+}

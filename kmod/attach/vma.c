@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Mappings: making them, finding a place for them, and what becomes of them.
+ */
+#include <linux/file.h>
+#include <linux/mm.h>
+#include <linux/mman.h>
+
+#include "attach/attach.h"
+#include "map/map.h"
+
+/*
+ * A new VMA shares the attachment of the one it was copied from if it is a part
+ * of the same range: a split.  Otherwise (fork, mremap) it gets its own.
+ */
+static void morsel_vma_open(struct vm_area_struct *vma)
+{
+	struct attachment *att = vma->vm_private_data;
+
+	if (att && att->notifier.mm == vma->vm_mm && vma->vm_start >= att->start &&
+	    vma->vm_end <= att->end &&
+	    vma->vm_pgoff == att->pgoff + ((vma->vm_start - att->start) >> PAGE_SHIFT)) {
+		refcount_inc(&att->vmas);
+		return;
+	}
+
+	/*
+	 * A program may take this flag away (MADV_KEEPONFORK); fork looks at it
+	 * only after this.
+	 */
+	if (!(vma->vm_flags & VM_WIPEONFORK))
+		vm_flags_set(vma, VM_WIPEONFORK);
+
+	/* This function cannot fail: where attaching does, the first fault tries again. */
+	att = attachment_create(file_morsel(vma->vm_file), vma, false);
+	vma->vm_private_data = IS_ERR(att) ? NULL : att;
+}
+
+static void morsel_vma_close(struct vm_area_struct *vma)
+{
+	struct attachment *att = vma->vm_private_data;
+
+	if (!att)
+		return;
+	if (att->made == vma) {
+		mutex_lock(&att->m->attached_lock);
+		att->made = NULL;
+		mutex_unlock(&att->m->attached_lock);
+	}
+	if (refcount_dec_and_test(&att->vmas))
+		attachment_destroy(att);
+}
+
+static int morsel_vma_may_split(struct vm_area_struct *vma, unsigned long addr)
+{
+	struct attachment *att = vma->vm_private_data;
+
+	if (!IS_ALIGNED(addr, PMD_SIZE))
+		return -EINVAL;
+	/* Faults may be looking without the mmap_lock. */
+	if (att && may_cross(att, addr)) {
+		vma_start_write(vma);
+		unsplice_gone(att, addr, addr);
+	}
+	return 0;
+}
+
+/*
+ * A protection key is a right in the leaf, one address space's own: there is
+ * none but the first for a morsel.
+ */
+#ifdef CONFIG_ARCH_HAS_PKEYS
+#define PKEY_FLAGS (VM_PKEY_BIT0 | VM_PKEY_BIT1 | VM_PKEY_BIT2 | VM_PKEY_BIT3)
+#else
+#define PKEY_FLAGS 0
+#endif
+
+static int morsel_vma_mprotect(struct vm_area_struct *vma, unsigned long start, unsigned long end,
+			       unsigned long newflags)
+{
+	/* Also the kernel's own key, for memory that is only executable. */
+	if (newflags & PKEY_FLAGS)
+		return -EINVAL;
+	/* So that the kernel's walks are short.  Faults may be looking without the mmap_lock. */
+	if (vma->vm_private_data) {
+		vma_start_write(vma);
+		unsplice_gone(vma->vm_private_data, start, end);
+	}
+	/*
+	 * Tells all who map this memory, us among them, before the kernel looks
+	 * at what is there, let alone stands in it.  By itself it would tell of
+	 * what it finds only, and after us it may find nothing.
+	 */
+	zap_special_vma_range(vma, start, end - start);
+	return 0;
+}
+
+const struct vm_operations_struct morsel_vm_ops = {
+	.open = morsel_vma_open,
+	.close = morsel_vma_close,
+	.may_split = morsel_vma_may_split,
+	.mprotect = morsel_vma_mprotect,
+	.fault = morsel_fault,
+};
+
+/**
+ * morsel_mmap() - attach a morsel
+ * @file:	its descriptor
+ * @vma:	the mapping
+ * Return: 0; -EINVAL: not MAP_SHARED, or not aligned to 2 MiB; -ENOMEM; -EINTR.
+ */
+int morsel_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	struct morsel *m = file_morsel(file);
+	struct attachment *att;
+	bool splice;
+
+	/*
+	 * A descriptor open for reading only has lost VM_SHARED here, but not
+	 * this.
+	 */
+	if (!(vma->vm_flags & VM_MAYSHARE))
+		return -EINVAL;
+	if (!IS_ALIGNED(vma->vm_start | vma->vm_end | (vma->vm_pgoff << PAGE_SHIFT), PMD_SIZE))
+		return -EINVAL;
+
+	/* It may take long: before a punch can have to wait for this mapping. */
+	splice = vma_is_accessible(vma) &&
+		 !morsel_mirror(
+			 m, rights_of(vma->vm_flags), vma->vm_pgoff / SPAN_PAGES,
+			 DIV_ROUND_UP(min(m->pages, vma->vm_pgoff + vma_pages(vma)), SPAN_PAGES));
+
+	att = attachment_create(m, vma, true);
+	if (IS_ERR(att))
+		return PTR_ERR(att);
+
+	/*
+	 * MIXEDMAP keeps khugepaged, KSM and NUMA balancing away but lets
+	 * get_user_pages() in; WIPEONFORK keeps fork from copying entries one
+	 * by one; DONTEXPAND keeps mremap from growing over what follows.
+	 */
+	vm_flags_set(vma, VM_MIXEDMAP | VM_DONTEXPAND | VM_DONTDUMP | VM_WIPEONFORK);
+	/* Memory that is only executable can be read, as on processors without keys. */
+	vm_flags_clear(vma, PKEY_FLAGS);
+	vma->vm_ops = &morsel_vm_ops;
+	vma->vm_private_data = att;
+	if (splice)
+		splice_all(att, vma);
+	return 0;
+}
+
+/**
+ * morsel_get_unmapped_area() - find a place for a mapping
+ * @file:	the morsel's descriptor
+ * @addr:	wish, or with MAP_FIXED command
+ * @len:	length
+ * @pgoff:	offset in the morsel, in pages
+ * @flags:	of mmap()
+ *
+ * The place is aligned so that as much as possible is spliced by few entries.  Here is
+ * also where MAP_POPULATE is served, in bulk: this is the only function of a
+ * driver that sees the flag, and populating a morsel needs no address.
+ *
+ * Return: the address, or a negative errno.
+ */
+unsigned long morsel_get_unmapped_area(struct file *file, unsigned long addr, unsigned long len,
+				       unsigned long pgoff, unsigned long flags)
+{
+	unsigned long offset = pgoff << PAGE_SHIFT, align, found;
+	struct morsel *m = file_morsel(file);
+
+	if (!IS_ALIGNED(len | offset, PMD_SIZE))
+		return -EINVAL;
+
+	/*
+	 * As for files, MAP_POPULATE does what it can, and mmap() does not fail
+	 * for it.
+	 */
+	if (flags & MAP_POPULATE && pgoff < m->pages)
+		morsel_populate(m, pgoff, min(m->pages, pgoff + (len >> PAGE_SHIFT)),
+				TASK_INTERRUPTIBLE);
+
+	if (flags & MAP_FIXED) {
+		if (!IS_ALIGNED(addr, PMD_SIZE))
+			return -EINVAL;
+		return compat_get_unmapped_area(file, addr, len, pgoff, flags);
+	}
+	if (addr && IS_ALIGNED(addr, PMD_SIZE)) {
+		found = compat_get_unmapped_area(file, addr, len, pgoff, flags);
+		if (found == addr)
+			return found;
+	}
+
+	if (len >= TOP_SIZE && splices_tops())
+		align = TOP_SIZE;
+	else
+		align = len >= PUD_SIZE ? PUD_SIZE : PMD_SIZE;
+	for (;; align = align == TOP_SIZE ? PUD_SIZE : PMD_SIZE) {
+		if (len + align < len)
+			return -ENOMEM;
+		found = compat_get_unmapped_area(file, 0, len + align - PAGE_SIZE, 0, flags);
+		if (!IS_ERR_VALUE(found))
+			return found + ((offset - found) & (align - 1));
+		if (align == PMD_SIZE)
+			return found;
+	}
+}
