@@ -86,6 +86,7 @@ static() {
 	one "checkpatch" style
 	one "no way around exported symbols" no_tricks
 	one "kernel versions are asked for in kmod/compat alone" versions_in_compat
+	one "what breaks the rule of rooms is noticed" "$QEMU_DIR/rooms-selftest"
 	one "every test that kmod/PATHS.md names exists" paths_are_tested
 	one "no generated files in the tree" no_generated
 	one "a licence in every file" spdx_everywhere
