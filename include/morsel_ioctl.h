@@ -67,8 +67,8 @@ extern "C" {
  * @nr_pools:	out: pools there are
  * @nr_morsels:	out: morsels there are, on all pools
  * @attach_unit: out: offsets and lengths of mappings are multiples of it
- * @splice_unit: out: span that one entry of a page table attaches; lengths
- *		and addresses that are multiples of it attach fastest
+ * @splice_unit: out: what one entry of a page table attaches; lengths and
+ *		addresses that are multiples of it attach fastest
  * @version:	out: the module's release, for people
  *
  * Errors: only the common ones.
@@ -90,7 +90,7 @@ struct morsel_query {
 #define MORSEL_FEATURE_HUGE (1ULL << 0) /* 2 MiB frames */
 #define MORSEL_FEATURE_SPLICE_1G (1ULL << 1) /* whole GiBs attach by one entry */
 #define MORSEL_FEATURE_SPLICE_2M (1ULL << 2) /* anything else by one entry per 2 MiB */
-#define MORSEL_FEATURE_READ_ONLY_TWIN (1ULL << 3) /* read-only attachments have read-only leaves */
+#define MORSEL_FEATURE_TABLESETS (1ULL << 3) /* each set of rights has its own leaves */
 #define MORSEL_FEATURE_LIMITS (1ULL << 4) /* per-user ceilings */
 #define MORSEL_FEATURE_TUNE (1ULL << 5) /* MORSEL_IOC_TUNE, and fault_around */
 
@@ -194,7 +194,7 @@ struct morsel_unlink {
  * @id:		id
  * @length:	size in bytes
  * @frame_bytes: bytes of frames allocated now
- * @table_bytes: bytes of page tables shared by all attachments, twins included
+ * @table_bytes: bytes of page tables shared by all attachments, in all tablesets
  * @huge_bytes:	of @frame_bytes, those in 2 MiB frames
  * @faults:	faults taken in all attachments since creation
  * @pool:	pool id
@@ -230,7 +230,11 @@ struct morsel_info {
 };
 
 #define MORSEL_INFO_NAMED (1U << 0)
-#define MORSEL_INFO_TWIN (1U << 1) /* it has a read-only twin of its tables */
+#define MORSEL_INFO_TABLESETS (1U << 1) /* it has tables for other rights than read and write */
+
+/* Former names. */
+#define MORSEL_FEATURE_READ_ONLY_TWIN MORSEL_FEATURE_TABLESETS
+#define MORSEL_INFO_TWIN MORSEL_INFO_TABLESETS
 
 /**
  * struct morsel_list - an array read in steps (MORSEL_IOC_LIST,

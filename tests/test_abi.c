@@ -462,7 +462,7 @@ static void query_says_what_there_is(void **state)
 	assert_int_equal(now.abi_oldest, MORSEL_ABI_OLDEST);
 	assert_true(now.features & MORSEL_FEATURE_SPLICE_1G);
 	assert_true(now.features & MORSEL_FEATURE_SPLICE_2M);
-	assert_true(now.features & MORSEL_FEATURE_READ_ONLY_TWIN);
+	assert_true(now.features & MORSEL_FEATURE_TABLESETS);
 	assert_true(now.features & MORSEL_FEATURE_LIMITS);
 	assert_true(now.features & MORSEL_FEATURE_TUNE);
 	assert_true(now.features & MORSEL_FEATURE_HUGE);

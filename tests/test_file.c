@@ -551,7 +551,7 @@ static void a_read_only_descriptor_only_reads(void **state)
 	assert_errno(mprotect(memory, LENGTH, RW), EACCES);
 	assert_int_equal(probe_write(memory, 1), SIGSEGV);
 	assert_string_equal(memory, "seen");
-	assert_int_equal(info_of(read_only).flags & MORSEL_INFO_TWIN, MORSEL_INFO_TWIN);
+	assert_int_equal(info_of(read_only).flags & MORSEL_INFO_TABLESETS, MORSEL_INFO_TABLESETS);
 }
 
 static void fdinfo_describes(void **state)

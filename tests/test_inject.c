@@ -554,7 +554,7 @@ static void prepare_mapped_auto(void)
 	assert_int_equal(run_map(), 0);
 }
 
-/* The frame is there, its place in the twin is not. */
+/* The frame is there, its place in the other tableset is not. */
 static void prepare_mapped_read_only(void)
 {
 	prepare_4k();
@@ -643,7 +643,7 @@ WALK(map_populate_fails, prepare_written, run_map_populate, check_mapped, {ENOME
 WALK(map_gib_fails, prepare_gib, run_map_gib, NULL, {ENOMEM, -SIGBUS}, 2)
 WALK(touch_fails, prepare_mapped_4k, run_touch, check_touched, {-SIGBUS}, 7)
 WALK(touch_2m_fails, prepare_mapped_auto, run_touch, check_touched, {-SIGBUS}, 6)
-WALK(look_at_a_twin_fails, prepare_mapped_read_only, run_look, check_mapped, {-SIGBUS}, 7)
+WALK(look_in_another_tableset_fails, prepare_mapped_read_only, run_look, check_mapped, {-SIGBUS}, 7)
 WALK(munmap_of_a_part_fails, prepare_mapped_written, run_munmap_part, check_touched,
      {ENOMEM, -SIGBUS}, 0)
 WALK(mprotect_fails, prepare_mapped_written, run_mprotect, check_mapped, {ENOMEM, -SIGBUS}, 4)
@@ -769,7 +769,7 @@ int main(void)
 		TEST(map_gib_fails),
 		TEST(touch_fails),
 		TEST(touch_2m_fails),
-		TEST(look_at_a_twin_fails),
+		TEST(look_in_another_tableset_fails),
 		TEST(munmap_of_a_part_fails),
 		TEST(mprotect_fails),
 		TEST(mremap_fails),

@@ -347,7 +347,7 @@ static void read_only_mappings_only_read(void **state)
 	writable[768 * MIB] = 4;
 	assert_int_equal(readable[768 * MIB], 4);
 	assert_int_equal(probe_write(readable + 768 * MIB, 9), SIGSEGV);
-	assert_int_equal(info_of(fd).flags & MORSEL_INFO_TWIN, MORSEL_INFO_TWIN);
+	assert_int_equal(info_of(fd).flags & MORSEL_INFO_TABLESETS, MORSEL_INFO_TABLESETS);
 }
 
 static void a_punch_shows_in_read_only_mappings(void **state)

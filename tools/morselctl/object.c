@@ -55,8 +55,8 @@ int add_morsel(const struct morsel_info *info, void *rows)
 	row_number(row, "gid", info->gid);
 	json_object_object_add(row, "named",
 			       json_object_new_boolean(info->flags & MORSEL_INFO_NAMED));
-	json_object_object_add(row, "read_only_twin",
-			       json_object_new_boolean(info->flags & MORSEL_INFO_TWIN));
+	json_object_object_add(row, "other_tablesets",
+			       json_object_new_boolean(info->flags & MORSEL_INFO_TABLESETS));
 	json_object_array_add(rows, row);
 	return 0;
 }

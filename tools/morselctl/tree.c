@@ -252,7 +252,7 @@ static void print_total(const struct tree *tree, const struct morsel_info *info)
 	       total->leaves / SPAN, total->frames / FRAME);
 	printf("tables: %s; PMD tables: %" PRIu64 ", PTE tables: %" PRIu64 "%s\n", tables,
 	       total->tables, total->pte_tables,
-	       info->flags & MORSEL_INFO_TWIN ? ", and twins for other rights" : "");
+	       info->flags & MORSEL_INFO_TABLESETS ? ", and tablesets for other rights" : "");
 	for (unsigned int node = 0; node < NODES; node++) {
 		if (!total->nodes[node])
 			continue;
