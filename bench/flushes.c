@@ -96,7 +96,7 @@ _Noreturn static void serve_orders(const struct object *object, unsigned int cpu
 		    read(orders, &order, sizeof(order)) != sizeof(order))
 			_exit(1);
 		if (order == UNMAP)
-			munmap(memory, object->span);
+			munmap(memory, object->mapped);
 		else if (order != EXIT)
 			be_busy(order == BE_BUSY);
 	} while (order != EXIT);
@@ -251,7 +251,7 @@ static bool measure_kind(int kind, unsigned int count, struct flushes *flushes)
 		return false;
 	/* As a large one attaches: by whole GiBs. */
 	if (kind == MORSEL)
-		object.span = GIB;
+		object.mapped = GIB;
 	kinds[kind].populate(&object);
 	start_all(processes, count, &object);
 	flushes[BY_PUNCH] = punch(&object, processes, count);

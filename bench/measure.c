@@ -160,10 +160,10 @@ static void warm_up(void)
 	faults_taken();
 }
 
-/* A part of an object is mapped by its exact length; all of it by its span. */
-static uint64_t span_of(const struct object *object, uint64_t length)
+/* A part of an object is mapped by its exact length; all of it with what follows. */
+static uint64_t mapped_length(const struct object *object, uint64_t length)
 {
-	return length == object->length ? object->span : length;
+	return length == object->length ? object->mapped : length;
 }
 
 /*
@@ -172,7 +172,7 @@ static uint64_t span_of(const struct object *object, uint64_t length)
  */
 static void *place_for(const struct object *object, uint64_t length)
 {
-	uint64_t room = span_of(object, length) + object->align;
+	uint64_t room = mapped_length(object, length) + object->align;
 	void *memory;
 
 	if (!object->align)
@@ -186,7 +186,7 @@ static void *place_for(const struct object *object, uint64_t length)
 
 static void *object_map_at(const struct object *object, uint64_t length, void *place)
 {
-	void *memory = mmap(place, span_of(object, length), object->prot,
+	void *memory = mmap(place, mapped_length(object, length), object->prot,
 			    MAP_SHARED | object->flags | (place ? MAP_FIXED_NOREPLACE : 0),
 			    object->fd, 0);
 
@@ -246,7 +246,7 @@ static void look_away(const struct object *object, const void *memory, uint64_t 
 {
 	uint64_t start = now_ns();
 
-	if (munmap((void *)memory, span_of(object, length)))
+	if (munmap((void *)memory, mapped_length(object, length)))
 		die("cannot unmap %s", object->what);
 	sight->unmap = now_ns() - start;
 }

@@ -34,7 +34,7 @@ enum reading {
  * @what:	for people
  * @fd:		its descriptor, or -1
  * @length:	bytes in it
- * @span:	bytes that mapping all of it takes: a morsel attaches fastest by whole splice units
+ * @mapped:	bytes that mapping all of it takes: a morsel attaches fastest by whole splice units
  * @flags:	for mmap, beside MAP_SHARED
  * @prot:	for mmap
  * @align:	its address is to be a multiple of this; 0: the kernel chooses
@@ -48,7 +48,7 @@ struct object {
 	const char *what;
 	int fd;
 	uint64_t length;
-	uint64_t span;
+	uint64_t mapped;
 	int flags;
 	int prot;
 	uint64_t align;

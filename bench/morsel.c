@@ -32,17 +32,17 @@ static void morsel_fill(struct object *object, uint64_t length)
 	if (ioctl(device(), MORSEL_IOC_QUERY, &query))
 		die("cannot query the module");
 	object->length = length;
-	object->span = round_up_to(length, length < query.splice_unit ? query.attach_unit
+	object->mapped = round_up_to(length, length < query.splice_unit ? query.attach_unit
 								      : query.splice_unit);
 	object->flags = 0;
-	memory = mmap(NULL, object->span, object->prot, MAP_SHARED, object->fd, 0);
+	memory = mmap(NULL, object->mapped, object->prot, MAP_SHARED, object->fd, 0);
 	if (memory == MAP_FAILED) {
-		object->span = round_up_to(length, query.attach_unit);
-		memory = mmap(NULL, object->span, object->prot, MAP_SHARED, object->fd, 0);
+		object->mapped = round_up_to(length, query.attach_unit);
+		memory = mmap(NULL, object->mapped, object->prot, MAP_SHARED, object->fd, 0);
 		if (memory == MAP_FAILED)
 			die("cannot map a morsel of %" PRIu64 " bytes", length);
 	}
-	munmap(memory, object->span);
+	munmap(memory, object->mapped);
 }
 
 /**

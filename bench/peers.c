@@ -29,7 +29,7 @@ static bool memory_file(struct object *object, const char *what, unsigned int fl
 		.what = what,
 		.fd = memfd_create("bench", flags),
 		.length = length,
-		.span = length,
+		.mapped = length,
 		.flags = MAP_POPULATE,
 		.prot = PROT_READ | PROT_WRITE,
 		.hugetlb = flags & MFD_HUGETLB,
@@ -135,7 +135,7 @@ static bool hugetlb_shared_make(struct object *object, uint64_t length, uint64_t
 	if (!hugetlb_reserve_and_make(object, length, bytes))
 		return false;
 	object->what = "hugetlbfs 2 MiB, shared tables";
-	object->span = round_up_to(length, GIB);
+	object->mapped = round_up_to(length, GIB);
 	object->flags = MAP_NORESERVE;
 	object->align = GIB;
 	object->first = READ_GIBS;

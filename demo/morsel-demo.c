@@ -82,7 +82,7 @@ static int run(const char *const *argv)
 /* Copy the file into a memory object. */
 static void fill(const struct object *object, int file)
 {
-	char *memory = mmap(NULL, object->span, PROT_READ | PROT_WRITE, MAP_SHARED, object->fd, 0);
+	char *memory = mmap(NULL, object->mapped, PROT_READ | PROT_WRITE, MAP_SHARED, object->fd, 0);
 	uint64_t offset = 0, start = now_ns();
 
 	if (memory == MAP_FAILED)
@@ -94,7 +94,7 @@ static void fill(const struct object *object, int file)
 			die("cannot read the file");
 		offset += (uint64_t)done;
 	}
-	munmap(memory, object->span);
+	munmap(memory, object->mapped);
 	printf("   The copy took %.1f s.\n", seconds_since(start));
 }
 
@@ -206,7 +206,7 @@ static void do_morsel(const char *path)
 
 static void do_file(int file, uint64_t length)
 {
-	struct object object = { .what = "file", .fd = file, .length = length, .span = length };
+	struct object object = { .what = "file", .fd = file, .length = length, .mapped = length };
 	static char buffer[BUFFER];
 	uint64_t offset = 0;
 	ssize_t done;

@@ -127,12 +127,12 @@ int main(int argc, char **argv)
 		if (object.fd < 0 || fstat(object.fd, &status))
 			die("%s", argv[optind]);
 		object.length = (uint64_t)status.st_size;
-		object.span = object.length;
+		object.mapped = object.length;
 		optind++;
 	}
 
 	start = now_ns();
-	memory = mmap(NULL, object.span, object.prot, MAP_SHARED, object.fd, 0);
+	memory = mmap(NULL, object.mapped, object.prot, MAP_SHARED, object.fd, 0);
 	end = now_ns();
 	if (memory == MAP_FAILED)
 		die("cannot map");

@@ -227,12 +227,12 @@ int morsel_map(int fd, uint64_t offset, size_t length, int prot, int flags, void
 int morsel_unmap(void *address, size_t length);
 
 /**
- * morsel_span() - the addresses that morsel_map() takes for a length
+ * morsel_map_length() - the bytes of addresses that morsel_map() takes for a length
  * @length:	bytes
  *
  * Return: bytes; less than @length where there are not that many.
  */
-size_t morsel_span(size_t length);
+size_t morsel_map_length(size_t length);
 
 /**
  * morsel_pools() - call a function for each pool

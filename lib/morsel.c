@@ -295,7 +295,7 @@ API int morsel_punch(int fd, uint64_t offset, uint64_t length)
 	return call(fd, MORSEL_IOC_PUNCH, &args, "punch");
 }
 
-API size_t morsel_span(size_t length)
+API size_t morsel_map_length(size_t length)
 {
 	size_t unit = length >= SPLICE_UNIT ? SPLICE_UNIT : ATTACH_UNIT;
 
@@ -323,7 +323,7 @@ static int length_after(int fd, uint64_t offset, size_t *length)
 
 API int morsel_map(int fd, uint64_t offset, size_t length, int prot, int flags, void **address)
 {
-	size_t span;
+	size_t mapped;
 	void *found;
 	int err;
 
@@ -334,10 +334,10 @@ API int morsel_map(int fd, uint64_t offset, size_t length, int prot, int flags, 
 	err = length ? 0 : length_after(fd, offset, &length);
 	if (err)
 		return err;
-	span = morsel_span(length);
-	if (span < length)
+	mapped = morsel_map_length(length);
+	if (mapped < length)
 		return -EOVERFLOW;
-	found = mmap(NULL, span, prot, MAP_SHARED | flags, fd, offset);
+	found = mmap(NULL, mapped, prot, MAP_SHARED | flags, fd, offset);
 	if (found == MAP_FAILED) {
 		err = errno;
 		say("map: %s%s", strerror(err),
@@ -352,7 +352,7 @@ API int morsel_unmap(void *address, size_t length)
 {
 	int err;
 
-	if (!munmap(address, morsel_span(length)))
+	if (!munmap(address, morsel_map_length(length)))
 		return 0;
 	err = errno;
 	say("unmap: %s", strerror(err));

@@ -67,7 +67,7 @@
 /* Of an operation whose place was empty. */
 #define SKIP (-2)
 
-struct span {
+struct range {
 	char *addr;
 	size_t len;
 };
@@ -100,11 +100,11 @@ static uint64_t op_number;
 static const char *op_name;
 static bool in_child;
 static int fds[FDS];
-static struct span maps[MAPS];
+static struct range maps[MAPS];
 static int focus = -1; /* the only mapping to choose, or -1 */
 static int pipes[2], exe, pkey;
 static bool essential[MAX_FD]; /* not to be closed */
-static struct span own[2]; /* the program itself; what is above all mappings */
+static struct range own[2]; /* the program itself; what is above all mappings */
 
 /* Random numbers: splitmix64. */
 static _Thread_local uint64_t rng;
@@ -232,7 +232,7 @@ static bool ours(const char *addr, size_t len)
 }
 
 static struct {
-	struct span normal; /* what comes after it faults */
+	struct range normal; /* what comes after it faults */
 	char *page; /* so does what comes after this one */
 	char *read_only; /* and this one */
 } buffers;
@@ -252,7 +252,7 @@ static void make_buffers(void)
 	if (memory == MAP_FAILED)
 		exit(2);
 	/* From the top: the buffer, a gap, the page, a hole, the page that is read-only, a hole. */
-	buffers.normal = (struct span){memory, MIB};
+	buffers.normal = (struct range){memory, MIB};
 	buffers.page = memory + MIB + HUGE;
 	buffers.read_only = buffers.page + 2 * PAGE;
 	mprotect(memory, MIB, PROT_READ | PROT_WRITE);
@@ -262,20 +262,20 @@ static void make_buffers(void)
 	munmap(buffers.read_only + PAGE, PAGE);
 
 	high = sbrk(0);
-	own[0] = (struct span){low - (low > (char *)GIB ? GIB : (uintptr_t)low), 0};
+	own[0] = (struct range){low - (low > (char *)GIB ? GIB : (uintptr_t)low), 0};
 	own[0].len = high + 64 * GIB - own[0].addr;
 	/*
 	 * A gap below all that is mapped, so that what runs over the end of a
 	 * mapping does not run into the buffers.
 	 */
 	memory = mmap(NULL, GIB, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	own[1] = (struct span){memory, USER_END - (uintptr_t)memory};
+	own[1] = (struct range){memory, USER_END - (uintptr_t)memory};
 }
 
 /* A place for so many bytes that the kernel is to read, or to write, or to refuse. */
 static char *buffer(size_t len)
 {
-	const struct span *map = &maps[below(MAPS)];
+	const struct range *map = &maps[below(MAPS)];
 	char *at;
 
 	len = len < PAGE ? len : PAGE;
@@ -789,7 +789,7 @@ static long op_splice(long unused)
 	loff_t pos = position(), *where = chance(4) ? NULL : &pos;
 	size_t len = chance(8) ? interesting() : below(16 * PAGE);
 	struct iovec vector = {buffer(PAGE), below(16 * PAGE)};
-	const struct span *map = &maps[below(MAPS)];
+	const struct range *map = &maps[below(MAPS)];
 
 	if (fd < 0)
 		return SKIP;
@@ -912,62 +912,62 @@ static char *some_place(void)
 }
 
 /* A mapping, or part of it, or of what is around it; false: there is none. */
-static bool some_span(struct span *span)
+static bool some_range(struct range *range)
 {
-	const struct span *map = &maps[focus >= 0 ? (uint64_t)focus : below(MAPS)];
+	const struct range *map = &maps[focus >= 0 ? (uint64_t)focus : below(MAPS)];
 
-	*span = *map;
+	*range = *map;
 	if (chance(16)) {
-		*span = (struct span){buffer(PAGE), interesting()};
-		if ((uintptr_t)span->addr < PAGE)
-			span->len %= MIB;
+		*range = (struct range){buffer(PAGE), interesting()};
+		if ((uintptr_t)range->addr < PAGE)
+			range->len %= MIB;
 		/* The kernel refuses these; buffers it would not. */
-		return (uintptr_t)span->addr < PAGE || (uintptr_t)span->addr >= USER_END ||
-		       ours(span->addr, span->len);
+		return (uintptr_t)range->addr < PAGE || (uintptr_t)range->addr >= USER_END ||
+		       ours(range->addr, range->len);
 	}
 	if (!map->len)
 		return false;
 	switch (below(8)) {
 	case 0:
 	case 1:
-		span->addr += near(map->len) & ~(HUGE - 1);
-		span->len = HUGE * (1 + below(4));
+		range->addr += near(map->len) & ~(HUGE - 1);
+		range->len = HUGE * (1 + below(4));
 		break;
 	case 2:
-		span->addr += near(map->len) & ~(PAGE - 1);
-		span->len = PAGE * (1 + below(1024));
+		range->addr += near(map->len) & ~(PAGE - 1);
+		range->len = PAGE * (1 + below(1024));
 		break;
 	case 3:
-		span->addr += near(map->len);
-		span->len = 1 + below(HUGE);
+		range->addr += near(map->len);
+		range->len = 1 + below(HUGE);
 		break;
 	case 4:
-		span->addr -= HUGE * below(3);
-		span->len += HUGE * below(6);
+		range->addr -= HUGE * below(3);
+		range->len += HUGE * below(6);
 		break;
 	}
-	return ours(span->addr, span->len);
+	return ours(range->addr, range->len);
 }
 
 static void keep_map(char *addr, size_t len)
 {
-	struct span *place = &maps[focus >= 0 ? (uint64_t)focus : below(MAPS)];
+	struct range *place = &maps[focus >= 0 ? (uint64_t)focus : below(MAPS)];
 
 	/* Unless it is the new mapping that is there now. */
 	if (place->len && (place->addr >= addr + len || place->addr + place->len <= addr) &&
 	    ours(place->addr, place->len))
 		munmap(place->addr, place->len);
-	*place = (struct span){addr, len};
+	*place = (struct range){addr, len};
 }
 
 /* What is wholly in there is gone. */
-static void forget_maps(const struct span *span)
+static void forget_maps(const struct range *range)
 {
 	unsigned int i;
 
 	for (i = 0; i < MAPS; i++)
-		if (maps[i].addr >= span->addr &&
-		    maps[i].addr + maps[i].len <= span->addr + span->len)
+		if (maps[i].addr >= range->addr &&
+		    maps[i].addr + maps[i].len <= range->addr + range->len)
 			maps[i].len = 0;
 }
 
@@ -1006,14 +1006,14 @@ static long op_touch(long unused)
 {
 	long i, count = 1 + below(16), touched = 0;
 	bool writing = chance(2);
-	struct span span;
+	struct range range;
 	char byte = 'f';
 
-	if (!some_span(&span))
+	if (!some_range(&range))
 		return SKIP;
-	note("(%p, %#zx, %ld times, %s)", span.addr, span.len, count, writing ? "write" : "read");
+	note("(%p, %#zx, %ld times, %s)", range.addr, range.len, count, writing ? "write" : "read");
 	for (i = 0; i < count; i++) {
-		char *at = span.addr + near(span.len);
+		char *at = range.addr + near(range.len);
 
 		if (ours(at, 1))
 			touched += writing ? copy(at, &byte, 1) : copy(&byte, at, 1);
@@ -1025,9 +1025,9 @@ static long op_touch(long unused)
 static long op_copy(long unused)
 {
 	size_t len = below(4 * PAGE);
-	struct span to, source;
+	struct range to, source;
 
-	if (!some_span(&to) || !some_span(&source) || !ours(to.addr, len) ||
+	if (!some_range(&to) || !some_range(&source) || !ours(to.addr, len) ||
 	    !ours(source.addr, len))
 		return SKIP;
 	note("(%p, %p, %zu)", to.addr, source.addr, len);
@@ -1036,14 +1036,14 @@ static long op_copy(long unused)
 
 static long op_munmap(long unused)
 {
-	struct span span;
+	struct range range;
 
-	if (!some_span(&span))
+	if (!some_range(&range))
 		return SKIP;
-	note("(%p, %#zx)", span.addr, span.len);
-	if (munmap(span.addr, span.len))
+	note("(%p, %#zx)", range.addr, range.len);
+	if (munmap(range.addr, range.len))
 		return -1;
-	forget_maps(&span);
+	forget_maps(&range);
 	return 0;
 }
 
@@ -1051,27 +1051,27 @@ static long op_mremap(long unused)
 {
 	int flags = chance(8) ? below(16) : MREMAP_MAYMOVE | (chance(2) ? MREMAP_FIXED : 0);
 	char *to = some_place(), *result;
-	struct span span;
+	struct range range;
 	size_t len;
 
-	if (!some_span(&span))
+	if (!some_range(&range))
 		return SKIP;
 	if (chance(8))
 		flags |= MREMAP_DONTUNMAP;
 	if (chance(16))
-		span.len = 0;
-	len = chance(2)	  ? span.len
+		range.len = 0;
+	len = chance(2)	  ? range.len
 	      : chance(8) ? interesting()
-	      : chance(2) ? span.len / 2 & ~(HUGE - 1)
-			  : span.len + HUGE * below(8);
+	      : chance(2) ? range.len / 2 & ~(HUGE - 1)
+			  : range.len + HUGE * below(8);
 	if (flags & MREMAP_FIXED && !ours(to, len))
 		return SKIP;
-	note("(%p, %#zx, %#zx, %#x, %p)", span.addr, span.len, len, flags, to);
-	result = mremap(span.addr, span.len, len, flags, to);
+	note("(%p, %#zx, %#zx, %#x, %p)", range.addr, range.len, len, flags, to);
+	result = mremap(range.addr, range.len, len, flags, to);
 	if (result == MAP_FAILED)
 		return -1;
-	if (result != span.addr)
-		forget_maps(&span);
+	if (result != range.addr)
+		forget_maps(&range);
 	keep_map(result, len);
 	return 0;
 }
@@ -1080,40 +1080,40 @@ static long op_mprotect(long unused)
 {
 	int prot = chance(2) ? PROT_READ | PROT_WRITE : below(chance(8) ? 16 : 8);
 	int key = chance(4) ? pkey : chance(16) ? (int)below(20) : -1;
-	struct span span;
+	struct range range;
 
-	if (!some_span(&span))
+	if (!some_range(&range))
 		return SKIP;
-	note("(%p, %#zx, %#x, key %d)", span.addr, span.len, prot, key);
-	return key == -1 ? mprotect(span.addr, span.len, prot)
-			 : syscall(SYS_pkey_mprotect, span.addr, span.len, prot, key);
+	note("(%p, %#zx, %#x, key %d)", range.addr, range.len, prot, key);
+	return key == -1 ? mprotect(range.addr, range.len, prot)
+			 : syscall(SYS_pkey_mprotect, range.addr, range.len, prot, key);
 }
 
 static long op_madvise(long unused)
 {
 	/* 100 and 101 break memory, and are left out; 102 and 103 are guard pages. */
 	int advice = chance(16) ? PICK(102, 103, 104, -1) : (int)below(27);
-	struct span span;
+	struct range range;
 
-	if (!some_span(&span))
+	if (!some_range(&range))
 		return SKIP;
-	if ((advice == MADV_POPULATE_READ || advice == MADV_POPULATE_WRITE) && span.len > PORTION)
-		span.len = PORTION;
-	note("(%p, %#zx, %d)", span.addr, span.len, advice);
-	return madvise(span.addr, span.len, advice);
+	if ((advice == MADV_POPULATE_READ || advice == MADV_POPULATE_WRITE) && range.len > PORTION)
+		range.len = PORTION;
+	note("(%p, %#zx, %d)", range.addr, range.len, advice);
+	return madvise(range.addr, range.len, advice);
 }
 
 static long op_process_vm(long unused)
 {
 	pid_t pid = chance(4) ? getpid() : shared->seats[below(workers)].pid;
 	struct iovec local = {buffer(PAGE), below(MIB)}, remote;
-	struct span span;
+	struct range range;
 	bool out = chance(2);
 
 	/* All have the same layout, so what is ours here is the other's there. */
-	if (!some_span(&span) || !pid || !ours(span.addr, MIB))
+	if (!some_range(&range) || !pid || !ours(range.addr, MIB))
 		return SKIP;
-	remote = (struct iovec){span.addr, below(MIB)};
+	remote = (struct iovec){range.addr, below(MIB)};
 	note("process_vm_%s(%d, %p, %p, %zu)", out ? "writev" : "readv", pid, local.iov_base,
 	     remote.iov_base, remote.iov_len);
 	return out ? process_vm_writev(pid, &local, 1, &remote, 1, 0)
@@ -1125,27 +1125,27 @@ enum memory { LOCK, UNLOCK, INCORE, FLUSH, BIND };
 static long op_memory(long what)
 {
 	unsigned long nodes = 1 + below(3);
-	struct span span;
+	struct range range;
 
-	if (!some_span(&span))
+	if (!some_range(&range))
 		return SKIP;
-	if (what == LOCK && span.len > PORTION)
-		span.len = PORTION;
-	if (what == INCORE && span.len > GIB)
-		span.len = GIB;
-	note("(%p, %#zx)", span.addr, span.len);
+	if (what == LOCK && range.len > PORTION)
+		range.len = PORTION;
+	if (what == INCORE && range.len > GIB)
+		range.len = GIB;
+	note("(%p, %#zx)", range.addr, range.len);
 	switch (what) {
 	case LOCK:
-		return chance(2) ? mlock(span.addr, span.len)
-				 : mlock2(span.addr, span.len, MLOCK_ONFAULT);
+		return chance(2) ? mlock(range.addr, range.len)
+				 : mlock2(range.addr, range.len, MLOCK_ONFAULT);
 	case UNLOCK:
-		return munlock(span.addr, span.len);
+		return munlock(range.addr, range.len);
 	case INCORE:
-		return mincore(span.addr, span.len, (unsigned char *)buffer(span.len / PAGE));
+		return mincore(range.addr, range.len, (unsigned char *)buffer(range.len / PAGE));
 	case FLUSH:
-		return msync(span.addr, span.len, below(8));
+		return msync(range.addr, range.len, below(8));
 	default:
-		return syscall(SYS_mbind, span.addr, span.len, below(6), &nodes, 64, below(8));
+		return syscall(SYS_mbind, range.addr, range.len, below(6), &nodes, 64, below(8));
 	}
 }
 
@@ -1155,12 +1155,12 @@ static long op_direct(long unused)
 	loff_t pos = below(SCRATCH_LENGTH) & ~511UL;
 	size_t len = (chance(4) ? below(64 * PAGE) : below(4 * PAGE)) & ~511UL;
 	bool out = chance(2);
-	struct span span;
+	struct range range;
 	char *at;
 
-	if (!some_span(&span) || scratch < 0)
+	if (!some_range(&range) || scratch < 0)
 		return SKIP;
-	at = span.addr + (near(span.len) & ~(chance(4) ? 0UL : 511UL));
+	at = range.addr + (near(range.len) & ~(chance(4) ? 0UL : 511UL));
 	if (!ours(at, len))
 		return SKIP;
 	if (pos + len > SCRATCH_LENGTH)
@@ -1178,33 +1178,33 @@ static long op_proc(long unused)
 	const char *name = files[below(ARRAY_SIZE(files))];
 	bool writing = chance(2);
 	size_t len = below(8 * PAGE);
-	struct span span;
+	struct range range;
 	long result;
 	char path[64];
 	int fd, all;
 
-	if (!some_span(&span))
-		span = (struct span){};
+	if (!some_range(&range))
+		range = (struct range){};
 	all = morsel_fd();
 	snprintf(path, sizeof(path), name[0] == 'f' ? "/proc/self/%s/%d" : "/proc/self/%s", name,
 		 all);
-	note("%s %p", path, span.addr);
+	note("%s %p", path, range.addr);
 	if (!strcmp(name, "fd"))
 		return readlink(path, buffers.normal.addr, PAGE);
 	/* Memory is only to be written where it is ours. */
 	writing = !strcmp(name, "clear_refs") ||
-		  (!strcmp(name, "mem") && writing && ours(span.addr, len));
+		  (!strcmp(name, "mem") && writing && ours(range.addr, len));
 	fd = open(path, (writing ? O_WRONLY : O_RDONLY) | O_CLOEXEC);
 	if (fd < 0)
 		return -1;
 	if (!strcmp(name, "clear_refs"))
 		result = write(fd, PICK("1", "2", "3", "4"), 1);
 	else if (!strcmp(name, "mem"))
-		result = writing ? pwrite(fd, buffers.normal.addr, len, (uintptr_t)span.addr)
-				 : pread(fd, buffers.normal.addr, len, (uintptr_t)span.addr);
+		result = writing ? pwrite(fd, buffers.normal.addr, len, (uintptr_t)range.addr)
+				 : pread(fd, buffers.normal.addr, len, (uintptr_t)range.addr);
 	else if (!strcmp(name, "pagemap"))
 		result = pread(fd, buffers.normal.addr, len & ~7UL,
-			       (uintptr_t)span.addr / PAGE * 8);
+			       (uintptr_t)range.addr / PAGE * 8);
 	else
 		while ((result = read(fd, buffers.normal.addr, 16 * PAGE)) > 0)
 			;
@@ -1324,7 +1324,7 @@ static long op_fork(long unused)
 
 static struct helper {
 	uint64_t seed;
-	struct span span;
+	struct range range;
 	atomic_bool stop;
 } helper;
 
@@ -1336,7 +1336,7 @@ static void *help(void *unused)
 	cover_begin(&covers[2]);
 	rng = helper.seed;
 	for (i = 0; i < 2000 && !helper.stop; i++) {
-		at = helper.span.addr + near(helper.span.len);
+		at = helper.range.addr + near(helper.range.len);
 		if (chance(2))
 			copy(at, &byte, 1);
 		else
@@ -1363,7 +1363,7 @@ static long op_thread(long unused)
 		return SKIP;
 	note("%p, %d operations", maps[place].addr, count);
 	helper.seed = rnd();
-	helper.span = maps[place];
+	helper.range = maps[place];
 	helper.stop = false;
 	pthread_attr_init(&attr);
 	pthread_attr_setstack(&attr, stack, sizeof(stack));

@@ -43,9 +43,9 @@ static void assert_answer(const char *what, long result, int expected)
 /* madvise() */
 
 /* Ways to map the same. */
-enum { WRITABLE, READ_ONLY, READ_ONLY_DESCRIPTOR, VIEWS };
+enum { WRITABLE, READ_ONLY, READ_ONLY_DESCRIPTOR, WAYS };
 
-static const char *const views[VIEWS] = {"", ", read-only", ", by a read-only descriptor"};
+static const char *const ways[WAYS] = {"", ", read-only", ", by a read-only descriptor"};
 
 /*
  * What each advice answers for the whole, and for 4 KiB.  Those that change flags of the mapping
@@ -85,13 +85,13 @@ static const struct advice {
 	{MADV_SOFT_OFFLINE, EIO, EIO},
 };
 
-static int answer_to(int advice, unsigned int view, bool part)
+static int answer_to(int advice, unsigned int way, bool part)
 {
 	unsigned int i;
 
-	if (advice == MADV_REMOVE && view == READ_ONLY_DESCRIPTOR)
+	if (advice == MADV_REMOVE && way == READ_ONLY_DESCRIPTOR)
 		return EACCES;
-	if (advice == MADV_POPULATE_WRITE && view != WRITABLE)
+	if (advice == MADV_POPULATE_WRITE && way != WRITABLE)
 		return EINVAL;
 	for (i = 0; i < ARRAY_SIZE(advices); i++)
 		if (advices[i].advice == advice &&
@@ -120,12 +120,12 @@ static void range_of(int advice, bool part, size_t *at, size_t *length)
 /* Each advice in a mapping of its own, so that what the last did to the flags does not count. */
 static void advise(struct scene *scene, int read_only, int advice)
 {
-	unsigned int view, part;
+	unsigned int way, part;
 
-	for (view = 0; view < VIEWS; view++) {
+	for (way = 0; way < WAYS; way++) {
 		for (part = 0; part <= 1; part++) {
-			char *memory = map(view == READ_ONLY_DESCRIPTOR ? read_only : scene->fd,
-					   LENGTH, view == WRITABLE ? RW : PROT_READ);
+			char *memory = map(way == READ_ONLY_DESCRIPTOR ? read_only : scene->fd,
+					   LENGTH, way == WRITABLE ? RW : PROT_READ);
 			char what[96];
 			size_t at, length;
 			long result;
@@ -133,9 +133,9 @@ static void advise(struct scene *scene, int read_only, int advice)
 			assert_true(scene_reads(memory));
 			range_of(advice, part, &at, &length);
 			snprintf(what, sizeof(what), "madvise(%d) of %s%s", advice,
-				 part ? "a part" : "all", views[view]);
+				 part ? "a part" : "all", ways[way]);
 			result = madvise(memory + at, length, advice);
-			assert_answer(what, result, answer_to(advice, view, part));
+			assert_answer(what, result, answer_to(advice, way, part));
 			if (!scene_reads(memory))
 				fail_msg("%s has changed the data", what);
 			assert_scene_intact(scene, 2);

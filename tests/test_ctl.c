@@ -304,7 +304,7 @@ static void write_file(const char *path, size_t length)
 static void assert_files_equal(const char *one, const char *other, size_t length)
 {
 	int fds[2] = {open(one, O_RDONLY | O_CLOEXEC), open(other, O_RDONLY | O_CLOEXEC)};
-	void *views[2];
+	void *mappings[2];
 	unsigned int i;
 
 	for (i = 0; i < 2; i++) {
@@ -313,13 +313,13 @@ static void assert_files_equal(const char *one, const char *other, size_t length
 		assert_done(fds[i]);
 		assert_done(fstat(fds[i], &st));
 		assert_int_equal(st.st_size, length);
-		views[i] = mmap(NULL, length, PROT_READ, MAP_SHARED, fds[i], 0);
-		assert_ptr_not_equal(views[i], MAP_FAILED);
+		mappings[i] = mmap(NULL, length, PROT_READ, MAP_SHARED, fds[i], 0);
+		assert_ptr_not_equal(mappings[i], MAP_FAILED);
 		close(fds[i]);
 	}
-	assert_int_equal(memcmp(views[0], views[1], length), 0);
-	munmap(views[0], length);
-	munmap(views[1], length);
+	assert_int_equal(memcmp(mappings[0], mappings[1], length), 0);
+	munmap(mappings[0], length);
+	munmap(mappings[1], length);
 }
 
 static void import_and_export_keep_contents(void **state)

@@ -109,7 +109,7 @@ static void another_process_is_woken(void **state)
 		}
 }
 
-/* Fails if a read-only view's frames say something else. */
+/* Fails if a read-only mapping's frames say something else. */
 static void a_reader_is_woken(void **state)
 {
 	int fd = create(LENGTH, MORSEL_GRANULE_AUTO);

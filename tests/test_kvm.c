@@ -296,14 +296,14 @@ static void a_guest_does_not_see_punched_frames(void **state)
 static void race_other_morsel(void)
 {
 	int fds[2];
-	char *views[2];
+	char *mappings[2];
 	unsigned int round, i, j;
 
 	for (i = 0; i < 2; i++) {
 		fds[i] = create(LENGTH, granule);
-		views[i] = map(fds[i], LENGTH, RW);
+		mappings[i] = map(fds[i], LENGTH, RW);
 		for (j = 0; j < ARRAY_SIZE(places); j++)
-			word_at(views[i], places[j])->value = i + 1;
+			word_at(mappings[i], places[j])->value = i + 1;
 	}
 	memory = map_at(free_place(LENGTH), fds[0], LENGTH, RW, 0);
 	start_machine(memory);
@@ -315,16 +315,16 @@ static void race_other_morsel(void)
 		need(seen() == 2 - new);
 		if (round / 2 % 2) {
 			need(!munmap(memory, LENGTH));
-			before = word_at(views[!new], place)->written;
+			before = word_at(mappings[!new], place)->written;
 			need(!goes_on());
 			map_at(memory, fds[new], LENGTH, RW, 0);
 		} else {
 			map_at(memory, fds[new], LENGTH, RW, 0);
-			before = word_at(views[!new], place)->written;
+			before = word_at(mappings[!new], place)->written;
 		}
 		need(seen() == new + 1);
-		need(is_written(word_at(views[new], place)));
-		need(word_at(views[!new], place)->written == before);
+		need(is_written(word_at(mappings[new], place)));
+		need(word_at(mappings[!new], place)->written == before);
 	}
 }
 

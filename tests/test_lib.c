@@ -224,9 +224,9 @@ static void map_takes_care_of_places(void **state)
 		assert_int_equal(morsel_unmap(memory, lengths[i]), 0);
 		assert_int_equal(info_of(fd).attachments, 0);
 		assert_int_equal(probe_read(memory, NULL), SIGSEGV);
-		/* The span is what mmap() would want. */
-		assert_true(morsel_span(lengths[i]) >= lengths[i]);
-		assert_int_equal(morsel_span(lengths[i]) % HUGE, 0);
+		/* It is what mmap() would want. */
+		assert_true(morsel_map_length(lengths[i]) >= lengths[i]);
+		assert_int_equal(morsel_map_length(lengths[i]) % HUGE, 0);
 		close(fd);
 	}
 }

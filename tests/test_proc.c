@@ -447,35 +447,35 @@ static void map_files_opens_the_morsel(void **state)
 
 /* Other processes. */
 
-/* A child that waits, with views of a scene: the first writable, the second not, one of neither. */
-struct views {
+/* A child that waits, with mappings of a scene: the first writable, the second not, one of neither. */
+struct mappings {
 	pid_t pid;
 	char *writable;
 	char *readable;
 	char *hidden;
 };
 
-static void views_begin(struct views *views, struct scene *scene, bool traced)
+static void mappings_begin(struct mappings *mappings, struct scene *scene, bool traced)
 {
 	int status;
 
-	views->writable = free_place(8 * GIB);
-	views->readable = views->writable + 2 * GIB;
-	views->hidden = views->writable + 4 * GIB;
-	views->pid = spawn();
-	if (!views->pid) {
+	mappings->writable = free_place(8 * GIB);
+	mappings->readable = mappings->writable + 2 * GIB;
+	mappings->hidden = mappings->writable + 4 * GIB;
+	mappings->pid = spawn();
+	if (!mappings->pid) {
 		munmap(scene->memory, LENGTH);
-		map_at(views->writable, scene->fd, LENGTH, RW, 0);
-		map_at(views->readable, scene->fd, LENGTH, PROT_READ, 0);
-		map_at(views->hidden, scene->fd, LENGTH, PROT_NONE, 0);
-		need(scene_reads(views->readable));
+		map_at(mappings->writable, scene->fd, LENGTH, RW, 0);
+		map_at(mappings->readable, scene->fd, LENGTH, PROT_READ, 0);
+		map_at(mappings->hidden, scene->fd, LENGTH, PROT_NONE, 0);
+		need(scene_reads(mappings->readable));
 		if (traced)
 			need(!ptrace(PTRACE_TRACEME, 0, 0, 0));
 		raise(SIGSTOP);
-		need(scene_reads(views->writable));
+		need(scene_reads(mappings->writable));
 		_exit(0);
 	}
-	assert_int_equal(waitpid(views->pid, &status, WUNTRACED), views->pid);
+	assert_int_equal(waitpid(mappings->pid, &status, WUNTRACED), mappings->pid);
 	assert_true(WIFSTOPPED(status));
 }
 
@@ -501,37 +501,42 @@ static void process_vm_calls_keep_the_rights(void **state)
 
 	for (i = 0; i < ARRAY_SIZE(granules); i++) {
 		struct scene scene;
-		struct views views;
+		struct mappings mappings;
 
 		scene_begin(&scene, granules[i]);
-		views_begin(&views, &scene, false);
+		mappings_begin(&mappings, &scene, false);
 		for (j = 0; j < SCENE_PLACES; j++) {
 			uint64_t at = scene_places[j];
 
 			memcpy(before, scene.memory + at, PAGE / 2);
-			assert_int_equal(copy_from(views.pid, text, views.readable + at, PAGE / 2),
-					 PAGE / 2);
+			assert_int_equal(
+				copy_from(mappings.pid, text, mappings.readable + at, PAGE / 2),
+				PAGE / 2);
 			assert_memory_equal(text, before, PAGE / 2);
 			memset(text, 0x77, sizeof(text));
-			assert_errno(copy_to(views.pid, text, views.readable + at, PAGE / 2),
+			assert_errno(copy_to(mappings.pid, text, mappings.readable + at, PAGE / 2),
 				     EFAULT);
-			assert_errno(copy_to(views.pid, text, views.hidden + at, PAGE / 2), EFAULT);
-			assert_errno(copy_from(views.pid, text, views.hidden + at, PAGE / 2),
+			assert_errno(copy_to(mappings.pid, text, mappings.hidden + at, PAGE / 2),
+				     EFAULT);
+			assert_errno(copy_from(mappings.pid, text, mappings.hidden + at, PAGE / 2),
 				     EFAULT);
 			assert_memory_equal(scene.memory + at, before, PAGE / 2);
-			assert_int_equal(copy_to(views.pid, text, views.writable + at, PAGE / 2),
-					 PAGE / 2);
+			assert_int_equal(
+				copy_to(mappings.pid, text, mappings.writable + at, PAGE / 2),
+				PAGE / 2);
 			assert_memory_equal(scene.memory + at, text, PAGE / 2);
-			assert_int_equal(copy_to(views.pid, before, views.writable + at, PAGE / 2),
-					 PAGE / 2);
+			assert_int_equal(
+				copy_to(mappings.pid, before, mappings.writable + at, PAGE / 2),
+				PAGE / 2);
 		}
 		assert_scene_intact(&scene, 4);
 		/* Beyond the end of what is mapped: in part. */
 		assert_int_equal(
-			copy_from(views.pid, text, views.writable + LENGTH - PAGE, 2 * PAGE), PAGE);
+			copy_from(mappings.pid, text, mappings.writable + LENGTH - PAGE, 2 * PAGE),
+			PAGE);
 		assert_true(is_zero(text, PAGE));
-		kill(views.pid, SIGCONT);
-		assert_child_done(views.pid);
+		kill(mappings.pid, SIGCONT);
+		assert_child_done(mappings.pid);
 		assert_done(munmap(scene.memory, LENGTH));
 	}
 }
@@ -543,33 +548,38 @@ static void ptrace_does_not_write_read_only_memory(void **state)
 
 	for (i = 0; i < ARRAY_SIZE(granules); i++) {
 		struct scene scene;
-		struct views views;
+		struct mappings mappings;
 
 		scene_begin(&scene, granules[i]);
-		views_begin(&views, &scene, true);
+		mappings_begin(&mappings, &scene, true);
 		for (j = 0; j < SCENE_PLACES; j++) {
 			uint64_t at = scene_places[j];
 			long word = *(long *)(scene.memory + at);
 
-			assert_errno(ptrace(PTRACE_POKEDATA, views.pid, views.readable + at, ~word),
+			assert_errno(ptrace(PTRACE_POKEDATA, mappings.pid, mappings.readable + at,
+					    ~word),
 				     EIO);
-			assert_errno(ptrace(PTRACE_POKEDATA, views.pid, views.hidden + at, ~word),
-				     EIO);
+			assert_errno(
+				ptrace(PTRACE_POKEDATA, mappings.pid, mappings.hidden + at, ~word),
+				EIO);
 			errno = 0;
 			assert_int_equal(
-				ptrace(PTRACE_PEEKDATA, views.pid, views.readable + at, NULL),
+				ptrace(PTRACE_PEEKDATA, mappings.pid, mappings.readable + at, NULL),
 				word);
 			assert_int_equal(errno, 0);
-			assert_errno(ptrace(PTRACE_PEEKDATA, views.pid, views.hidden + at, NULL),
-				     EIO);
+			assert_errno(
+				ptrace(PTRACE_PEEKDATA, mappings.pid, mappings.hidden + at, NULL),
+				EIO);
 			assert_int_equal(*(long *)(scene.memory + at), word);
-			assert_done(ptrace(PTRACE_POKEDATA, views.pid, views.writable + at, ~word));
+			assert_done(ptrace(PTRACE_POKEDATA, mappings.pid, mappings.writable + at,
+					   ~word));
 			assert_int_equal(*(long *)(scene.memory + at), ~word);
-			assert_done(ptrace(PTRACE_POKEDATA, views.pid, views.writable + at, word));
+			assert_done(ptrace(PTRACE_POKEDATA, mappings.pid, mappings.writable + at,
+					   word));
 		}
 		assert_scene_intact(&scene, 4);
-		assert_done(ptrace(PTRACE_CONT, views.pid, NULL, NULL));
-		assert_child_done(views.pid);
+		assert_done(ptrace(PTRACE_CONT, mappings.pid, NULL, NULL));
+		assert_child_done(mappings.pid);
 		assert_done(munmap(scene.memory, LENGTH));
 	}
 }
@@ -655,7 +665,7 @@ static void userfaultfd_moves_nothing_in_or_out(void **state)
 	struct uffdio_copy copy;
 	struct scene scene;
 	struct move move;
-	char *anonymous, *views[2];
+	char *anonymous, *mappings[2];
 	unsigned int i;
 	pid_t pid;
 
@@ -669,15 +679,16 @@ static void userfaultfd_moves_nothing_in_or_out(void **state)
 	fill_pattern(anonymous + 2 * HUGE, PAGE, 7);
 
 	/* A mapping that can never be written is a private one to the kernel, in part. */
-	views[0] = scene.memory;
-	views[1] = map(reopen_read_only(scene.fd), LENGTH, PROT_READ);
-	for (i = 0; i < ARRAY_SIZE(views); i++) {
+	mappings[0] = scene.memory;
+	mappings[1] = map(reopen_read_only(scene.fd), LENGTH, PROT_READ);
+	for (i = 0; i < ARRAY_SIZE(mappings); i++) {
 		/* Into a hole, and where something is. */
 		for (size_t at = 0; at <= 8 * MIB; at += 8 * MIB) {
-			struct uffdio_zeropage zero = {.range = {(uintptr_t)views[i] + at, PAGE}};
+			struct uffdio_zeropage zero = {
+				.range = {(uintptr_t)mappings[i] + at, PAGE}};
 
 			copy = (struct uffdio_copy){
-				.dst = (uintptr_t)views[i] + at,
+				.dst = (uintptr_t)mappings[i] + at,
 				.src = (uintptr_t)anonymous + 2 * HUGE,
 				.len = PAGE,
 			};
@@ -690,15 +701,15 @@ static void userfaultfd_moves_nothing_in_or_out(void **state)
 		/* Out of it. */
 		move = (struct move){
 			.dst = (uintptr_t)anonymous,
-			.src = (uintptr_t)views[i],
+			.src = (uintptr_t)mappings[i],
 			.len = PAGE,
 		};
 		if (moves)
 			assert_errno(ioctl(faults, MOVE, &move), EINVAL);
-		assert_true(scene_reads(views[i]));
+		assert_true(scene_reads(mappings[i]));
 		pid = spawn();
 		if (!pid) {
-			need(scene_reads(views[i]));
+			need(scene_reads(mappings[i]));
 			_exit(0);
 		}
 		assert_child_done(pid);

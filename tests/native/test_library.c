@@ -30,14 +30,14 @@ static int run(const char *format, ...)
 	return system(command);
 }
 
-static void spans_are_rounded_up(void **state)
+static void lengths_of_mappings_are_rounded_up(void **state)
 {
-	assert_int_equal(morsel_span(1), 2 * MIB);
-	assert_int_equal(morsel_span(2 * MIB), 2 * MIB);
-	assert_int_equal(morsel_span(2 * MIB + 1), 4 * MIB);
-	assert_int_equal(morsel_span(GIB), GIB);
-	assert_int_equal(morsel_span(GIB + 1), 2 * GIB);
-	assert_int_equal(morsel_span(7 * GIB - 1), 7 * GIB);
+	assert_int_equal(morsel_map_length(1), 2 * MIB);
+	assert_int_equal(morsel_map_length(2 * MIB), 2 * MIB);
+	assert_int_equal(morsel_map_length(2 * MIB + 1), 4 * MIB);
+	assert_int_equal(morsel_map_length(GIB), GIB);
+	assert_int_equal(morsel_map_length(GIB + 1), 2 * GIB);
+	assert_int_equal(morsel_map_length(7 * GIB - 1), 7 * GIB);
 }
 
 static void no_module_is_an_error(void **state)
@@ -72,7 +72,7 @@ static void it_has_a_soname(void **state)
 }
 
 static const char program[] = "#include <morsel.h>\\n"
-			      "int main(void) { return morsel_span(1) != 2 << 20; }\\n";
+			      "int main(void) { return morsel_map_length(1) != 2 << 20; }\\n";
 
 static void programs_link_to_it(void **state)
 {
@@ -108,7 +108,7 @@ static void pkg_config_knows_it(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(spans_are_rounded_up),
+		cmocka_unit_test(lengths_of_mappings_are_rounded_up),
 		cmocka_unit_test(no_module_is_an_error),
 		cmocka_unit_test(the_release_is_said),
 		cmocka_unit_test(only_what_the_map_lists_is_exported),
