@@ -181,24 +181,42 @@ API int morsel_unlink_id(int device, uint64_t id)
 	return unlink_by(device, id, NULL);
 }
 
-/* Fetch an array in steps, and call a function for each entry. */
-static int walk(int fd, unsigned long number, void *entries, size_t entry_size, const char *what,
-		int (*visit)(const void *entry, void *context), void *context)
-{
-	struct morsel_list list = {
-		.size = sizeof(list),
-		.entries = (uintptr_t)entries,
-		.entry_size = entry_size,
-	};
-	int err;
+/* Fetch an array in steps, and call @visit, which takes entries of its own type, for each. */
+#define WALK(fd, number, type, what, visit, context)                      \
+	({                                                                \
+		type entries[BATCH];                                      \
+		struct morsel_list list = {                               \
+			.size = sizeof(list),                             \
+			.entries = (uintptr_t)entries,                    \
+			.entry_size = sizeof(entries[0]),                 \
+		};                                                        \
+		int err;                                                  \
+		do {                                                      \
+			list.count = BATCH;                               \
+			err = call(fd, number, &list, what);              \
+			for (uint32_t i = 0; i < list.count && !err; i++) \
+				err = visit(&entries[i], context);        \
+		} while (!err && list.count);                             \
+		err;                                                      \
+	})
 
-	do {
-		list.count = BATCH;
-		err = call(fd, number, &list, what);
-		for (uint32_t i = 0; i < list.count && !err; i++)
-			err = visit((char *)entries + i * entry_size, context);
-	} while (!err && list.count);
-	return err;
+API int morsel_list(int device, int (*visit)(const struct morsel_info *info, void *context),
+		    void *context)
+{
+	return WALK(device, MORSEL_IOC_LIST, struct morsel_info, "list", visit, context);
+}
+
+API int morsel_extents(int fd, int (*visit)(const struct morsel_extent *extent, void *context),
+		       void *context)
+{
+	return WALK(fd, MORSEL_IOC_EXTENTS, struct morsel_extent, "extents", visit, context);
+}
+
+API int morsel_pools(int device, int (*visit)(const struct morsel_pool_info *info, void *context),
+		     void *context)
+{
+	return WALK(device, MORSEL_IOC_POOL_LIST, struct morsel_pool_info, "pool list", visit,
+		    context);
 }
 
 API int morsel_tune(int fd, uint32_t fault_around)
@@ -206,72 +224,6 @@ API int morsel_tune(int fd, uint32_t fault_around)
 	struct morsel_tune args = {.size = sizeof(args), .fault_around = fault_around};
 
 	return call(fd, MORSEL_IOC_TUNE, &args, "tune");
-}
-
-/* The public visitors take their own type: a function of it is called through one of these. */
-struct info_visitor {
-	int (*visit)(const struct morsel_info *info, void *context);
-	void *context;
-};
-
-static int visit_info(const void *entry, void *context)
-{
-	struct info_visitor *visitor = context;
-
-	return visitor->visit(entry, visitor->context);
-}
-
-API int morsel_list(int device, int (*visit)(const struct morsel_info *info, void *context),
-		    void *context)
-{
-	struct info_visitor visitor = {visit, context};
-	struct morsel_info infos[BATCH];
-
-	return walk(device, MORSEL_IOC_LIST, infos, sizeof(infos[0]), "list", visit_info, &visitor);
-}
-
-struct extent_visitor {
-	int (*visit)(const struct morsel_extent *extent, void *context);
-	void *context;
-};
-
-static int visit_extent(const void *entry, void *context)
-{
-	struct extent_visitor *visitor = context;
-
-	return visitor->visit(entry, visitor->context);
-}
-
-API int morsel_extents(int fd, int (*visit)(const struct morsel_extent *extent, void *context),
-		       void *context)
-{
-	struct extent_visitor visitor = {visit, context};
-	struct morsel_extent extents[BATCH];
-
-	return walk(fd, MORSEL_IOC_EXTENTS, extents, sizeof(extents[0]), "extents", visit_extent,
-		    &visitor);
-}
-
-struct pool_visitor {
-	int (*visit)(const struct morsel_pool_info *info, void *context);
-	void *context;
-};
-
-static int visit_pool(const void *entry, void *context)
-{
-	struct pool_visitor *visitor = context;
-
-	return visitor->visit(entry, visitor->context);
-}
-
-API int morsel_pools(int device, int (*visit)(const struct morsel_pool_info *info, void *context),
-		     void *context)
-{
-	struct pool_visitor visitor = {visit, context};
-	struct morsel_pool_info infos[BATCH];
-
-	return walk(device, MORSEL_IOC_POOL_LIST, infos, sizeof(infos[0]), "pool list", visit_pool,
-		    &visitor);
 }
 
 API int morsel_stat(int fd, struct morsel_info *info)
