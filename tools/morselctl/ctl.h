@@ -66,7 +66,7 @@ struct column {
 };
 
 /* output.c */
-int print_rows(const struct ctl *ctl, const struct column *columns, size_t count,
+int print_rows(const struct ctl *ctl, int code, const struct column *columns, size_t count,
 	       struct json_object *rows);
 void row_text(struct json_object *row, const char *key, const char *value);
 void row_number(struct json_object *row, const char *key, uint64_t value);

@@ -373,6 +373,6 @@ int run_doctor(struct ctl *ctl, char **args)
 	check_kernel(&report, ctl->root, ctl->kernel);
 	if (!ctl->root && !ctl->kernel)
 		check_machine(&report);
-	code = print_rows(ctl, columns, COUNT(columns), report.rows);
+	code = print_rows(ctl, EXIT_OK, columns, COUNT(columns), report.rows);
 	return code ? code : report.code;
 }

@@ -61,9 +61,9 @@ int add_morsel(const struct morsel_info *info, void *rows)
 	return 0;
 }
 
-static int print_morsels(const struct ctl *ctl, struct json_object *rows)
+static int print_morsels(const struct ctl *ctl, int code, struct json_object *rows)
 {
-	return print_rows(ctl, columns, COUNT(columns), rows);
+	return print_rows(ctl, code, columns, COUNT(columns), rows);
 }
 
 /* The id in "#ID", or 0. */
@@ -100,7 +100,7 @@ int print_made(const struct ctl *ctl, int fd)
 		return failed(err, "stat");
 	rows = json_object_new_array();
 	add_morsel(&info, rows);
-	return print_morsels(ctl, rows);
+	return print_morsels(ctl, EXIT_OK, rows);
 }
 
 /* Leave nothing behind.  By id: the name may be another's by now. */
@@ -167,10 +167,7 @@ int run_list(struct ctl *ctl, char **args)
 	int err = morsel_list(ctl->device, add_morsel, rows);
 
 	(void)args;
-	if (!err)
-		return print_morsels(ctl, rows);
-	json_object_put(rows);
-	return failed(err, "list");
+	return print_morsels(ctl, err ? failed(err, "list") : EXIT_OK, rows);
 }
 
 /* Do something to each of several morsels, and describe them. */
@@ -201,12 +198,8 @@ static int for_each(struct ctl *ctl, char **args, uint32_t flags,
 int run_show(struct ctl *ctl, char **args)
 {
 	struct json_object *rows = json_object_new_array();
-	int code = for_each(ctl, args, MORSEL_OPEN_READ_ONLY, NULL, rows);
 
-	if (code == EXIT_OK)
-		return print_morsels(ctl, rows);
-	json_object_put(rows);
-	return code;
+	return print_morsels(ctl, for_each(ctl, args, MORSEL_OPEN_READ_ONLY, NULL, rows), rows);
 }
 
 /* Programs are told what came of it. */
@@ -216,8 +209,8 @@ static int change_each(struct ctl *ctl, char **args,
 	struct json_object *rows = json_object_new_array();
 	int code = for_each(ctl, args, 0, what, rows);
 
-	if (code == EXIT_OK && ctl->json)
-		return print_morsels(ctl, rows);
+	if (ctl->json)
+		return print_morsels(ctl, code, rows);
 	json_object_put(rows);
 	return code;
 }

@@ -135,17 +135,18 @@ static int print_table(const struct ctl *ctl, const struct column *columns, size
 	return EXIT_OK;
 }
 
-/* Print rows, which this takes, as a table, or as a JSON array. */
-int print_rows(const struct ctl *ctl, const struct column *columns, size_t count,
+/*
+ * Print rows, which this takes, as a table, or as a JSON array; nothing if what gathered them failed
+ * with @code.
+ */
+int print_rows(const struct ctl *ctl, int code, const struct column *columns, size_t count,
 	       struct json_object *rows)
 {
-	int code = EXIT_OK;
-
-	if (ctl->json)
+	if (code == EXIT_OK && ctl->json)
 		puts(json_object_to_json_string_ext(rows, JSON_C_TO_STRING_PRETTY |
 								  JSON_C_TO_STRING_SPACED |
 								  JSON_C_TO_STRING_NOSLASHESCAPE));
-	else
+	else if (code == EXIT_OK)
 		code = print_table(ctl, columns, count, rows);
 	json_object_put(rows);
 	return code;

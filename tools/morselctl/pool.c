@@ -41,9 +41,9 @@ static int add_pool(const struct morsel_pool_info *info, void *rows)
 	return 0;
 }
 
-static int print_pools(const struct ctl *ctl, struct json_object *rows)
+static int print_pools(const struct ctl *ctl, int code, struct json_object *rows)
 {
-	return print_rows(ctl, pool_columns, COUNT(pool_columns), rows);
+	return print_rows(ctl, code, pool_columns, COUNT(pool_columns), rows);
 }
 
 /* What a pool is called on the command line. */
@@ -89,16 +89,11 @@ static int add_pool_id(const struct ctl *ctl, uint32_t id, struct json_object *r
 static int print_changed(const struct ctl *ctl, uint32_t id)
 {
 	struct json_object *rows;
-	int code;
 
 	if (!ctl->json)
 		return EXIT_OK;
 	rows = json_object_new_array();
-	code = add_pool_id(ctl, id, rows);
-	if (code == EXIT_OK)
-		return print_pools(ctl, rows);
-	json_object_put(rows);
-	return code;
+	return print_pools(ctl, add_pool_id(ctl, id, rows), rows);
 }
 
 static int parse_limit(const char *text, uint64_t *limit)
@@ -114,10 +109,7 @@ int run_pool_list(struct ctl *ctl, char **args)
 	int err = morsel_pools(ctl->device, add_pool, rows);
 
 	(void)args;
-	if (!err)
-		return print_pools(ctl, rows);
-	json_object_put(rows);
-	return failed(err, "pool list");
+	return print_pools(ctl, err ? failed(err, "pool list") : EXIT_OK, rows);
 }
 
 int run_pool_show(struct ctl *ctl, char **args)
@@ -131,10 +123,7 @@ int run_pool_show(struct ctl *ctl, char **args)
 		if (code == EXIT_OK)
 			code = add_pool_id(ctl, id, rows);
 	}
-	if (code == EXIT_OK)
-		return print_pools(ctl, rows);
-	json_object_put(rows);
-	return code;
+	return print_pools(ctl, code, rows);
 }
 
 int run_pool_add(struct ctl *ctl, char **args)
@@ -228,7 +217,7 @@ static int print_limit(const struct ctl *ctl, uid_t uid)
 	row_number(row, "used", limit.used);
 	rows = json_object_new_array();
 	json_object_array_add(rows, row);
-	return print_rows(ctl, columns, COUNT(columns), rows);
+	return print_rows(ctl, EXIT_OK, columns, COUNT(columns), rows);
 }
 
 int run_limit_show(struct ctl *ctl, char **args)

@@ -286,7 +286,7 @@ int run_tree(struct ctl *ctl, char **args)
 		end_gib(&tree);
 		end_run(&tree, true);
 		if (ctl->json)
-			return print_rows(ctl, NULL, 0, tree.rows);
+			return print_rows(ctl, EXIT_OK, NULL, 0, tree.rows);
 		print_total(&tree, &info);
 	}
 	json_object_put(tree.rows);
