@@ -104,6 +104,17 @@ bool time_is_up(void);
 	} while (0)
 _Noreturn void need_failed(const char *file, int line, const char *condition);
 
+/* Where that may be either: in the process of the test itself it fails, with a reason. */
+#define must(condition, ...)                                                                       \
+	do {                                                                                       \
+		if (condition)                                                                     \
+			break;                                                                     \
+		if (!in_test())                                                                    \
+			need_failed(__FILE__, __LINE__, #condition);                               \
+		fail_msg(__VA_ARGS__);                                                             \
+	} while (0)
+bool in_test(void);
+
 /* The test cannot run here. */
 #define skip_because(...)                                                                          \
 	do {                                                                                       \
@@ -144,6 +155,8 @@ uint64_t id_of(int fd);
 struct morsel_info info_of(int fd);
 struct morsel_query query(void);
 struct morsel_pool_info pool_info(void);
+/* The same; false: there is none. */
+bool pool_first(struct morsel_pool_info *info);
 /* Change what that pool may hold; -1 and errno. */
 int resize_pool(uint64_t bytes);
 /* All morsels that the caller sees; to be freed. */
@@ -226,6 +239,14 @@ bool write_text(const char *path, const char *text);
 bool cpu_has(const char *flag);
 /* The line of /proc/PID/maps (0: own) for an address; "" for none. */
 const char *maps_line(pid_t pid, const void *address);
+
+#define TRACING "/sys/kernel/tracing/"
+/* Have the module tell of an event until trace_end(); without tracing, the test is skipped. */
+void trace_begin(const char *event);
+/* How often it has come since this was asked last; and the sum of one of its numbers. */
+unsigned int traced(const char *event, const char *number, unsigned long *sum);
+void trace_end(const char *event);
+
 /* A file on a file system that takes O_DIRECT, of @length; -1: there is none. */
 int scratch_file(size_t length);
 unsigned int kernel_version(void);

@@ -1891,10 +1891,7 @@ static int cover_prepare(void)
 /* What the tracepoints call is reached only while they are on. */
 static void trace_events(const char *on)
 {
-	int fd = open("/sys/kernel/tracing/events/morsel/enable", O_WRONLY | O_CLOEXEC);
-
-	if (fd >= 0 && write(fd, on, 1) == 1)
-		close(fd);
+	write_text(TRACING "events/morsel/enable", on);
 }
 
 /* Parts of tracepoints that no event, or only perf's, calls. */

@@ -12,8 +12,6 @@
 /* And some behind the last whole one. */
 #define ODD_LENGTH (2 * TOP + GIB + 4 * MIB)
 
-#define TRACING "/sys/kernel/tracing/"
-
 static bool by_tops(void)
 {
 	return cpu_has("la57") || !cpu_has("pti");
@@ -53,22 +51,16 @@ static char *make_large(int *fd)
 	return memory;
 }
 
-/* What the last mmap() spliced, as the trace says. */
+/* What a mapping splices, as the trace says. */
 static unsigned long entries_spliced(int fd, int prot, char **memory)
 {
-	const char *text, *next;
+	unsigned long entries;
 
-	assert_true(write_text(TRACING "trace", ""));
-	assert_true(write_text(TRACING "events/morsel/morsel_attach/enable", "1"));
+	trace_begin("morsel_attach");
 	*memory = map(fd, LENGTH, prot);
-	assert_true(write_text(TRACING "events/morsel/morsel_attach/enable", "0"));
-	text = strstr(read_text(TRACING "trace"), "morsel_attach:");
-	assert_non_null(text);
-	while ((next = strstr(text + 1, "morsel_attach:")))
-		text = next;
-	text = strstr(text, "entries=");
-	assert_non_null(text);
-	return strtoul(text + 8, NULL, 10);
+	assert_int_equal(traced("morsel_attach", "entries", &entries), 1);
+	trace_end("morsel_attach");
+	return entries;
 }
 
 /* Fails if it costs an entry for each GiB where one for 512 can be had, or if not all is there then. */
@@ -78,8 +70,6 @@ static void one_entry_maps_512_gib(void **state)
 	char *memory = map(fd, LENGTH, RW);
 	uint64_t faults;
 
-	if (access(TRACING "events/morsel", F_OK))
-		skip_because("no tracing here");
 	if (!by_tops())
 		skip_because("page-table isolation with four levels of tables");
 	assert_int_equal((uintptr_t)memory % TOP, 0);

@@ -83,46 +83,6 @@ static void say_each(const char *what, double seconds)
 	print_message("# %s: %.1f us per attachment\n", what, seconds * 1e6 / PROCESSES);
 }
 
-#define TRACING "/sys/kernel/tracing/"
-
-static void forget_trace(void)
-{
-	int fd = open(TRACING "trace", O_WRONLY | O_TRUNC);
-
-	assert_done(fd);
-	close(fd);
-}
-
-/* Have the module tell of the flushes that it has processors do. */
-static void trace_flushes(void)
-{
-	if (!write_text(TRACING "events/morsel/morsel_flush/enable", "1") ||
-	    !write_text(TRACING "tracing_on", "1"))
-		skip_because("this kernel has no tracing");
-	forget_trace();
-}
-
-/* How many there were, and in @spaces for how many address spaces at once. */
-static unsigned int flushes(unsigned int *spaces)
-{
-	FILE *trace = fopen(TRACING "trace", "re");
-	unsigned int count = 0, some;
-	char line[256], *at;
-
-	assert_non_null(trace);
-	*spaces = 0;
-	while (fgets(line, sizeof(line), trace)) {
-		at = strstr(line, "morsel_flush: spaces=");
-		if (!at || sscanf(at, "morsel_flush: spaces=%u", &some) != 1)
-			continue;
-		count++;
-		*spaces += some;
-	}
-	fclose(trace);
-	forget_trace();
-	return count;
-}
-
 /*
  * Fails if a process still sees a frame after it was punched or can write after
  * it made its mapping read-only; or if there is more than one flush for each
@@ -131,7 +91,8 @@ static unsigned int flushes(unsigned int *spaces)
 static void thousands_of_processes_see_what_is_done(void **state)
 {
 	int fd = create_named("many", LENGTH, 0600);
-	unsigned int count, spaces, i;
+	unsigned long spaces;
+	unsigned int i;
 	char *memory = map(fd, LENGTH, RW);
 	pid_t *pids = calloc(PROCESSES, sizeof(*pids));
 	double start, taken;
@@ -152,26 +113,24 @@ static void thousands_of_processes_see_what_is_done(void **state)
 	say_each("attaching and reading", all_take(ATTACH));
 	assert_int_equal(info_of(fd).attachments, PROCESSES);
 
-	trace_flushes();
+	trace_begin("morsel_flush");
 	start = seconds_now();
 	assert_done(unlink_morsel(0, "many"));
 	say_each("unlinking", seconds_now() - start);
-	assert_int_equal(flushes(&spaces), 0);
+	assert_int_equal(traced("morsel_flush", "spaces", &spaces), 0);
 
 	/* 32 frames, so that a flush for each would show, too. */
 	start = seconds_now();
 	assert_done(punch(fd, 2 * HUGE, 32 * HUGE));
 	say_each("punching 64 MiB", seconds_now() - start);
-	count = flushes(&spaces);
-	assert_int_equal(count, 1);
+	assert_int_equal(traced("morsel_flush", "spaces", &spaces), 1);
 	assert_int_equal(spaces, PROCESSES);
 	say_each("taking the fault after that", all_take(SEE_HOLE));
-	assert_int_equal(flushes(&spaces), 0);
+	assert_int_equal(traced("morsel_flush", "spaces", &spaces), 0);
 
 	taken = all_take(MAKE_READ_ONLY);
 	say_each("being made read-only, looked at", taken);
-	count = flushes(&spaces);
-	assert_int_equal(count, PROCESSES);
+	assert_int_equal(traced("morsel_flush", "spaces", &spaces), PROCESSES);
 	assert_int_equal(spaces, PROCESSES);
 
 	start = seconds_now();
@@ -180,9 +139,9 @@ static void thousands_of_processes_see_what_is_done(void **state)
 		assert_child_done(pids[i]);
 	say_each("leaving", seconds_now() - start);
 	/* The kernel does, as it frees tables. */
-	assert_int_equal(flushes(&spaces), 0);
+	assert_int_equal(traced("morsel_flush", "spaces", &spaces), 0);
 	assert_int_equal(info_of(fd).attachments, 0);
-	write_text(TRACING "events/morsel/morsel_flush/enable", "0");
+	trace_end("morsel_flush");
 	free(pids);
 }
 

@@ -57,8 +57,6 @@ static void core_dumps_have_no_morsel(void **state)
 static const unsigned char code[] = {0xb9, 0x20, 0x4e, 0, 0, 0xff, 0xc9, 0x75,
 				     0xfc, 0xb8, 42,   0, 0, 0,	   0xc3};
 
-#define TRACING "/sys/kernel/tracing/"
-
 /* A probe in a morsel's code would put a breakpoint into what all share. */
 static void uprobes_do_not_reach_code_in_a_morsel(void **state)
 {

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What the suites share: the ioctls, and mapping.
+ */
+#include "common.h"
+
+int create_with(struct morsel_create *args)
+{
+	return ioctl(dev, MORSEL_IOC_CREATE, args) ? -1 : args->fd;
+}
+
+int open_with(uint64_t id, const char *name, uint32_t flags)
+{
+	struct morsel_open args = {.size = sizeof(args), .id = id, .flags = flags};
+
+	memcpy(args.name, name, strnlen(name, sizeof(args.name)));
+	return ioctl(dev, MORSEL_IOC_OPEN, &args) ? -1 : args.fd;
+}
+
+int unlink_morsel(uint64_t id, const char *name)
+{
+	struct morsel_unlink args = {.size = sizeof(args), .id = id};
+
+	memcpy(args.name, name, strnlen(name, sizeof(args.name)));
+	return ioctl(dev, MORSEL_IOC_UNLINK, &args);
+}
+
+int punch(int fd, uint64_t offset, uint64_t length)
+{
+	struct morsel_range range = {.size = sizeof(range), .offset = offset, .length = length};
+
+	return ioctl(fd, MORSEL_IOC_PUNCH, &range);
+}
+
+int populate(int fd, uint64_t offset, uint64_t length)
+{
+	struct morsel_range range = {.size = sizeof(range), .offset = offset, .length = length};
+
+	return ioctl(fd, MORSEL_IOC_POPULATE, &range);
+}
+
+int list_step(int fd, unsigned long call, uint64_t *cursor, void *entries, uint32_t entry_size,
+	      uint32_t count)
+{
+	struct morsel_list list = {
+		.size = sizeof(list),
+		.cursor = *cursor,
+		.entries = (uintptr_t)entries,
+		.entry_size = entry_size,
+		.count = count,
+	};
+
+	if (ioctl(fd, call, &list))
+		return -1;
+	*cursor = list.cursor;
+	return list.count;
+}
+
+static int create_or_fail(struct morsel_create *args)
+{
+	int fd = create_with(args);
+
+	must(fd >= 0, "cannot create a morsel of %llu bytes: %s", args->length, strerror(errno));
+	return fd;
+}
+
+int create(uint64_t length, uint32_t granule)
+{
+	struct morsel_create args = {
+		.size = sizeof(args),
+		.length = length,
+		.granule = granule,
+		.mode = 0600,
+		.pool = pool_info().id,
+		.node = MORSEL_ANY,
+	};
+
+	return create_or_fail(&args);
+}
+
+int create_named(const char *name, uint64_t length, uint32_t mode)
+{
+	struct morsel_create args = {
+		.size = sizeof(args),
+		.length = length,
+		.granule = MORSEL_GRANULE_AUTO,
+		.mode = mode,
+		.pool = pool_info().id,
+		.node = MORSEL_ANY,
+	};
+
+	memcpy(args.name, name, strnlen(name, sizeof(args.name)));
+	return create_or_fail(&args);
+}
+
+struct morsel_info info_of(int fd)
+{
+	struct morsel_info info = {.size = sizeof(info)};
+
+	must(!ioctl(fd, MORSEL_IOC_STAT, &info), "STAT: %s", strerror(errno));
+	return info;
+}
+
+uint64_t id_of(int fd)
+{
+	return info_of(fd).id;
+}
+
+struct morsel_query query(void)
+{
+	struct morsel_query args = {.size = sizeof(args)};
+
+	must(!ioctl(dev, MORSEL_IOC_QUERY, &args), "QUERY: %s", strerror(errno));
+	return args;
+}
+
+bool pool_first(struct morsel_pool_info *info)
+{
+	uint64_t cursor = 0;
+
+	return list_step(dev, MORSEL_IOC_POOL_LIST, &cursor, info, sizeof(*info), 1) == 1;
+}
+
+struct morsel_pool_info pool_info(void)
+{
+	struct morsel_pool_info info = {};
+
+	must(pool_first(&info), "there is no pool: %s", strerror(errno));
+	return info;
+}
+
+int resize_pool(uint64_t bytes)
+{
+	struct morsel_pool pool = {
+		.size = sizeof(pool), .id = pool_info().id, .limit_bytes = bytes};
+
+	return ioctl(dev, MORSEL_IOC_POOL_RESIZE, &pool);
+}
+
+struct morsel_info *list_all(unsigned int *count)
+{
+	unsigned int room = 256;
+	struct morsel_info *all = malloc(room * sizeof(*all));
+	uint64_t cursor = 0;
+	int filled;
+
+	*count = 0;
+	while ((filled = list_step(dev, MORSEL_IOC_LIST, &cursor, all + *count, sizeof(*all),
+				   room - *count)) > 0) {
+		*count += filled;
+		if (*count == room)
+			all = realloc(all, (room *= 2) * sizeof(*all));
+	}
+	must(!filled, "LIST: %s", strerror(errno));
+	return all;
+}
+
+unsigned int count_morsels(void)
+{
+	unsigned int count;
+
+	free(list_all(&count));
+	return count;
+}
+
+void *map_at(void *address, int fd, uint64_t length, int prot, uint64_t offset)
+{
+	void *memory = mmap(address, length, prot, MAP_SHARED | (address ? MAP_FIXED : 0), fd,
+			    offset);
+
+	must(memory != MAP_FAILED, "mmap of %llu bytes: %s", (unsigned long long)length,
+	     strerror(errno));
+	return memory;
+}
+
+void *map(int fd, uint64_t length, int prot)
+{
+	return map_at(NULL, fd, length, prot, 0);
+}
+
+int reopen_read_only(int fd)
+{
+	char path[64];
+	int again;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	again = open(path, O_RDONLY | O_CLOEXEC);
+	if (again < 0)
+		fail_msg("%s: %s", path, strerror(errno));
+	return again;
+}
+
+void *free_place(size_t length)
+{
+	char *place = mmap(NULL, length + GIB, PROT_NONE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	char *aligned = (char *)(((uintptr_t)place + GIB - 1) & ~(GIB - 1));
+
+	munmap(place, length + GIB);
+	return aligned;
+}
