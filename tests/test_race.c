@@ -467,6 +467,12 @@ static bool need_access(int signal)
 	return !signal;
 }
 
+/* Places all over: whole GiBs, their ends, single 2 MiB. */
+static size_t written_at(unsigned int place, unsigned int writer)
+{
+	return place * (LENGTH / 64 & ~(PAGE - 1)) + writer;
+}
+
 /* Each thread owns the bytes at its number in each page: what it wrote there must stay. */
 static void *write_and_check(void *arg)
 {
@@ -477,15 +483,14 @@ static void *write_and_check(void *arg)
 
 	memset(last, 0, sizeof(last));
 	while (!atomic_load(&stop)) {
-		unsigned int slot = random_next(&writer->seed) % 64;
-		/* Places all over: whole GiBs, their ends, single 2 MiB. */
-		size_t at = slot * (LENGTH / 64 & ~(PAGE - 1)) + writer->self;
+		unsigned int place = random_next(&writer->seed) % 64;
+		size_t at = written_at(place, writer->self);
 
 		if (need_access(probe_read(memory + at, &seen)))
-			need(seen == last[slot]);
+			need(seen == last[place]);
 		value++;
 		if (need_access(probe_write(memory + at, value))) {
-			last[slot] = value;
+			last[place] = value;
 			atomic_fetch_add(&written, 1);
 		}
 		took_turn(writer->self);
@@ -493,7 +498,7 @@ static void *write_and_check(void *arg)
 	return NULL;
 }
 
-static void unmap_and_map_some(struct writer *self, unsigned int round)
+static void unmap_and_map(struct writer *self, unsigned int round)
 {
 	size_t at = round % 4 ? random_next(&self->seed) % (LENGTH / HUGE) * HUGE : 0;
 	size_t length = round % 4 ? HUGE : LENGTH;
@@ -504,36 +509,16 @@ static void unmap_and_map_some(struct writer *self, unsigned int round)
 	map_at(shared + at, morsel, length, RW, at);
 }
 
-static void *unmap_and_map(void *arg)
-{
-	unsigned int round;
-
-	for (round = 0; round < ROUNDS; round++) {
-		unmap_and_map_some(arg, round);
-		if (now_and_then(round))
-			wait_for_turn(WRITER);
-	}
-	atomic_store(&stop, 1);
-	return NULL;
-}
-
 static void *keep_unmapping(void *arg)
 {
 	struct writer *self = arg;
 	unsigned int round;
 
 	for (round = 0; !atomic_load(&stop); round++) {
-		unmap_and_map_some(self, round);
+		unmap_and_map(self, round);
 		took_turn(self->self);
 	}
 	return NULL;
-}
-
-static void *(*disturb)(void *arg);
-
-static void *write_or_disturb(void *arg)
-{
-	return ((struct writer *)arg)->self ? write_and_check(arg) : disturb(arg);
 }
 
 /* The threads have numbers and seeds of their own. */
@@ -553,34 +538,18 @@ static void race_writers(unsigned int count, void *(*function)(void *arg))
 	need_frames_add_up(morsel);
 }
 
-static void race_against(void *(*with)(void *arg))
-{
-	disturb = with;
-	/* One on each processor: they would wait for each other's time slices. */
-	race_writers(2, write_or_disturb);
-}
+/* What one thread does to the mapping in each round, while another writes. */
+static void (*disturb)(struct writer *self, unsigned int round);
 
-static void race_munmap(void)
+static void *write_or_disturb(void *arg)
 {
-	race_against(unmap_and_map);
-}
-
-static void data_stays_while_munmap_and_mmap_run(void **state)
-{
-	assert_race(race_munmap);
-}
-
-static void *move_about(void *arg)
-{
-	char *places[2] = {shared, free_place(LENGTH)};
+	struct writer *self = arg;
 	unsigned int round;
 
+	if (self->self == WRITER)
+		return write_and_check(arg);
 	for (round = 0; round < ROUNDS; round++) {
-		char *to = places[(round + 1) % 2];
-
-		need(mremap(places[round % 2], LENGTH, LENGTH, MREMAP_MAYMOVE | MREMAP_FIXED, to) ==
-		     to);
-		/* It is where the writer looks for it. */
+		disturb(self, round);
 		if (now_and_then(round))
 			wait_for_turn(WRITER);
 	}
@@ -588,89 +557,88 @@ static void *move_about(void *arg)
 	return NULL;
 }
 
-static void race_mremap(void)
+static void race_disturbed(void)
 {
-	race_against(move_about);
+	/* One on each processor: they would wait for each other's time slices. */
+	race_writers(2, write_or_disturb);
+}
+
+static void assert_data_stays(void (*how)(struct writer *self, unsigned int round))
+{
+	disturb = how;
+	assert_race(race_disturbed);
+}
+
+static void data_stays_while_munmap_and_mmap_run(void **state)
+{
+	assert_data_stays(unmap_and_map);
+}
+
+/* There and back. */
+static void move(struct writer *self, unsigned int round)
+{
+	static char *elsewhere;
+	char *from, *to;
+
+	if (!elsewhere)
+		elsewhere = free_place(LENGTH);
+	from = round % 2 ? elsewhere : shared;
+	to = round % 2 ? shared : elsewhere;
+	/* At the end of every other round it is where the writer looks for it. */
+	need(mremap(from, LENGTH, LENGTH, MREMAP_MAYMOVE | MREMAP_FIXED, to) == to);
 }
 
 static void data_stays_while_mremap_runs(void **state)
 {
-	assert_race(race_mremap);
+	assert_data_stays(move);
 }
 
 /*
  * After mprotect() returned, no write of any thread gets through: fails if the other's byte changes
  * then, or if one's own write gives no signal.
  */
-static void *protect(void *arg)
+static void protect(struct writer *self, unsigned int round)
 {
-	struct writer *self = arg;
-	unsigned int round;
+	size_t at = round % 64 ? random_next(&self->seed) % (LENGTH / HUGE) * HUGE : 0;
+	size_t length = round % 64 ? HUGE : LENGTH, i;
+	int prot = round % 2 ? PROT_NONE : PROT_READ;
+	unsigned char before[64], after[64];
 
-	for (round = 0; round < ROUNDS; round++) {
-		size_t at = round % 64 ? random_next(&self->seed) % (LENGTH / HUGE) * HUGE : 0;
-		size_t length = round % 64 ? HUGE : LENGTH, i;
-		int prot = round % 2 ? PROT_NONE : PROT_READ;
-		unsigned char before[64], after[64];
-
-		need(!mprotect(shared + at, length, prot));
-		if (length == LENGTH) {
-			for (i = 0; i < 64; i++)
-				before[i] = shared[i * (LENGTH / 64 & ~(PAGE - 1)) + 1];
-			wait_for_turn(WRITER);
-			for (i = 0; i < 64; i++)
-				after[i] = shared[i * (LENGTH / 64 & ~(PAGE - 1)) + 1];
-			need(!memcmp(before, after, sizeof(before)));
-		}
-		need(probe_write(shared + at + 100, 1) == SIGSEGV);
-		need(probe_read(shared + at + 100, NULL) == (prot ? 0 : SIGSEGV));
-		need(!mprotect(shared + at, length, RW));
-		need(!probe_write(shared + at + 100, 1));
-		if (now_and_then(round))
-			wait_for_turn(WRITER);
+	need(!mprotect(shared + at, length, prot));
+	if (length == LENGTH) {
+		for (i = 0; i < 64; i++)
+			before[i] = shared[written_at(i, WRITER)];
+		wait_for_turn(WRITER);
+		for (i = 0; i < 64; i++)
+			after[i] = shared[written_at(i, WRITER)];
+		need(!memcmp(before, after, sizeof(before)));
 	}
-	atomic_store(&stop, 1);
-	return NULL;
-}
-
-static void race_mprotect(void)
-{
-	race_against(protect);
+	need(probe_write(shared + at + 100, 1) == SIGSEGV);
+	need(probe_read(shared + at + 100, NULL) == (prot ? 0 : SIGSEGV));
+	need(!mprotect(shared + at, length, RW));
+	need(!probe_write(shared + at + 100, 1));
 }
 
 static void nothing_is_written_after_mprotect(void **state)
 {
-	assert_race(race_mprotect);
+	assert_data_stays(protect);
 }
 
-static void *fork_children(void *arg)
+static void fork_a_child(struct writer *self, unsigned int round)
 {
-	unsigned int round;
+	pid_t pid = fork();
 	int status;
 
-	for (round = 0; round < ROUNDS; round++) {
-		pid_t pid = fork();
-
-		need(pid >= 0);
-		if (!pid) {
-			/* What no thread writes to. */
-			need(shared[200] == (char)round);
-			shared[200]++;
-			shared[LENGTH - 1]++;
-			_exit(0);
-		}
-		need(waitpid(pid, &status, 0) == pid && !status);
-		need((unsigned char)shared[LENGTH - 1] == (round + 1) % 256);
-		if (now_and_then(round))
-			wait_for_turn(WRITER);
+	need(pid >= 0);
+	if (!pid) {
+		/* What no thread writes to. */
+		need(shared[200] == (char)round);
+		shared[200]++;
+		shared[LENGTH - 1]++;
+		_exit(0);
 	}
-	atomic_store(&stop, 1);
-	return NULL;
-}
-
-static void race_fork(void)
-{
-	race_against(fork_children);
+	need(waitpid(pid, &status, 0) == pid && !status);
+	need((unsigned char)shared[LENGTH - 1] == (round + 1) % 256);
 }
 
 /*
@@ -678,66 +646,40 @@ static void race_fork(void)
  */
 static void data_stays_while_fork_runs(void **state)
 {
-	assert_race(race_fork);
+	assert_data_stays(fork_a_child);
 }
 
-static void *advise(void *arg)
+static void advise(struct writer *self, unsigned int round)
 {
-	struct writer *self = arg;
-	unsigned int round;
+	size_t at = random_next(&self->seed) % (LENGTH / HUGE) * HUGE;
 
-	for (round = 0; round < ROUNDS; round++) {
-		size_t at = random_next(&self->seed) % (LENGTH / HUGE) * HUGE;
-
-		need(!madvise(shared + at, round % 8 ? HUGE : LENGTH - at, MADV_DONTNEED));
-		madvise(shared, LENGTH, MADV_COLD);
-		madvise(shared, LENGTH, round % 2 ? MADV_KEEPONFORK : MADV_WIPEONFORK);
-		if (now_and_then(round))
-			wait_for_turn(WRITER);
-	}
-	atomic_store(&stop, 1);
-	return NULL;
-}
-
-static void race_madvise(void)
-{
-	race_against(advise);
+	need(!madvise(shared + at, round % 8 ? HUGE : LENGTH - at, MADV_DONTNEED));
+	madvise(shared, LENGTH, MADV_COLD);
+	madvise(shared, LENGTH, round % 2 ? MADV_KEEPONFORK : MADV_WIPEONFORK);
 }
 
 static void data_stays_while_madvise_runs(void **state)
 {
-	assert_race(race_madvise);
+	assert_data_stays(advise);
+}
+
+static void look_through_proc(struct writer *self, unsigned int round)
+{
+	static const char *const files[] = {"smaps", "numa_maps", "maps", "smaps_rollup"};
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/%s", files[round % ARRAY_SIZE(files)]);
+	need(read_text(path)[0]);
+	need(write_text("/proc/self/clear_refs", round % 2 ? "1" : "4"));
 }
 
 /*
  * The kernel's own readers of page tables: fails, too, if one of them meets what is no table, which
  * the kernel's log tells.
  */
-static void *look_through_proc(void *arg)
-{
-	static const char *const files[] = {"smaps", "numa_maps", "maps", "smaps_rollup"};
-	unsigned int round;
-	char path[64];
-
-	for (round = 0; round < ROUNDS; round++) {
-		snprintf(path, sizeof(path), "/proc/self/%s", files[round % ARRAY_SIZE(files)]);
-		need(read_text(path)[0]);
-		need(write_text("/proc/self/clear_refs", round % 2 ? "1" : "4"));
-		if (now_and_then(round))
-			wait_for_turn(WRITER);
-	}
-	atomic_store(&stop, 1);
-	return NULL;
-}
-
-static void race_proc(void)
-{
-	race_against(look_through_proc);
-}
-
 static void data_stays_while_proc_is_read(void **state)
 {
-	assert_race(race_proc);
+	assert_data_stays(look_through_proc);
 }
 
 /*
@@ -826,7 +768,7 @@ static void race_look_at_gib(void)
 	race_look(GIB);
 }
 
-static void race_look_at_slots(void)
+static void race_look_at_spans(void)
 {
 	race_look(2 * HUGE);
 }
@@ -834,7 +776,7 @@ static void race_look_at_slots(void)
 static void tables_are_there_for_who_looks(void **state)
 {
 	assert_race(race_look_at_gib);
-	assert_race(race_look_at_slots);
+	assert_race(race_look_at_spans);
 }
 
 /*
@@ -873,6 +815,11 @@ static void punches_of_others_against_munmap(void **state)
 	assert_race(race_unmap_and_punch);
 }
 
+static void *write_or_keep_unmapping(void *arg)
+{
+	return ((struct writer *)arg)->self == WRITER ? write_and_check(arg) : keep_unmapping(arg);
+}
+
 /*
  * Processes that die in the middle of it: fails if an attachment, a morsel or a frame of theirs is
  * left, or if what others have goes with them.
@@ -897,7 +844,7 @@ static void data_stays_while_processes_are_killed(void **state)
 		if (!pid) {
 			morsel = open_with(id_of(morsel), "", 0);
 			need(morsel >= 0);
-			race_against(keep_unmapping);
+			race_writers(2, write_or_keep_unmapping);
 		}
 		/* Anywhere, but while they are at it. */
 		disturbed = random_next(&seed) % 32 + 1;
