@@ -88,28 +88,21 @@ static uint64_t count_free(void)
 	return stat.free;
 }
 
+/* What both have. */
+#define OURS                                                                               \
+	.exit = end, .metadata = metadata, .get = get, .put = put, .get_batch = get_batch, \
+	.put_batch = put_batch, .free = count_free
+
 const struct frames_peer ours = {
 	.name = "morsel",
 	.init = init,
-	.exit = end,
-	.metadata = metadata,
-	.get = get,
-	.put = put,
-	.get_batch = get_batch,
-	.put_batch = put_batch,
 	.crash = crash,
 	.recover = recover,
-	.free = count_free,
+	OURS,
 };
 
 const struct frames_peer ours_durable = {
 	.name = "morsel, flushed",
 	.init = init_durable,
-	.exit = end,
-	.metadata = metadata,
-	.get = get,
-	.put = put,
-	.get_batch = get_batch,
-	.put_batch = put_batch,
-	.free = count_free,
+	OURS,
 };
