@@ -9,75 +9,13 @@
  * allocation of a thread (/proc/thread-self/fail-nth) of those that have the
  * module among their callers, the kernel's on the module's behalf included.
  */
-#include "common.h"
+#include "inject.h"
 
 #include <sys/syscall.h>
-
-#define DEBUG "/sys/kernel/debug/"
-/* Where modules are on x86-64: above the kernel. */
-#define MODULES_START "0xffffffffa0000000"
-#define MODULES_END "0xfffffffffeffffff"
 
 #define LENGTH (2 * HUGE + 3 * PAGE)
 #define MAPPED (3 * HUGE)
 #define SEED 7
-
-/* The thread's own counter; kept open, so that setting it allocates nothing. */
-static int fail_nth = -1;
-
-static const char *const kinds[] = {"failslab", "fail_page_alloc", "fail_usercopy"};
-
-static void injection_begin(void)
-{
-	static const struct {
-		const char *file, *value;
-	} settings[] = {
-		{"require-start", MODULES_START},
-		{"require-end", MODULES_END},
-		{"stacktrace-depth", "32"},
-		/* No report in the log, which would fail the run. */
-		{"verbose", "0"},
-		/* Those that may sleep, too: most of them. */
-		{"ignore-gfp-wait", "N"},
-		{"ignore-gfp-highmem", "N"},
-		{"min-order", "0"},
-	};
-	unsigned int i, j;
-	char path[128];
-
-	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
-		for (j = 0; j < ARRAY_SIZE(settings); j++) {
-			snprintf(path, sizeof(path), DEBUG "%s/%s", kinds[i], settings[j].file);
-			/* Not every kind has every setting. */
-			if (!access(path, F_OK) && !write_text(path, settings[j].value))
-				fail_msg("cannot write %s", path);
-		}
-	}
-	fail_nth = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
-	if (fail_nth < 0)
-		fail_msg("/proc/thread-self/fail-nth: %s", strerror(errno));
-}
-
-/* The @nth allocation from now on fails; 0: none. */
-static void arm(unsigned int nth)
-{
-	char text[16];
-	int length = snprintf(text, sizeof(text), "%u", nth);
-
-	if (pwrite(fail_nth, text, length, 0) != length)
-		fail_msg("/proc/thread-self/fail-nth: %s", strerror(errno));
-}
-
-/* Stop; true if an allocation failed since arm(). */
-static bool disarm(void)
-{
-	char text[16] = "";
-
-	if (pread(fail_nth, text, sizeof(text) - 1, 0) < 1)
-		fail_msg("/proc/thread-self/fail-nth: %s", strerror(errno));
-	arm(0);
-	return !atoi(text);
-}
 
 /* What the calls work on, made anew for each. */
 static int fd, other;
@@ -167,7 +105,7 @@ static void walk(const struct call *call)
 		fail_msg("without a failure: result %d", result);
 	print_message("# %u places failed, %u of the calls with them\n", nth - 1, failed);
 	assert_true(nth > 1 || call->perhaps);
-	close(fail_nth);
+	injection_end();
 }
 
 #define WALK(name, ...)                            \
@@ -641,34 +579,6 @@ WALK(fork_fails, prepare_mapped_written, run_fork, check_mapped, {ENOMEM})
 
 /* Loading, too. */
 
-/*
- * What the kernel itself does when it cannot make a cache for us is not clean:
- * it says so in the log, and loses the name.
- */
-static void spare_cache_creation(void)
-{
-	static const char symbol[] = " __kmem_cache_create_args\n";
-	unsigned long start = 0;
-	char line[256], text[32];
-	FILE *symbols = fopen("/proc/kallsyms", "re");
-	unsigned int i;
-
-	while (symbols && fgets(line, sizeof(line), symbols))
-		if (strstr(line, symbol))
-			start = strtoul(line, NULL, 16);
-	if (symbols)
-		fclose(symbols);
-	assert_int_not_equal(start, 0);
-	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
-		snprintf(line, sizeof(line), DEBUG "%s/reject-start", kinds[i]);
-		snprintf(text, sizeof(text), "%#lx", start);
-		assert_true(write_text(line, text));
-		snprintf(line, sizeof(line), DEBUG "%s/reject-end", kinds[i]);
-		snprintf(text, sizeof(text), "%#lx", start + PAGE);
-		assert_true(write_text(line, text));
-	}
-}
-
 static int run_load(void)
 {
 	int file = open(getenv("MORSEL_KO"), O_RDONLY | O_CLOEXEC);
@@ -706,12 +616,7 @@ static void load_fails(void **state)
 	assert_int_equal(result, 0);
 	print_message("# %u places failed\n", nth - 1);
 	assert_true(nth > 1);
-	close(fail_nth);
-}
-
-static bool kernel_can(void)
-{
-	return !access(DEBUG "failslab/require-start", F_OK);
+	injection_end();
 }
 
 static void allocations_fail(void **state)
@@ -766,7 +671,7 @@ int main(void)
 		TEST(module_unloads),
 	};
 
-	if (!kernel_can())
+	if (!can_inject())
 		return cmocka_run_group_tests(cannot, suite_begin, suite_end);
 	return cmocka_run_group_tests(tests, suite_begin, suite_end);
 }
