@@ -212,7 +212,7 @@ static unsigned int wander_rounds;
 
 static void *look_for_foreign_data(void *arg)
 {
-	volatile char *memory = shared;
+	volatile char *memory = map(morsel, HUGE, RW);
 	size_t at;
 
 	for (; !atomic_load(&stop); took_turn(LOOKER))
@@ -228,18 +228,29 @@ static void *look_for_foreign_data(void *arg)
 	return NULL;
 }
 
-static void *punch_and_reuse(void *arg)
+/* The frames go from the one, and to the other. */
+static void reuse(char *other, unsigned int round)
+{
+	size_t at;
+
+	need(!punch(morsel, 0, 0));
+	for (at = 0; at < WANDER_PAGES * PAGE; at += PAGE) {
+		need(is_zero(other + at, 64));
+		memset(other + at, 0xee, 64);
+	}
+}
+
+/* How the frames wander, and how one looks. */
+static void (*wander)(char *other, unsigned int round);
+static void *(*look)(void *arg);
+
+static void *let_wander(void *arg)
 {
 	char *other = map(foreign, HUGE, RW);
 	unsigned int round;
-	size_t at;
 
 	for (round = 0; round < wander_rounds; round++) {
-		need(!punch(morsel, 0, 0));
-		for (at = 0; at < WANDER_PAGES * PAGE; at += PAGE) {
-			need(is_zero(other + at, 64));
-			memset(other + at, 0xee, 64);
-		}
+		wander(other, round);
 		if (now_and_then(round))
 			wait_for_turn(LOOKER);
 		need(!punch(foreign, 0, 0));
@@ -248,9 +259,9 @@ static void *punch_and_reuse(void *arg)
 	return NULL;
 }
 
-static void *wander(void *arg)
+static void *look_or_let_wander(void *arg)
 {
-	return *(unsigned int *)arg == LOOKER ? look_for_foreign_data(arg) : punch_and_reuse(arg);
+	return *(unsigned int *)arg == LOOKER ? look(arg) : let_wander(arg);
 }
 
 static void wander_begin(uint32_t granule)
@@ -268,8 +279,7 @@ static void race_wander(uint32_t granule)
 	unsigned int numbers[2] = {WHO_PUNCHES, LOOKER};
 
 	wander_begin(granule);
-	shared = map(morsel, HUGE, RW);
-	run_threads(2, wander, numbers, sizeof(numbers[0]));
+	run_threads(2, look_or_let_wander, numbers, sizeof(numbers[0]));
 	need_frames_add_up(morsel);
 	need_frames_add_up(foreign);
 }
@@ -284,14 +294,22 @@ static void race_wander_2m(void)
 	race_wander(MORSEL_GRANULE_2M);
 }
 
+static void assert_wander(void (*race)(void), void (*how)(char *other, unsigned int round),
+			  void *(*look_how)(void *arg))
+{
+	wander = how;
+	look = look_how;
+	assert_race(race);
+}
+
 static void punched_frames_are_not_seen_again(void **state)
 {
-	assert_race(race_wander_4k);
+	assert_wander(race_wander_4k, reuse, look_for_foreign_data);
 }
 
 static void punched_huge_frames_are_not_seen_again(void **state)
 {
-	assert_race(race_wander_2m);
+	assert_wander(race_wander_2m, reuse, look_for_foreign_data);
 }
 
 /*
@@ -319,15 +337,17 @@ static void punched_frames_are_not_seen_by_other_processes(void **state)
 	int i;
 
 	wander_begin(MORSEL_GRANULE_4K);
+	wander = reuse;
 	for (i = 0; i < 2; i++) {
 		pids[i] = spawn();
 		if (pids[i])
 			continue;
 		pin_to_cpu(i);
-		shared = map(morsel, HUGE, RW);
 		if (i == LOOKER)
 			look_for_foreign_data(NULL);
-		punch_and_reuse(NULL);
+		/* What it has mapped is unspliced, too. */
+		map(morsel, HUGE, RW);
+		let_wander(NULL);
 		_exit(0);
 	}
 	/* The looker looks until it is killed, and then has not ended by itself. */
@@ -381,61 +401,23 @@ static void *age_and_look(void *arg)
 	return NULL;
 }
 
-static void *(*look)(void *arg);
-
-static void *punch_and_take_over(void *arg)
+static void take_over(char *other, unsigned int round)
 {
-	char *other = map(foreign, HUGE, RW);
-	unsigned int round;
-
-	for (round = 0; round < wander_rounds; round++) {
-		need(!populate(morsel, 0, wander_length));
-		if (round % 2)
-			sched_yield();
-		need(!punch(morsel, 0, wander_length));
-		other[0] = 0x5a;
-		if (now_and_then(round))
-			wait_for_turn(LOOKER);
-		need(!punch(foreign, 0, 0));
-	}
-	atomic_store(&stop, 1);
-	return NULL;
-}
-
-static void *look_or_take_over(void *arg)
-{
-	return *(unsigned int *)arg == LOOKER ? look(arg) : punch_and_take_over(arg);
-}
-
-static void race_taken(uint32_t granule, void *(*how)(void *arg))
-{
-	unsigned int numbers[2] = {WHO_PUNCHES, LOOKER};
-
-	wander_begin(granule);
-	look = how;
-	run_threads(2, look_or_take_over, numbers, sizeof(numbers[0]));
-	need_frames_add_up(morsel);
-	need_frames_add_up(foreign);
-}
-
-static void race_new_mapping(void)
-{
-	race_taken(MORSEL_GRANULE_4K, map_and_look);
+	need(!populate(morsel, 0, wander_length));
+	if (round % 2)
+		sched_yield();
+	need(!punch(morsel, 0, wander_length));
+	other[0] = 0x5a;
 }
 
 static void punched_frames_are_not_in_new_mappings(void **state)
 {
-	assert_race(race_new_mapping);
-}
-
-static void race_aging(void)
-{
-	race_taken(MORSEL_GRANULE_2M, age_and_look);
+	assert_wander(race_wander_4k, take_over, map_and_look);
 }
 
 static void punched_frames_are_not_put_back_by_aging(void **state)
 {
-	assert_race(race_aging);
+	assert_wander(race_wander_2m, take_over, age_and_look);
 }
 
 /*
