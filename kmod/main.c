@@ -42,7 +42,7 @@ static int __init morsel_init(void)
 	err = morsel_subtrees_init();
 	if (err)
 		goto out_tables;
-	err = morsel_objects_init();
+	err = morsel_objects_init(&morsel_fops);
 	if (err)
 		goto out_subtrees;
 	err = morsel_dram_init();

@@ -6,7 +6,6 @@
 #define MORSEL_MAP_H
 
 #include "morsel.h"
-#include "uapi/uapi.h"
 
 struct frame_pool;
 struct payer;
@@ -26,6 +25,5 @@ int morsel_mirror(struct morsel *m, enum morsel_rights rights, unsigned long fir
 		  unsigned long end);
 pud_t *morsel_puds(struct morsel *m, enum morsel_rights rights, unsigned long top);
 pmd_t morsel_span(struct morsel *m, enum morsel_rights rights, unsigned long span);
-int morsel_extents(struct morsel *m, struct morsel_cursor *cursor);
 
 #endif /* MORSEL_MAP_H */

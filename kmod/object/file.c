@@ -1,31 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A morsel's descriptor: what memfd's users expect of one.
+ * A morsel as a file: what memfd's users expect of one.
  */
 #include <linux/blk_types.h>
 #include <linux/falloc.h>
-#include <linux/file.h>
 #include <linux/highmem.h>
-#include <linux/module.h>
 #include <linux/seq_file.h>
-#include <linux/splice.h>
 #include <linux/stat.h>
 #include <linux/uio.h>
 
-#include "attach/attach.h"
 #include "map/map.h"
 #include "object/object.h"
-#include "pools/pool.h"
 
 /*
- * Data is copied, also into a pipe: 6.1 would put the page itself there, which
- * is none of the page cache's.
- *
  * Reading and writing go page by page with a reference to the frame, and no
  * lock held: copying may fault, and the caller's memory may be this very
  * morsel.
  */
-static ssize_t morsel_read_iter(struct kiocb *iocb, struct iov_iter *to)
+
+/**
+ * morsel_read_iter() - read(2) and its like
+ * @iocb:	the descriptor, and where to begin
+ * @to:		where to copy
+ * Return: bytes read, or a negative errno.
+ */
+ssize_t morsel_read_iter(struct kiocb *iocb, struct iov_iter *to)
 {
 	struct morsel *m = file_morsel(iocb->ki_filp);
 	loff_t size = i_size_read(&m->inode), pos = iocb->ki_pos;
@@ -61,7 +60,13 @@ static ssize_t morsel_read_iter(struct kiocb *iocb, struct iov_iter *to)
 	return done;
 }
 
-static ssize_t morsel_write_iter(struct kiocb *iocb, struct iov_iter *from)
+/**
+ * morsel_write_iter() - write(2) and its like
+ * @iocb:	the descriptor, and where to begin
+ * @from:	what to copy
+ * Return: bytes written, or a negative errno.
+ */
+ssize_t morsel_write_iter(struct kiocb *iocb, struct iov_iter *from)
 {
 	struct morsel *m = file_morsel(iocb->ki_filp);
 	loff_t size = i_size_read(&m->inode), pos;
@@ -102,13 +107,28 @@ static ssize_t morsel_write_iter(struct kiocb *iocb, struct iov_iter *from)
 	return done;
 }
 
-static loff_t morsel_llseek(struct file *file, loff_t offset, int whence)
+/**
+ * morsel_llseek() - lseek(2)
+ * @file:	the descriptor
+ * @offset:	how far
+ * @whence:	from where
+ * Return: the new position, or a negative errno.
+ */
+loff_t morsel_llseek(struct file *file, loff_t offset, int whence)
 {
 	return generic_file_llseek_size(file, offset, whence, MAX_LFS_FILESIZE,
 					i_size_read(file_inode(file)));
 }
 
-static long morsel_fallocate(struct file *file, int mode, loff_t offset, loff_t len)
+/**
+ * morsel_fallocate() - fallocate(2)
+ * @file:	the descriptor
+ * @mode:	FALLOC_FL_*
+ * @offset:	first byte
+ * @len:	how many
+ * Return: 0 or a negative errno.
+ */
+long morsel_fallocate(struct file *file, int mode, loff_t offset, loff_t len)
 {
 	struct morsel *m = file_morsel(file);
 	loff_t size = i_size_read(&m->inode), end = offset + len;
@@ -137,7 +157,12 @@ static long morsel_fallocate(struct file *file, int mode, loff_t offset, loff_t 
 	}
 }
 
-static void morsel_show_fdinfo(struct seq_file *seq, struct file *file)
+/**
+ * morsel_show_fdinfo() - what /proc/PID/fdinfo/N says
+ * @seq:	where to
+ * @file:	the descriptor
+ */
+void morsel_show_fdinfo(struct seq_file *seq, struct file *file)
 {
 	struct morsel *m = file_morsel(file);
 	struct morsel_info info;
@@ -154,123 +179,6 @@ static void morsel_show_fdinfo(struct seq_file *seq, struct file *file)
 	seq_printf(seq, "morsel-tables:\t%llu\n", info.table_bytes);
 	seq_printf(seq, "morsel-attachments:\t%u\n", info.attachments);
 }
-
-static int range_pages(struct morsel *m, const struct morsel_range *range, unsigned long *first,
-		       unsigned long *end)
-{
-	u64 size = i_size_read(&m->inode), stop;
-
-	if (range->flags || !IS_ALIGNED(range->offset, PAGE_SIZE))
-		return -EINVAL;
-	if (range->offset >= size || range->length > ((u64)m->pages << PAGE_SHIFT) - range->offset)
-		return -ERANGE;
-	stop = range->length ? range->offset + range->length : size;
-	if (!IS_ALIGNED(stop, PAGE_SIZE) && stop != size)
-		return -EINVAL;
-	*first = range->offset >> PAGE_SHIFT;
-	*end = DIV_ROUND_UP(stop, PAGE_SIZE);
-	return 0;
-}
-
-static long ioctl_range(struct file *file, bool punch, void __user *arg)
-{
-	struct morsel *m = file_morsel(file);
-	struct morsel_range range;
-	unsigned long first, end;
-	int err;
-
-	err = morsel_copy_in(&range, sizeof(range), arg);
-	if (err)
-		return err;
-	err = range_pages(m, &range, &first, &end);
-	if (err)
-		return err;
-	if (!(file->f_mode & FMODE_WRITE))
-		return -EBADF;
-	if (!punch)
-		return morsel_populate(m, first, end, TASK_INTERRUPTIBLE);
-	morsel_punch(m, (loff_t)first << PAGE_SHIFT, (loff_t)end << PAGE_SHIFT);
-	return 0;
-}
-
-static long ioctl_stat(struct file *file, void __user *arg)
-{
-	struct morsel_info info;
-	u32 size;
-	int err;
-
-	err = morsel_copy_in(&info, sizeof(info), arg);
-	if (err)
-		return err;
-	if (info.flags)
-		return -EINVAL;
-	size = info.size;
-	morsel_stat(file_morsel(file), &info);
-	info.size = size;
-	return morsel_copy_out(arg, &info, sizeof(info));
-}
-
-static long ioctl_extents(struct file *file, void __user *arg)
-{
-	struct morsel_cursor cursor = {};
-	int err;
-
-	err = morsel_cursor_begin(&cursor, arg);
-	if (!err)
-		err = morsel_extents(file_morsel(file), &cursor);
-	return err ?: morsel_cursor_end(&cursor, arg);
-}
-
-static long ioctl_tune(struct file *file, void __user *arg)
-{
-	struct morsel_tune tune;
-	int err;
-
-	err = morsel_copy_in(&tune, sizeof(tune), arg);
-	if (err)
-		return err;
-	if (tune.flags || tune.reserved)
-		return -EINVAL;
-	if (!(file->f_mode & FMODE_WRITE))
-		return -EBADF;
-	return morsel_set_fault_around(file_morsel(file), tune.fault_around);
-}
-
-static long morsel_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
-{
-	void __user *p = (void __user *)arg;
-
-	switch (MORSEL_IOC_CALL(cmd)) {
-	case MORSEL_IOC_CALL(MORSEL_IOC_STAT):
-		return ioctl_stat(file, p);
-	case MORSEL_IOC_CALL(MORSEL_IOC_POPULATE):
-		return ioctl_range(file, false, p);
-	case MORSEL_IOC_CALL(MORSEL_IOC_PUNCH):
-		return ioctl_range(file, true, p);
-	case MORSEL_IOC_CALL(MORSEL_IOC_EXTENTS):
-		return ioctl_extents(file, p);
-	case MORSEL_IOC_CALL(MORSEL_IOC_TUNE):
-		return ioctl_tune(file, p);
-	default:
-		return -ENOTTY;
-	}
-}
-
-const struct file_operations morsel_fops = {
-	.owner = THIS_MODULE,
-	.llseek = morsel_llseek,
-	.read_iter = morsel_read_iter,
-	.write_iter = morsel_write_iter,
-	.splice_read = copy_splice_read,
-	.splice_write = iter_file_splice_write,
-	.mmap = morsel_mmap,
-	.get_unmapped_area = morsel_get_unmapped_area,
-	.fallocate = morsel_fallocate,
-	.fsync = noop_fsync,
-	.unlocked_ioctl = morsel_ioctl,
-	.compat_ioctl = compat_ptr_ioctl,
-	.show_fdinfo = morsel_show_fdinfo,
-};
 
 static int morsel_setattr(struct mnt_idmap *idmap, struct dentry *dentry, struct iattr *attr)
 {

@@ -34,6 +34,8 @@
 static struct kmem_cache *inodes;
 static struct vfsmount *mount;
 static struct super_block *super;
+/* What descriptors do; also for what stands above this folder. */
+static const struct file_operations *descriptor_fops;
 
 /*
  * The registry lock: protects the two below, last_id, and the named field of
@@ -196,7 +198,7 @@ static struct file *open_file(struct morsel *m, int flags)
 
 	/* As closing will let go of it. */
 	__module_get(THIS_MODULE);
-	file = alloc_file_pseudo(&m->inode, mount, "morsel", flags | O_LARGEFILE, &morsel_fops);
+	file = alloc_file_pseudo(&m->inode, mount, "morsel", flags | O_LARGEFILE, descriptor_fops);
 	if (IS_ERR(file)) {
 		module_put(THIS_MODULE);
 		iput(&m->inode);
@@ -311,7 +313,7 @@ static struct morsel *make(const struct morsel_create *args)
 	inode->i_uid = current_fsuid();
 	inode->i_gid = current_fsgid();
 	inode->i_op = &morsel_iops;
-	inode->i_fop = &morsel_fops;
+	inode->i_fop = descriptor_fops;
 	simple_inode_init_ts(inode);
 	i_size_write(inode, args->length);
 
@@ -448,38 +450,30 @@ void morsel_stat(struct morsel *m, struct morsel_info *info)
 }
 
 /**
- * morsel_list() - MORSEL_IOC_LIST
- * @cursor: the caller's array; the cursor is the id listed last
- * Return: 0 or a negative errno.
+ * morsel_next() - the morsel that follows by id, of those that the caller may see
+ * @id: of the one before, or 0; becomes that of this one
+ * Return: the morsel, with a reference; NULL: there is none.
  */
-int morsel_list(struct morsel_cursor *cursor)
+struct morsel *morsel_next(u64 *id)
 {
-	struct morsel_info info;
-	unsigned long id = cursor->list.cursor;
+	unsigned long next = *id;
 	struct morsel *m;
-	int err = 0;
+	bool held;
 
-	while (cursor->filled < cursor->list.count && !err) {
+	for (;;) {
 		mutex_lock(&registry_lock);
-		m = xa_find_after(&by_id, &id, ULONG_MAX, XA_PRESENT);
-		/* One that is just going is passed over. */
-		if (m && !igrab(&m->inode)) {
-			mutex_unlock(&registry_lock);
-			continue;
-		}
+		m = xa_find_after(&by_id, &next, ULONG_MAX, XA_PRESENT);
+		held = m && igrab(&m->inode);
 		mutex_unlock(&registry_lock);
 		if (!m)
-			break;
-		if (visible(m)) {
-			morsel_stat(m, &info);
-			info.size = min_t(u32, info.size, cursor->list.entry_size);
-			err = morsel_cursor_put(cursor, &info, sizeof(info));
-		}
-		iput(&m->inode);
-		cursor->list.cursor = id;
+			return NULL;
+		*id = next;
+		if (held && visible(m))
+			return m;
+		if (held)
+			iput(&m->inode);
 		cond_resched();
 	}
-	return err;
 }
 
 /**
@@ -500,10 +494,12 @@ static void morsel_inode_init_once(void *memory)
 
 /**
  * morsel_objects_init() - make what all morsels share
+ * @fops: what their descriptors do
  * Return: 0 or a negative errno.
  */
-int morsel_objects_init(void)
+int morsel_objects_init(const struct file_operations *fops)
 {
+	descriptor_fops = fops;
 	inodes = kmem_cache_create("morsel", sizeof(struct morsel), __alignof__(struct morsel),
 				   SLAB_ACCOUNT | SLAB_RECLAIM_ACCOUNT, morsel_inode_init_once);
 	if (!inodes)

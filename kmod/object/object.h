@@ -8,21 +8,27 @@
 #include <linux/fs.h>
 
 #include "morsel.h"
-#include "uapi/uapi.h"
+
+struct seq_file;
 
 /* object.c */
-int morsel_objects_init(void);
+int morsel_objects_init(const struct file_operations *fops);
 void morsel_objects_exit(void);
 struct file *morsel_create(struct morsel_create *args);
 struct file *morsel_open(struct morsel_open *args);
 int morsel_unname(struct morsel *m);
 int morsel_unlink(const struct morsel_unlink *args);
-int morsel_list(struct morsel_cursor *cursor);
+struct morsel *morsel_next(u64 *id);
 void morsel_stat(struct morsel *m, struct morsel_info *info);
 unsigned int morsel_count(void);
 
 /* file.c */
-extern const struct file_operations morsel_fops;
 extern const struct inode_operations morsel_iops;
+
+ssize_t morsel_read_iter(struct kiocb *iocb, struct iov_iter *to);
+ssize_t morsel_write_iter(struct kiocb *iocb, struct iov_iter *from);
+loff_t morsel_llseek(struct file *file, loff_t offset, int whence);
+long morsel_fallocate(struct file *file, int mode, loff_t offset, loff_t len);
+void morsel_show_fdinfo(struct seq_file *seq, struct file *file);
 
 #endif /* MORSEL_OBJECT_H */

@@ -184,7 +184,7 @@ int morsel_pool_list(struct morsel_cursor *cursor)
 	int err = 0;
 
 	morsel_subtree_sync();
-	while (cursor->filled < cursor->list.count && !err) {
+	while (morsel_cursor_room(cursor) && !err) {
 		mutex_lock(&pools_lock);
 		pool = xa_find_after(&pools, &id, ULONG_MAX, XA_PRESENT);
 		if (pool)

@@ -1,33 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * /dev/morsel: the ioctls that make, find and list morsels, and those for pools
- * and ceilings.
+ * /dev/morsel, and its calls: those that make, find and list morsels, and those for
+ * pools and ceilings.
  */
-#include <linux/capability.h>
 #include <linux/file.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
-#include <linux/uaccess.h>
 
 #include "object/object.h"
 #include "pools/payer.h"
 #include "pools/pool.h"
-#include "uapi/uapi.h"
+#include "uapi/calls.h"
 
-static long ioctl_query(void __user *arg)
+/**
+ * call_query() - MORSEL_IOC_QUERY
+ * @req: the request
+ * Return: 0.
+ */
+int call_query(struct morsel_request *req)
 {
-	struct morsel_query query;
-	u32 size;
-	int err;
-
-	err = morsel_copy_in(&query, sizeof(query), arg);
-	if (err)
-		return err;
-	if (query.flags)
-		return -EINVAL;
-	size = query.size;
-	query = (struct morsel_query){
-		.size = size,
+	req->args.query = (struct morsel_query){
 		.abi = MORSEL_ABI_VERSION,
 		.abi_oldest = MORSEL_ABI_OLDEST,
 		.features = MORSEL_FEATURE_HUGE | MORSEL_FEATURE_SPLICE_1G |
@@ -40,184 +32,209 @@ static long ioctl_query(void __user *arg)
 		.splice_unit = PUD_SIZE,
 		.version = MORSEL_VERSION,
 	};
-	return morsel_copy_out(arg, &query, sizeof(query));
-}
-
-/* Hand a new descriptor to the caller only once the caller has been told of it. */
-static long install(int fd, struct file *file, void __user *arg, const void *args, size_t size)
-{
-	int err = morsel_copy_out(arg, args, size);
-
-	if (err) {
-		put_unused_fd(fd);
-		fput(file);
-		return err;
-	}
-	fd_install(fd, file);
 	return 0;
 }
 
-static long ioctl_create(void __user *arg)
+static int reserve_fd(struct morsel_request *req, bool close_on_exec)
 {
-	struct morsel_create args;
-	struct file *file;
-	long err;
-	int fd;
+	req->fd = get_unused_fd_flags(close_on_exec ? O_CLOEXEC : 0);
+	return min(req->fd, 0);
+}
 
-	err = morsel_copy_in(&args, sizeof(args), arg);
-	if (err)
-		return err;
-	if (args.flags & ~(MORSEL_CREATE_POPULATE | MORSEL_CREATE_CLOEXEC))
-		return -EINVAL;
-
-	fd = get_unused_fd_flags(args.flags & MORSEL_CREATE_CLOEXEC ? O_CLOEXEC : 0);
-	if (fd < 0)
-		return fd;
-	file = morsel_create(&args);
+/* What the reserved descriptor is to be for, or why there is nothing. */
+static int keep_opened(struct morsel_request *req, struct file *file)
+{
 	if (IS_ERR(file)) {
-		put_unused_fd(fd);
+		put_unused_fd(req->fd);
 		return PTR_ERR(file);
 	}
-	args.fd = fd;
-	/* If this fails, the name must not stay behind. */
-	get_file(file);
-	err = install(fd, file, arg, &args, sizeof(args));
+	req->opened = file;
+	return 0;
+}
+
+/**
+ * call_create() - MORSEL_IOC_CREATE
+ * @req: the request
+ * Return: 0, and call_create_done() is to follow, or a negative errno.
+ */
+int call_create(struct morsel_request *req)
+{
+	struct morsel_create *args = &req->args.create;
+	int err = reserve_fd(req, args->flags & MORSEL_CREATE_CLOEXEC);
+
 	if (err)
-		morsel_unname(file_morsel(file));
-	fput(file);
+		return err;
+	args->fd = req->fd;
+	return keep_opened(req, morsel_create(args));
+}
+
+/**
+ * call_create_done() - after call_create()
+ * @req:	the request
+ * @err:	not 0: the caller cannot be told
+ */
+void call_create_done(struct morsel_request *req, int err)
+{
+	/* The name must not stay behind. */
+	if (err)
+		morsel_unname(file_morsel(req->opened));
+	call_open_done(req, err);
+}
+
+/**
+ * call_open() - MORSEL_IOC_OPEN
+ * @req: the request
+ * Return: 0, and call_open_done() is to follow, or a negative errno.
+ */
+int call_open(struct morsel_request *req)
+{
+	struct morsel_open *args = &req->args.open;
+	int err;
+
+	if (args->reserved)
+		return -EINVAL;
+	err = reserve_fd(req, args->flags & MORSEL_OPEN_CLOEXEC);
+	if (err)
+		return err;
+	args->fd = req->fd;
+	return keep_opened(req, morsel_open(args));
+}
+
+/**
+ * call_open_done() - hand a new descriptor to the caller only once the caller has
+ * been told of it
+ * @req:	the request
+ * @err:	not 0: the caller cannot be told
+ */
+void call_open_done(struct morsel_request *req, int err)
+{
+	if (!err) {
+		fd_install(req->fd, req->opened);
+		return;
+	}
+	put_unused_fd(req->fd);
+	fput(req->opened);
+}
+
+/**
+ * call_unlink() - MORSEL_IOC_UNLINK
+ * @req: the request
+ * Return: 0 or a negative errno.
+ */
+int call_unlink(struct morsel_request *req)
+{
+	return morsel_unlink(&req->args.unlink);
+}
+
+/**
+ * call_list() - MORSEL_IOC_LIST
+ * @req: the request
+ * Return: 0 or a negative errno.
+ */
+int call_list(struct morsel_request *req)
+{
+	struct morsel_cursor *cursor = &req->args.cursor;
+	int err = morsel_cursor_begin(cursor);
+	struct morsel_info info;
+	struct morsel *m;
+
+	while (!err && morsel_cursor_room(cursor)) {
+		m = morsel_next(&cursor->list.cursor);
+		if (!m)
+			break;
+		morsel_stat(m, &info);
+		iput(&m->inode);
+		info.size = min_t(u32, info.size, cursor->list.entry_size);
+		err = morsel_cursor_put(cursor, &info, sizeof(info));
+	}
 	return err;
 }
 
-static long ioctl_open(void __user *arg)
+/**
+ * call_limit_get() - MORSEL_IOC_LIMIT_GET
+ * @req: the request
+ * Return: 0 or a negative errno.
+ */
+int call_limit_get(struct morsel_request *req)
 {
-	struct morsel_open args;
-	struct file *file;
-	int fd, err;
+	return morsel_limit_get(&req->args.limit);
+}
 
-	err = morsel_copy_in(&args, sizeof(args), arg);
-	if (err)
-		return err;
-	if (args.flags & ~(MORSEL_OPEN_READ_ONLY | MORSEL_OPEN_CLOEXEC) || args.reserved)
+/**
+ * call_limit_set() - MORSEL_IOC_LIMIT_SET
+ * @req: the request
+ * Return: 0 or a negative errno.
+ */
+int call_limit_set(struct morsel_request *req)
+{
+	return morsel_limit_set(&req->args.limit);
+}
+
+/**
+ * call_pool_list() - MORSEL_IOC_POOL_LIST
+ * @req: the request
+ * Return: 0 or a negative errno.
+ */
+int call_pool_list(struct morsel_request *req)
+{
+	struct morsel_cursor *cursor = &req->args.cursor;
+
+	return morsel_cursor_begin(cursor) ?: morsel_pool_list(cursor);
+}
+
+/**
+ * call_pool_stat() - MORSEL_IOC_POOL_STAT
+ * @req: the request
+ * Return: 0 or a negative errno.
+ */
+int call_pool_stat(struct morsel_request *req)
+{
+	return morsel_pool_stat(&req->args.pool_info);
+}
+
+/**
+ * call_pool_add() - MORSEL_IOC_POOL_ADD
+ * @req: the request
+ * Return: 0 or a negative errno.
+ */
+int call_pool_add(struct morsel_request *req)
+{
+	struct morsel_pool *args = &req->args.pool;
+
+	return args->reserved ? -EINVAL : morsel_pool_add(args);
+}
+
+/**
+ * call_pool_resize() - MORSEL_IOC_POOL_RESIZE
+ * @req: the request
+ * Return: 0 or a negative errno.
+ */
+int call_pool_resize(struct morsel_request *req)
+{
+	const struct morsel_pool *args = &req->args.pool;
+
+	if (args->reserved || args->kind || args->node)
 		return -EINVAL;
-
-	fd = get_unused_fd_flags(args.flags & MORSEL_OPEN_CLOEXEC ? O_CLOEXEC : 0);
-	if (fd < 0)
-		return fd;
-	file = morsel_open(&args);
-	if (IS_ERR(file)) {
-		put_unused_fd(fd);
-		return PTR_ERR(file);
-	}
-	args.fd = fd;
-	return install(fd, file, arg, &args, sizeof(args));
+	return morsel_pool_resize(args->id, args->limit_bytes);
 }
 
-static long ioctl_unlink(void __user *arg)
+/**
+ * call_pool_remove() - MORSEL_IOC_POOL_REMOVE
+ * @req: the request
+ * Return: 0 or a negative errno.
+ */
+int call_pool_remove(struct morsel_request *req)
 {
-	struct morsel_unlink args;
-	int err = morsel_copy_in(&args, sizeof(args), arg);
+	const struct morsel_pool *args = &req->args.pool;
 
-	if (err)
-		return err;
-	return args.flags ? -EINVAL : morsel_unlink(&args);
-}
-
-static long ioctl_list(void __user *arg, int (*list)(struct morsel_cursor *cursor))
-{
-	struct morsel_cursor cursor = {};
-	int err = morsel_cursor_begin(&cursor, arg);
-
-	if (!err)
-		err = list(&cursor);
-	return err ?: morsel_cursor_end(&cursor, arg);
-}
-
-static long ioctl_limit(void __user *arg, bool set)
-{
-	struct morsel_limit args;
-	int err = morsel_copy_in(&args, sizeof(args), arg);
-
-	if (err)
-		return err;
-	if (set)
-		return morsel_limit_set(&args);
-	err = morsel_limit_get(&args);
-	return err ?: morsel_copy_out(arg, &args, sizeof(args));
-}
-
-static long ioctl_pool_stat(void __user *arg)
-{
-	struct morsel_pool_info info;
-	u32 size;
-	int err = morsel_copy_in(&info, sizeof(info), arg);
-
-	if (err)
-		return err;
-	if (info.flags)
+	if (args->reserved || args->kind || args->node || args->limit_bytes)
 		return -EINVAL;
-	size = info.size;
-	err = morsel_pool_stat(&info);
-	info.size = size;
-	return err ?: morsel_copy_out(arg, &info, sizeof(info));
-}
-
-static long ioctl_pool(void __user *arg, unsigned int call)
-{
-	struct morsel_pool args;
-	int err = morsel_copy_in(&args, sizeof(args), arg);
-
-	if (err)
-		return err;
-	if (!capable(CAP_SYS_ADMIN))
-		return -EPERM;
-	if (args.flags || args.reserved)
-		return -EINVAL;
-	if (call == MORSEL_IOC_CALL(MORSEL_IOC_POOL_ADD)) {
-		err = morsel_pool_add(&args);
-		return err ?: morsel_copy_out(arg, &args, sizeof(args));
-	}
-	if (args.kind || args.node)
-		return -EINVAL;
-	if (call == MORSEL_IOC_CALL(MORSEL_IOC_POOL_RESIZE))
-		return morsel_pool_resize(args.id, args.limit_bytes);
-	return args.limit_bytes ? -EINVAL : morsel_pool_remove(args.id);
-}
-
-static long control_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
-{
-	void __user *p = (void __user *)arg;
-
-	switch (MORSEL_IOC_CALL(cmd)) {
-	case MORSEL_IOC_CALL(MORSEL_IOC_QUERY):
-		return ioctl_query(p);
-	case MORSEL_IOC_CALL(MORSEL_IOC_CREATE):
-		return ioctl_create(p);
-	case MORSEL_IOC_CALL(MORSEL_IOC_OPEN):
-		return ioctl_open(p);
-	case MORSEL_IOC_CALL(MORSEL_IOC_UNLINK):
-		return ioctl_unlink(p);
-	case MORSEL_IOC_CALL(MORSEL_IOC_LIST):
-		return ioctl_list(p, morsel_list);
-	case MORSEL_IOC_CALL(MORSEL_IOC_LIMIT_GET):
-		return ioctl_limit(p, false);
-	case MORSEL_IOC_CALL(MORSEL_IOC_LIMIT_SET):
-		return ioctl_limit(p, true);
-	case MORSEL_IOC_CALL(MORSEL_IOC_POOL_LIST):
-		return ioctl_list(p, morsel_pool_list);
-	case MORSEL_IOC_CALL(MORSEL_IOC_POOL_STAT):
-		return ioctl_pool_stat(p);
-	case MORSEL_IOC_CALL(MORSEL_IOC_POOL_ADD):
-	case MORSEL_IOC_CALL(MORSEL_IOC_POOL_RESIZE):
-	case MORSEL_IOC_CALL(MORSEL_IOC_POOL_REMOVE):
-		return ioctl_pool(p, MORSEL_IOC_CALL(cmd));
-	default:
-		return -ENOTTY;
-	}
+	return morsel_pool_remove(args->id);
 }
 
 static const struct file_operations control_fops = {
 	.owner = THIS_MODULE,
-	.unlocked_ioctl = control_ioctl,
+	.unlocked_ioctl = morsel_control_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
 	.llseek = noop_llseek,
 };

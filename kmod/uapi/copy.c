@@ -42,22 +42,18 @@ int morsel_copy_out(void __user *to, const void *from, size_t size)
 #define MAX_ENTRIES 65536
 
 /**
- * morsel_cursor_begin() - fetch the request of an ioctl that fills an array
- * @cursor:	where to
- * @arg:	the caller's struct morsel_list
- * Return: 0 or as morsel_copy_in().
+ * morsel_cursor_begin() - look at the request of a call that fills an array
+ * @cursor: the array; its @list is what the caller asks for, and becomes the answer
+ * Return: 0 or -EINVAL.
  */
-int morsel_cursor_begin(struct morsel_cursor *cursor, const void __user *arg)
+int morsel_cursor_begin(struct morsel_cursor *cursor)
 {
-	int err = morsel_copy_in(&cursor->list, sizeof(cursor->list), arg);
+	struct morsel_list *list = &cursor->list;
 
-	if (err)
-		return err;
-	if (cursor->list.flags || cursor->list.entry_size < sizeof(u64) ||
-	    cursor->list.entry_size > PAGE_SIZE)
+	if (list->entry_size < sizeof(u64) || list->entry_size > PAGE_SIZE)
 		return -EINVAL;
-	cursor->list.count = min_t(u32, cursor->list.count, MAX_ENTRIES);
-	cursor->filled = 0;
+	cursor->room = min_t(u32, list->count, MAX_ENTRIES);
+	list->count = 0;
 	return 0;
 }
 
@@ -72,26 +68,13 @@ int morsel_cursor_begin(struct morsel_cursor *cursor, const void __user *arg)
  */
 int morsel_cursor_put(struct morsel_cursor *cursor, const void *entry, size_t size)
 {
-	u32 user_size = cursor->list.entry_size;
-	void __user *to = u64_to_user_ptr(cursor->list.entries + (u64)cursor->filled * user_size);
+	struct morsel_list *list = &cursor->list;
+	void __user *to = u64_to_user_ptr(list->entries + (u64)list->count * list->entry_size);
 
-	if (copy_to_user(to, entry, min_t(size_t, size, user_size)))
+	if (copy_to_user(to, entry, min_t(size_t, size, list->entry_size)))
 		return -EFAULT;
-	if (user_size > size && clear_user(to + size, user_size - size))
+	if (list->entry_size > size && clear_user(to + size, list->entry_size - size))
 		return -EFAULT;
-	cursor->filled++;
+	list->count++;
 	return 0;
-}
-
-/**
- * morsel_cursor_end() - tell the caller how many entries were filled, and where
- * to go on
- * @cursor:	the array
- * @arg:	the caller's struct morsel_list
- * Return: 0 or -EFAULT.
- */
-int morsel_cursor_end(struct morsel_cursor *cursor, void __user *arg)
-{
-	cursor->list.count = cursor->filled;
-	return morsel_copy_out(arg, &cursor->list, sizeof(cursor->list));
 }

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * All calls, of /dev/morsel and of morsels' descriptors, and how they are served.
+ */
+#include <linux/capability.h>
+#include <linux/nospec.h>
+
+#include "uapi/calls.h"
+
+/* Which descriptors take a call, and who may make it. */
+enum taker { DEVICE, MORSEL };
+enum caller { ANYBODY, WRITER, ADMIN };
+
+/**
+ * struct morsel_call - a call
+ * @cmd:	its number, which tells the size of its struct, and by _IOC_READ
+ *		that the caller gets that back
+ * @taker:	the kind of descriptor
+ * @caller:	who may: anybody who has the descriptor, who has it for writing
+ *		(else EBADF), or who has CAP_SYS_ADMIN (else EPERM)
+ * @flags:	those it knows
+ * @serve:	does it, with the struct in the kernel's memory; 0 or a negative errno
+ * @done:	what is left to do once @serve has succeeded and the caller has the
+ *		answer, or with -EFAULT, cannot have it; or NULL
+ */
+struct morsel_call {
+	unsigned int cmd;
+	enum taker taker;
+	enum caller caller;
+	u32 flags;
+	int (*serve)(struct morsel_request *req);
+	void (*done)(struct morsel_request *req, int err);
+};
+
+#define ARGS_SIZE sizeof_field(struct morsel_request, args)
+#define CALL(name, ...)                                                                          \
+	[_IOC_NR(MORSEL_IOC_##name)] = {                                                         \
+		MORSEL_IOC_##name + BUILD_BUG_ON_ZERO(_IOC_SIZE(MORSEL_IOC_##name) > ARGS_SIZE), \
+		__VA_ARGS__}
+
+static const struct morsel_call calls[] = {
+	CALL(QUERY, DEVICE, ANYBODY, 0, call_query),
+	CALL(CREATE, DEVICE, ANYBODY, MORSEL_CREATE_POPULATE | MORSEL_CREATE_CLOEXEC, call_create,
+	     call_create_done),
+	CALL(OPEN, DEVICE, ANYBODY, MORSEL_OPEN_READ_ONLY | MORSEL_OPEN_CLOEXEC, call_open,
+	     call_open_done),
+	CALL(UNLINK, DEVICE, ANYBODY, 0, call_unlink),
+	CALL(LIST, DEVICE, ANYBODY, 0, call_list),
+	CALL(LIMIT_GET, DEVICE, ANYBODY, 0, call_limit_get),
+	CALL(LIMIT_SET, DEVICE, ADMIN, MORSEL_LIMIT_DEFAULT, call_limit_set),
+	CALL(POOL_LIST, DEVICE, ANYBODY, 0, call_pool_list),
+	CALL(POOL_STAT, DEVICE, ANYBODY, 0, call_pool_stat),
+	CALL(POOL_ADD, DEVICE, ADMIN, 0, call_pool_add),
+	CALL(POOL_RESIZE, DEVICE, ADMIN, 0, call_pool_resize),
+	CALL(POOL_REMOVE, DEVICE, ADMIN, 0, call_pool_remove),
+	CALL(STAT, MORSEL, ANYBODY, 0, call_stat),
+	CALL(POPULATE, MORSEL, WRITER, 0, call_populate),
+	CALL(PUNCH, MORSEL, WRITER, 0, call_punch),
+	CALL(EXTENTS, MORSEL, ANYBODY, 0, call_extents),
+	CALL(TUNE, MORSEL, WRITER, 0, call_tune),
+};
+
+/*
+ * A call is known by its number without the size that this carries: that is of the
+ * caller's struct, which may be older or newer.
+ */
+static const struct morsel_call *find_call(unsigned int cmd, enum taker taker)
+{
+	const struct morsel_call *call;
+	unsigned int nr = _IOC_NR(cmd);
+
+	if (nr >= ARRAY_SIZE(calls))
+		return NULL;
+	call = &calls[array_index_nospec(nr, ARRAY_SIZE(calls))];
+	if (!call->serve || call->taker != taker || (cmd ^ call->cmd) & ~IOCSIZE_MASK)
+		return NULL;
+	return call;
+}
+
+static int permission(const struct morsel_call *call, const struct file *file)
+{
+	switch (call->caller) {
+	case WRITER:
+		return file->f_mode & FMODE_WRITE ? 0 : -EBADF;
+	case ADMIN:
+		return capable(CAP_SYS_ADMIN) ? 0 : -EPERM;
+	default:
+		return 0;
+	}
+}
+
+static long serve(const struct morsel_call *call, struct file *file, void __user *arg)
+{
+	struct morsel_request req = {.file = file};
+	size_t size = _IOC_SIZE(call->cmd);
+	u32 user_size;
+	int err;
+
+	err = morsel_copy_in(&req.args, size, arg);
+	if (err)
+		return err;
+	err = permission(call, file);
+	if (err)
+		return err;
+	if (req.args.head.flags & ~call->flags)
+		return -EINVAL;
+
+	user_size = req.args.head.size;
+	err = call->serve(&req);
+	if (err)
+		return err;
+	if (_IOC_DIR(call->cmd) & _IOC_READ) {
+		req.args.head.size = user_size;
+		err = morsel_copy_out(arg, &req.args, size);
+	}
+	if (call->done)
+		call->done(&req, err);
+	return err;
+}
+
+static long take(struct file *file, unsigned int cmd, unsigned long arg, enum taker taker)
+{
+	const struct morsel_call *call = find_call(cmd, taker);
+
+	return call ? serve(call, file, (void __user *)arg) : -ENOTTY;
+}
+
+/**
+ * morsel_control_ioctl() - ioctl() on /dev/morsel
+ * @file:	the descriptor
+ * @cmd:	the call's number
+ * @arg:	the caller's struct
+ * Return: 0 or a negative errno as morsel_ioctl.h lists it.
+ */
+long morsel_control_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	return take(file, cmd, arg, DEVICE);
+}
+
+/**
+ * morsel_object_ioctl() - ioctl() on a morsel's descriptor
+ * @file:	the descriptor
+ * @cmd:	the call's number
+ * @arg:	the caller's struct
+ * Return: 0 or a negative errno as morsel_ioctl.h lists it.
+ */
+long morsel_object_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	return take(file, cmd, arg, MORSEL);
+}

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A morsel's descriptor as the kernel sees it, and the calls that it takes.
+ */
+#include <linux/module.h>
+#include <linux/sched.h>
+#include <linux/splice.h>
+
+#include "attach/attach.h"
+#include "map/map.h"
+#include "object/object.h"
+#include "uapi/calls.h"
+
+/**
+ * call_stat() - MORSEL_IOC_STAT
+ * @req: the request
+ * Return: 0.
+ */
+int call_stat(struct morsel_request *req)
+{
+	morsel_stat(file_morsel(req->file), &req->args.info);
+	return 0;
+}
+
+static int range_pages(struct morsel *m, const struct morsel_range *range, unsigned long *first,
+		       unsigned long *end)
+{
+	u64 size = i_size_read(&m->inode), stop;
+
+	if (!IS_ALIGNED(range->offset, PAGE_SIZE))
+		return -EINVAL;
+	if (range->offset >= size || range->length > ((u64)m->pages << PAGE_SHIFT) - range->offset)
+		return -ERANGE;
+	stop = range->length ? range->offset + range->length : size;
+	if (!IS_ALIGNED(stop, PAGE_SIZE) && stop != size)
+		return -EINVAL;
+	*first = range->offset >> PAGE_SHIFT;
+	*end = DIV_ROUND_UP(stop, PAGE_SIZE);
+	return 0;
+}
+
+/**
+ * call_populate() - MORSEL_IOC_POPULATE
+ * @req: the request
+ * Return: 0 or a negative errno.
+ */
+int call_populate(struct morsel_request *req)
+{
+	struct morsel *m = file_morsel(req->file);
+	unsigned long first, end;
+	int err = range_pages(m, &req->args.range, &first, &end);
+
+	return err ?: morsel_populate(m, first, end, TASK_INTERRUPTIBLE);
+}
+
+/**
+ * call_punch() - MORSEL_IOC_PUNCH
+ * @req: the request
+ * Return: 0 or a negative errno.
+ */
+int call_punch(struct morsel_request *req)
+{
+	struct morsel *m = file_morsel(req->file);
+	unsigned long first, end;
+	int err = range_pages(m, &req->args.range, &first, &end);
+
+	if (!err)
+		morsel_punch(m, (loff_t)first << PAGE_SHIFT, (loff_t)end << PAGE_SHIFT);
+	return err;
+}
+
+/**
+ * call_tune() - MORSEL_IOC_TUNE
+ * @req: the request
+ * Return: 0 or -EINVAL.
+ */
+int call_tune(struct morsel_request *req)
+{
+	const struct morsel_tune *args = &req->args.tune;
+
+	if (args->reserved)
+		return -EINVAL;
+	return morsel_set_fault_around(file_morsel(req->file), args->fault_around);
+}
+
+const struct file_operations morsel_fops = {
+	.owner = THIS_MODULE,
+	.llseek = morsel_llseek,
+	.read_iter = morsel_read_iter,
+	.write_iter = morsel_write_iter,
+	/* Into a pipe, too: 6.1 would put the page itself there, which is none of the page cache's. */
+	.splice_read = copy_splice_read,
+	.splice_write = iter_file_splice_write,
+	.mmap = morsel_mmap,
+	.get_unmapped_area = morsel_get_unmapped_area,
+	.fallocate = morsel_fallocate,
+	.fsync = noop_fsync,
+	.unlocked_ioctl = morsel_object_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.show_fdinfo = morsel_show_fdinfo,
+};
