@@ -18,7 +18,7 @@
  *	  i_mmap_rwsem (the kernel's), and morsel->attached_lock, see below
  *
  *	mm->mmap_lock
- *	  i_mmap_rwsem (the kernel's)	registry lock (object.c)	a fill lock (fill.c)
+ *	  i_mmap_rwsem (the kernel's)	registry lock (names.c)	a fill lock (fill.c)
  *	    splices->lock, see below	  morsel->sem			  morsel->filling
  *					    pool list lock (pool.c)	    a frame's lock,
  *					      list of dram pools	    morsel->sem

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Morsels as objects: making, finding and describing them, and their descriptors.
+ * Morsels as objects: making, finding and describing them, and as files.
  */
 #ifndef MORSEL_OBJECT_H
 #define MORSEL_OBJECT_H
@@ -12,15 +12,29 @@
 struct seq_file;
 
 /* object.c */
-int morsel_objects_init(const struct file_operations *fops);
-void morsel_objects_exit(void);
 struct file *morsel_create(struct morsel_create *args);
 struct file *morsel_open(struct morsel_open *args);
-int morsel_unname(struct morsel *m);
 int morsel_unlink(const struct morsel_unlink *args);
-struct morsel *morsel_next(u64 *id);
 void morsel_stat(struct morsel *m, struct morsel_info *info);
+bool morsel_visible(struct morsel *m);
+void morsel_unmake(struct morsel *m);
+
+/* names.c */
+void morsel_names_exit(void);
+bool morsel_name_valid(const char *name);
+bool morsel_name_taken(const char *name);
+int morsel_publish(struct morsel *m, const char *name);
+void morsel_withdraw(struct morsel *m);
+int morsel_unname(struct morsel *m);
+struct morsel *morsel_find(u64 id, const char *name);
+struct morsel *morsel_next(u64 *id);
 unsigned int morsel_count(void);
+
+/* fs.c */
+int morsel_objects_init(const struct file_operations *fops);
+void morsel_objects_exit(void);
+struct morsel *morsel_inode(umode_t mode, u64 length);
+struct file *morsel_file(struct morsel *m, int flags);
 
 /* file.c */
 extern const struct inode_operations morsel_iops;

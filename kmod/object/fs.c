@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The file system that morsels are inodes of, which is mounted nowhere.
+ *
+ * A morsel's descriptors and mappings hold the inode, as does its name; when the
+ * last of them goes, so does the morsel.  The inode holds the module, so that
+ * unloading loses nothing, whoever holds the inode: a name, or a descriptor that is
+ * not even ours (O_PATH).
+ */
+#include <linux/cred.h>
+#include <linux/dcache.h>
+#include <linux/delay.h>
+#include <linux/file.h>
+#include <linux/fs_context.h>
+#include <linux/module.h>
+#include <linux/mount.h>
+#include <linux/pseudo_fs.h>
+#include <linux/slab.h>
+
+#include "object/object.h"
+
+#define MORSEL_MAGIC 0x4d4f5253 /* "MORS" */
+
+static struct kmem_cache *inodes;
+static struct vfsmount *mount;
+static struct super_block *super;
+/* What descriptors do; also for what stands above this folder. */
+static const struct file_operations *descriptor_fops;
+
+static struct inode *morsel_alloc_inode(struct super_block *sb)
+{
+	struct morsel *m = alloc_inode_sb(sb, inodes, GFP_KERNEL);
+
+	if (!m)
+		return NULL;
+	memset((void *)m + sizeof(m->inode), 0, sizeof(*m) - sizeof(m->inode));
+	address_space_init_once(&m->frame_mapping);
+	return &m->inode;
+}
+
+static void morsel_free_inode(struct inode *inode)
+{
+	struct morsel *m = to_morsel(inode);
+
+	free_cpumask_var(m->flush_cpus);
+	kmem_cache_free(inodes, m);
+}
+
+static void morsel_evict_inode(struct inode *inode)
+{
+	struct morsel *m = to_morsel(inode);
+
+	clear_inode(inode);
+	/* The root is no morsel. */
+	if (!m->pages)
+		return;
+	morsel_unmake(m);
+	/* What still runs of us: see morsel_objects_exit(). */
+	module_put(THIS_MODULE);
+}
+
+static const struct super_operations morsel_sops = {
+	.alloc_inode = morsel_alloc_inode,
+	.free_inode = morsel_free_inode,
+	.evict_inode = morsel_evict_inode,
+	.statfs = simple_statfs,
+};
+
+/* What /proc/PID/maps and /proc/PID/fd show. */
+static char *morsel_dname(struct dentry *dentry, char *buffer, int len)
+{
+	struct morsel *m = to_morsel(d_inode(dentry));
+	char text[MORSEL_NAME_MAX + 32];
+	int size;
+
+	if (m->name[0])
+		size = scnprintf(text, sizeof(text), "[morsel:%s]", m->name) + 1;
+	else
+		size = scnprintf(text, sizeof(text), "[morsel:#%llu]", m->id) + 1;
+	if (size > len)
+		return ERR_PTR(-ENAMETOOLONG);
+	return memcpy(buffer + len - size, text, size);
+}
+
+static const struct dentry_operations morsel_dops = {
+	.d_dname = morsel_dname,
+};
+
+static int morsel_init_fs_context(struct fs_context *fc)
+{
+	struct pseudo_fs_context *ctx = init_pseudo(fc, MORSEL_MAGIC);
+
+	if (!ctx)
+		return -ENOMEM;
+	ctx->ops = &morsel_sops;
+	ctx->dops = &morsel_dops;
+	/* A mapping may ask for execution, as with a memfd. */
+	fc->s_iflags &= ~SB_I_NOEXEC;
+	return 0;
+}
+
+/* No owner: our one mount of it would hold the module for ever. */
+static struct file_system_type morsel_fs = {
+	.name = "morsel",
+	.init_fs_context = morsel_init_fs_context,
+	.kill_sb = kill_anon_super,
+};
+
+/**
+ * morsel_inode() - the inode of a new morsel, which is the caller's
+ * @mode:	permission bits
+ * @length:	in bytes
+ * Return: the morsel that it is part of, zeroed but for its length; NULL without
+ * memory.  The last iput() frees it, and calls morsel_unmake() before.
+ */
+struct morsel *morsel_inode(umode_t mode, u64 length)
+{
+	struct inode *inode = new_inode(mount->mnt_sb);
+	struct morsel *m;
+
+	if (!inode)
+		return NULL;
+	inode->i_mode = S_IFREG | mode;
+	inode->i_uid = current_fsuid();
+	inode->i_gid = current_fsgid();
+	inode->i_op = &morsel_iops;
+	inode->i_fop = descriptor_fops;
+	simple_inode_init_ts(inode);
+	i_size_write(inode, length);
+
+	m = to_morsel(inode);
+	/* The caller came by way of /dev/morsel, which holds the module. */
+	__module_get(THIS_MODULE);
+	m->pages = DIV_ROUND_UP(length, PAGE_SIZE);
+	return m;
+}
+
+/**
+ * morsel_file() - a descriptor for a morsel
+ * @m:		the morsel; takes the caller's reference, also on failure
+ * @flags:	O_*
+ * Return: the file, or ERR_PTR.
+ */
+struct file *morsel_file(struct morsel *m, int flags)
+{
+	struct file *file;
+
+	/* As closing will let go of it. */
+	__module_get(THIS_MODULE);
+	file = alloc_file_pseudo(&m->inode, mount, "morsel", flags | O_LARGEFILE, descriptor_fops);
+	if (IS_ERR(file)) {
+		module_put(THIS_MODULE);
+		iput(&m->inode);
+		return file;
+	}
+	file->f_mode |= FMODE_LSEEK | FMODE_PREAD | FMODE_PWRITE;
+	return file;
+}
+
+static void morsel_inode_init_once(void *memory)
+{
+	struct morsel *m = memory;
+
+	inode_init_once(&m->inode);
+}
+
+/**
+ * morsel_objects_init() - make what all morsels share
+ * @fops: what their descriptors do
+ * Return: 0 or a negative errno.
+ */
+int morsel_objects_init(const struct file_operations *fops)
+{
+	descriptor_fops = fops;
+	inodes = kmem_cache_create("morsel", sizeof(struct morsel), __alignof__(struct morsel),
+				   SLAB_ACCOUNT | SLAB_RECLAIM_ACCOUNT, morsel_inode_init_once);
+	if (!inodes)
+		return -ENOMEM;
+	mount = kern_mount(&morsel_fs);
+	if (IS_ERR(mount)) {
+		/* A root inode that there was already is freed after a grace period. */
+		rcu_barrier();
+		kmem_cache_destroy(inodes);
+		return PTR_ERR(mount);
+	}
+	super = mount->mnt_sb;
+	/* Ours, beside that of the mount: see morsel_objects_exit(). */
+	atomic_inc(&super->s_active);
+	return 0;
+}
+
+/**
+ * morsel_objects_exit() - no morsel is left
+ *
+ * Whoever closed the last descriptor may not be out of morsel_evict_inode()
+ * yet, but holds the mount until then, and with it the super block: the last
+ * reference to that is ours.  (Where a watch of inotify was the last to hold the
+ * inode, shutting the super block down waits for it.)
+ */
+void morsel_objects_exit(void)
+{
+	kern_unmount(mount);
+	while (atomic_read(&super->s_active) > 1)
+		usleep_range(100, 1000);
+	deactivate_super(super);
+	/* Inodes are freed after a grace period. */
+	rcu_barrier();
+	kmem_cache_destroy(inodes);
+	morsel_names_exit();
+}
