@@ -45,6 +45,7 @@
 #include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
+#include <linux/rhashtable-types.h>
 #include <linux/rwsem.h>
 #include <linux/types.h>
 #include <linux/uidgid.h>
@@ -109,7 +110,7 @@ struct dead_tables;
  * @payer:	who pays for them
  * @name:	"" or the name; fixed once created
  * @named:	it is in the directory; under the registry lock
- * @name_node:	in the directory; under the registry lock
+ * @name_node:	in the directory, by @name; under the registry lock
  * @frame_mapping: what its frames say they belong to, so that futexes in them
  *		are the same ones in all processes.  It knows of no VMA: the
  *		kernel must not get from a frame to the tables that map it
@@ -147,7 +148,7 @@ struct morsel {
 	struct payer *payer;
 	char name[MORSEL_NAME_MAX];
 	bool named;
-	struct hlist_node name_node;
+	struct rhash_head name_node;
 
 	struct address_space frame_mapping;
 	struct dead_tables *dead;

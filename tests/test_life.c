@@ -718,8 +718,6 @@ static void the_module_can_go_and_come_back(void **state)
 	}
 }
 
-#define MANY 4000
-
 static void opening_the_device_loads_the_module(void **state)
 {
 	/* As installed: the module is where modprobe looks. */
@@ -750,10 +748,11 @@ static void opening_the_device_loads_the_module(void **state)
 
 static void there_may_be_thousands(void **state)
 {
+	const unsigned int many = rounds_of(20000);
 	unsigned int count, i;
 	struct morsel_info *all;
 
-	for (i = 0; i < MANY; i++) {
+	for (i = 0; i < many; i++) {
 		char name[32];
 		int fd;
 
@@ -765,15 +764,15 @@ static void there_may_be_thousands(void **state)
 		close(fd);
 	}
 	all = list_all(&count);
-	assert_int_equal(count, MANY);
-	assert_int_equal(query().nr_morsels, MANY);
-	for (i = 0; i < MANY; i++) {
+	assert_int_equal(count, many);
+	assert_int_equal(query().nr_morsels, many);
+	for (i = 0; i < many; i++) {
 		char name[32];
 
 		snprintf(name, sizeof(name), "many-%u", i);
 		assert_string_equal(all[i].name, name);
 	}
-	for (i = 0; i < MANY; i += 97) {
+	for (i = 0; i < many; i += 97) {
 		char text[32], name[32];
 		int fd;
 
@@ -787,7 +786,7 @@ static void there_may_be_thousands(void **state)
 			assert_true(is_zero(text, sizeof(text)));
 		close(fd);
 	}
-	for (i = 0; i < MANY; i++)
+	for (i = 0; i < many; i++)
 		assert_done(unlink_morsel(all[i].id, ""));
 	free(all);
 	assert_int_equal(count_morsels(), 0);

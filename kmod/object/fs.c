@@ -171,22 +171,34 @@ static void morsel_inode_init_once(void *memory)
  */
 int morsel_objects_init(const struct file_operations *fops)
 {
+	int err;
+
 	descriptor_fops = fops;
+	err = morsel_names_init();
+	if (err)
+		return err;
+	err = -ENOMEM;
 	inodes = kmem_cache_create("morsel", sizeof(struct morsel), __alignof__(struct morsel),
 				   SLAB_ACCOUNT | SLAB_RECLAIM_ACCOUNT, morsel_inode_init_once);
 	if (!inodes)
-		return -ENOMEM;
+		goto out_names;
 	mount = kern_mount(&morsel_fs);
 	if (IS_ERR(mount)) {
-		/* A root inode that there was already is freed after a grace period. */
-		rcu_barrier();
-		kmem_cache_destroy(inodes);
-		return PTR_ERR(mount);
+		err = PTR_ERR(mount);
+		goto out_inodes;
 	}
 	super = mount->mnt_sb;
 	/* Ours, beside that of the mount: see morsel_objects_exit(). */
 	atomic_inc(&super->s_active);
 	return 0;
+
+out_inodes:
+	/* A root inode that there was already is freed after a grace period. */
+	rcu_barrier();
+	kmem_cache_destroy(inodes);
+out_names:
+	morsel_names_exit();
+	return err;
 }
 
 /**

@@ -2,11 +2,9 @@
 /*
  * Finding morsels: by id, by name, one after the other.
  */
-#include <linux/dcache.h>
-#include <linux/hashtable.h>
 #include <linux/mutex.h>
+#include <linux/rhashtable.h>
 #include <linux/string.h>
-#include <linux/stringhash.h>
 #include <linux/xarray.h>
 
 #include "object/object.h"
@@ -17,9 +15,17 @@
  */
 static DEFINE_MUTEX(registry_lock);
 static DEFINE_XARRAY(by_id);
-static DEFINE_HASHTABLE(by_name, 10);
+static struct rhashtable by_name;
 static u64 last_id;
 static atomic_t nr_morsels = ATOMIC_INIT(0);
+
+/* Names are compared with all that follows their end, which is zero. */
+static const struct rhashtable_params by_name_params = {
+	.key_len = MORSEL_NAME_MAX,
+	.key_offset = offsetof(struct morsel, name),
+	.head_offset = offsetof(struct morsel, name_node),
+	.automatic_shrinking = true,
+};
 
 /**
  * morsel_name_valid() - may a morsel be called so?
@@ -38,19 +44,12 @@ bool morsel_name_valid(const char *name)
 	return true;
 }
 
-static unsigned int name_hash(const char *name)
-{
-	return full_name_hash(NULL, name, strlen(name));
-}
-
 static struct morsel *find_name(const char *name)
 {
-	struct morsel *m;
+	char key[MORSEL_NAME_MAX] __aligned(sizeof(u32));
 
-	hash_for_each_possible(by_name, m, name_node, name_hash(name))
-		if (!strcmp(m->name, name))
-			return m;
-	return NULL;
+	strscpy_pad(key, name, sizeof(key));
+	return rhashtable_lookup_fast(&by_name, key, by_name_params);
 }
 
 /**
@@ -60,12 +59,22 @@ static struct morsel *find_name(const char *name)
  */
 bool morsel_name_taken(const char *name)
 {
-	bool taken;
+	return name[0] && find_name(name);
+}
 
-	mutex_lock(&registry_lock);
-	taken = name[0] && find_name(name);
-	mutex_unlock(&registry_lock);
-	return taken;
+/* With the registry lock held. */
+static int add_locked(struct morsel *m)
+{
+	int err = xa_insert(&by_id, m->id, m, GFP_KERNEL);
+
+	if (err || !m->name[0])
+		return err;
+	err = rhashtable_lookup_insert_fast(&by_name, &m->name_node, by_name_params);
+	if (!err)
+		return 0;
+	xa_erase(&by_id, m->id);
+	/* What else there may be is about memory for a larger table. */
+	return err == -EEXIST ? err : -ENOMEM;
 }
 
 /**
@@ -79,13 +88,9 @@ int morsel_publish(struct morsel *m, const char *name)
 	int err;
 
 	mutex_lock(&registry_lock);
-	if (name[0] && find_name(name)) {
-		err = -EEXIST;
-		goto out;
-	}
 	m->id = last_id + 1;
-	strscpy(m->name, name, sizeof(m->name));
-	err = xa_insert(&by_id, m->id, m, GFP_KERNEL);
+	strscpy_pad(m->name, name, sizeof(m->name));
+	err = add_locked(m);
 	if (err) {
 		m->id = 0;
 		goto out;
@@ -94,7 +99,6 @@ int morsel_publish(struct morsel *m, const char *name)
 	m->inode.i_ino = m->id;
 	atomic_inc(&nr_morsels);
 	if (name[0]) {
-		hash_add(by_name, &m->name_node, name_hash(name));
 		m->named = true;
 		ihold(&m->inode);
 	}
@@ -129,7 +133,7 @@ int morsel_unname(struct morsel *m)
 	mutex_lock(&registry_lock);
 	named = m->named;
 	if (named) {
-		hash_del(&m->name_node);
+		rhashtable_remove_fast(&by_name, &m->name_node, by_name_params);
 		m->named = false;
 	}
 	mutex_unlock(&registry_lock);
@@ -197,9 +201,19 @@ unsigned int morsel_count(void)
 }
 
 /**
+ * morsel_names_init() - an empty registry
+ * Return: 0 or -ENOMEM.
+ */
+int morsel_names_init(void)
+{
+	return rhashtable_init(&by_name, &by_name_params);
+}
+
+/**
  * morsel_names_exit() - no morsel is left
  */
 void morsel_names_exit(void)
 {
+	rhashtable_destroy(&by_name);
 	xa_destroy(&by_id);
 }

@@ -20,6 +20,7 @@ bool morsel_visible(struct morsel *m);
 void morsel_unmake(struct morsel *m);
 
 /* names.c */
+int morsel_names_init(void);
 void morsel_names_exit(void);
 bool morsel_name_valid(const char *name);
 bool morsel_name_taken(const char *name);
