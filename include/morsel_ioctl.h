@@ -352,7 +352,8 @@ struct morsel_tune {
  *		out: MORSEL_LIMIT_DEFAULT where the user has none of its own
  * @uid:	the user
  * @reserved:	0
- * @bytes:	frames and tables that the morsels this user made may take;
+ * @bytes:	frames and tables that the morsels this user made may take, and a
+ *		page for each morsel, which is for what the kernel keeps of it;
  *		MORSEL_UNLIMITED for no ceiling
  * @used:	out: what they take now; clear @flags before the next call
  *

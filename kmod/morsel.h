@@ -108,6 +108,7 @@ struct dead_tables;
  * @fault_around: pages that a fault fills at once, a power of two
  * @pool:	where frames and tables come from
  * @payer:	who pays for them
+ * @charged:	they pay for the morsel itself, too
  * @name:	"" or the name; fixed once created
  * @named:	it is in the directory; under the registry lock
  * @name_node:	in the directory, by @name; under the registry lock
@@ -146,6 +147,7 @@ struct morsel {
 	unsigned int fault_around;
 	struct frame_pool *pool;
 	struct payer *payer;
+	bool charged;
 	char name[MORSEL_NAME_MAX];
 	bool named;
 	struct rhash_head name_node;

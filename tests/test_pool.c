@@ -423,6 +423,47 @@ static void who_made_it_pays(void **state)
 	assert_true(limit_of(TESTER).used <= 64 * KIB);
 }
 
+/*
+ * Fails if what the kernel keeps of a morsel is nobody's: then a user with a ceiling has as
+ * many as they like.
+ */
+static void a_ceiling_bounds_how_many_there_are(void **state)
+{
+	struct morsel_create args = populated(64 * TIB, MORSEL_GRANULE_4K);
+	struct morsel_info *all;
+	unsigned int made, i;
+	pid_t pid;
+
+	assert_done(limit_set(TESTER, MIB, 0));
+	pid = spawn();
+	if (!pid) {
+		become(TESTER);
+		args.flags = 0;
+		for (made = 0; made < 2 * MIB / PAGE; made++) {
+			snprintf(args.name, sizeof(args.name), "counted-%u", made);
+			if (create_with(&args) < 0)
+				break;
+			close(args.fd);
+		}
+		need(errno == EDQUOT && made > 0 && made <= MIB / PAGE);
+		/* Without a name it is no cheaper. */
+		args.name[0] = 0;
+		need(create_with(&args) == -1 && errno == EDQUOT);
+		/* One less makes room for one more. */
+		need(!unlink_morsel(0, "counted-0"));
+		need(create_with(&args) >= 0);
+		_exit(0);
+	}
+	assert_child_done(pid);
+	all = list_all(&made);
+	assert_true(limit_of(TESTER).used >= made * PAGE);
+	assert_true(limit_of(TESTER).used <= MIB);
+	for (i = 0; i < made; i++)
+		assert_done(unlink_morsel(all[i].id, ""));
+	free(all);
+	assert_int_equal(limit_of(TESTER).used, 0);
+}
+
 static void a_ceiling_below_use_stops_growth_only(void **state)
 {
 	pid_t pid = spawn();
@@ -446,7 +487,7 @@ static void a_ceiling_below_use_stops_growth_only(void **state)
 	assert_int_equal(probe_write(memory + 8 * MIB, 1), 0);
 }
 
-/* A ceiling of nothing: what makes no use of frames works. */
+/* A ceiling of nothing, and one that is just enough for what makes no use of frames. */
 static void root_may_have_a_ceiling_too(void **state)
 {
 	struct morsel_create args = populated(16 * MIB, MORSEL_GRANULE_4K);
@@ -456,9 +497,15 @@ static void root_may_have_a_ceiling_too(void **state)
 	assert_int_equal(count_morsels(), 0);
 	assert_done(limit_set(0, 0, 0));
 	args.length = PAGE;
+	args.flags = 0;
 	assert_errno(create_with(&args), EDQUOT);
+	assert_done(limit_set(0, PAGE, 0));
+	args.flags = MORSEL_CREATE_POPULATE;
+	assert_errno(create_with(&args), EDQUOT);
+	assert_int_equal(count_morsels(), 0);
 	args.flags = 0;
 	assert_done(create_with(&args));
+	assert_int_equal(limit_of(0).used, PAGE);
 	assert_int_equal(probe_write(map(args.fd, HUGE, RW), 1), SIGBUS);
 	assert_done(limit_set(0, 0, MORSEL_LIMIT_DEFAULT));
 	assert_done(populate(args.fd, 0, 0));
@@ -602,6 +649,7 @@ int main(void)
 		TEST(ceilings_are_the_admin_s),
 		TEST(a_ceiling_holds_in_every_way),
 		TEST(who_made_it_pays),
+		TEST(a_ceiling_bounds_how_many_there_are),
 		TEST(a_ceiling_below_use_stops_growth_only),
 		TEST(root_may_have_a_ceiling_too),
 		KERNEL_TEST(the_shrinker_takes_idle_frames_back),

@@ -6,6 +6,7 @@
 #include <linux/fs.h>
 #include <linux/mutex.h>
 #include <linux/sched.h>
+#include <linux/xarray.h>
 
 #include "map/map.h"
 #include "object/object.h"
@@ -40,6 +41,34 @@ static int check_create(const struct morsel_create *args)
 	}
 }
 
+/*
+ * What is charged for what a morsel takes of the kernel's memory beside its tables: the
+ * morsel itself, which is its inode, name and all; its place among the ids, where those
+ * of others may be gone, so that it has two nodes of the tree for itself; its place
+ * among the names; what is kept for freeing it.  Descriptors and mappings are bounded by
+ * what bounds those of other files.
+ */
+#define OWN_PAGES 1
+#define OWN_BYTES                                                             \
+	(sizeof(struct morsel) + 2 * sizeof(struct xa_node) +                 \
+	 (IS_ENABLED(CONFIG_CPUMASK_OFFSTACK) ? sizeof(struct cpumask) : 0) + \
+	 4 * sizeof(struct rhash_head *) + 256)
+/* Kernels that look after their locks keep more in each. */
+static_assert(IS_ENABLED(CONFIG_LOCKDEP) || OWN_BYTES <= OWN_PAGES * PAGE_SIZE);
+
+static int charge_own(struct morsel *m)
+{
+	int err = payer_charge(m->payer, OWN_PAGES);
+
+	if (err) {
+		/* Tables of morsels that are gone count until they are freed. */
+		morsel_subtree_sync();
+		err = payer_charge(m->payer, OWN_PAGES);
+	}
+	m->charged = !err;
+	return err;
+}
+
 /* The pool, and who pays, for a morsel without either. */
 static int found(struct morsel *m, const struct morsel_create *args)
 {
@@ -67,7 +96,7 @@ static struct morsel *make(const struct morsel_create *args)
 	mutex_init(&m->attached_lock);
 	INIT_LIST_HEAD(&m->attached);
 	morsel_set_fault_around(m, args->fault_around ?: default_around(args->granule));
-	err = found(m, args);
+	err = found(m, args) ?: charge_own(m);
 	if (!err && !zalloc_cpumask_var(&m->flush_cpus, GFP_KERNEL_ACCOUNT))
 		err = -ENOMEM;
 	if (!err && args->flags & MORSEL_CREATE_POPULATE)
@@ -86,6 +115,8 @@ static struct morsel *make(const struct morsel_create *args)
 void morsel_unmake(struct morsel *m)
 {
 	morsel_withdraw(m);
+	if (m->charged)
+		payer_uncharge(m->payer, OWN_PAGES);
 	morsel_subtree_free(m);
 }
 
