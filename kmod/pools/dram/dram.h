@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The dram pools: frames borrowed from the kernel.
+ *
+ * Who gets which frame is decided by two frame allocators (frames/frames.h), without
+ * a lock.  To the small one, a child is a chunk of up to 512 pages that is there
+ * while it is borrowed; they need not lie beside each other, so that fragmented
+ * memory does as well.  To the huge one, a frame is a compound page of 2 MiB, and of
+ * order 0; those that are not borrowed are in use.  A page's private field says which
+ * frame it is.
+ *
+ * What is idle is kept for a while, and then, or when memory runs short, or when
+ * the limit is needed for the other size, goes back to the kernel.
+ *
+ * A frame is an ordinary page with one reference, ours.  get_user_pages() and
+ * friends add theirs; a frame that has any of them when it is freed is set
+ * aside until it has ours alone.
+ *
+ * A frame whose memory has failed (memory_failure() says so in its flags) is not
+ * handed out again.
+ */
+#ifndef MORSEL_DRAM_H
+#define MORSEL_DRAM_H
+
+#include <linux/atomic.h>
+#include <linux/bitmap.h>
+#include <linux/gfp.h>
+#include <linux/idr.h>
+#include <linux/list.h>
+#include <linux/mm_types.h>
+#include <linux/mutex.h>
+#include <linux/rwsem.h>
+#include <linux/spinlock.h>
+
+#include "frames/frames.h"
+#include "pools/pool.h"
+
+#define CHUNK_PAGES FRAMES_PER_CHILD
+
+/* Frames are got and put in batches of so many. */
+#define BATCH 64
+
+/* Never by way of the OOM killer: running out is the caller's to report. */
+#define QUIETLY (GFP_KERNEL | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
+#define BRIEFLY (GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN)
+
+/**
+ * struct dram_chunk - pages that are a child of the small allocator
+ * @base:	the first, where they lie beside each other; else NULL
+ * @pages:	else, each
+ * @nr:		how many
+ * @nr_lost:	of these, those that stay in use: their memory has failed, or they
+ *		went back to the kernel alone
+ * @gone:	a bit for each of the latter, and at the end for those that were lost
+ * @since:	jiffies when one was last put
+ * @dirty:	a bit for each page that was handed out since the chunk was
+ *		borrowed; the others are clear
+ *
+ * The first three do not change while the chunk is there.
+ */
+struct dram_chunk {
+	struct page *base;
+	struct page **pages;
+	unsigned int nr;
+	atomic_t nr_lost;
+	unsigned long since;
+	DECLARE_BITMAP(dirty, CHUNK_PAGES);
+	DECLARE_BITMAP(gone, CHUNK_PAGES);
+};
+
+/**
+ * struct dram_huge - a huge frame that is borrowed
+ * @page:	its first page; NULL: not borrowed
+ * @since:	jiffies when it was put
+ *
+ * Who has got the frame may write both; others have a look.
+ */
+struct dram_huge {
+	struct page *page;
+	unsigned long since;
+};
+
+/**
+ * struct dram_allocator - an allocator, and the numbers of what it has
+ * @frames:	the allocator
+ * @ida:	of children, or of huge frames, that are borrowed
+ * @count:	how many of these there can be
+ * @top:	none that was ever borrowed has this number, or a higher one
+ * @cursor:	where to look for idle ones next; under the pool's giving lock
+ */
+struct dram_allocator {
+	struct frames frames;
+	struct ida ida;
+	unsigned int count;
+	unsigned int top;
+	unsigned int cursor;
+};
+
+/**
+ * struct dram_pool - a node's pool
+ * @pool:	what all pools have
+ * @list:	in dram_pools (reclaim.c)
+ * @small:	pages
+ * @huge:	huge frames
+ * @chunks:	by child of @small; set before the child is added, and read by who
+ *		has a frame of it or, under @giving, the child's count
+ * @huges:	by frame of @huge
+ * @limit:	pages it may hold
+ * @growing:	held for reading by who borrows; for writing by who has found nothing,
+ *		as others may have borrowed more than they need
+ * @held:	pages it holds: used, free and set aside; not those that failed
+ * @used:	pages of morsels, tables too; counted down before they are free, so
+ *		that used and pinned ones together are never more than @held
+ * @nr_pinned:	pages set aside
+ * @borrows:	chunks and huge frames ever borrowed
+ * @returns:	chunks and huge frames ever given back
+ * @giving:	one at a time takes what is idle or was set aside back
+ * @lock:	protects what follows
+ * @pinned:	small frames set aside, by page->lru
+ * @pinned_huge: huge frames set aside
+ * @nr_small:	of @pinned
+ * @nr_huge:	of @pinned_huge
+ */
+struct dram_pool {
+	struct frame_pool pool;
+	struct list_head list;
+	struct dram_allocator small;
+	struct dram_allocator huge;
+	struct dram_chunk **chunks;
+	struct dram_huge *huges;
+	unsigned long limit;
+	struct mutex giving;
+	struct rw_semaphore growing;
+	atomic_long_t held ____cacheline_aligned_in_smp;
+	atomic_long_t used;
+	atomic_long_t nr_pinned;
+	atomic64_t borrows;
+	atomic64_t returns;
+	spinlock_t lock;
+	struct list_head pinned;
+	struct list_head pinned_huge;
+	unsigned long nr_small;
+	unsigned long nr_huge;
+};
+
+static inline struct dram_pool *to_dram(struct frame_pool *pool)
+{
+	return container_of(pool, struct dram_pool, pool);
+}
+
+/**
+ * struct dram_walk - what is looked through for idle memory
+ * @before:	jiffies: what was put later is young
+ * @wanted:	pages
+ * @given:	how many have been given back
+ * @young:	something was too young
+ */
+struct dram_walk {
+	unsigned long before;
+	unsigned long wanted;
+	unsigned long given;
+	bool young;
+};
+
+/* dram.c */
+struct page *dram_borrow(struct dram_pool *dram, gfp_t gfp, unsigned int order);
+int dram_number_get(struct dram_allocator *of);
+unsigned int dram_get_numbers(struct dram_pool *dram, unsigned int order, unsigned int count,
+			      u64 *numbers);
+void dram_put_numbers(struct dram_pool *dram, unsigned int order, unsigned int count,
+		      const u64 *numbers);
+bool dram_frame_bad(struct page *page, unsigned int order);
+void dram_say_lost(struct page *page, unsigned int order);
+void dram_lose(struct dram_pool *dram, unsigned int order, struct page *page);
+void dram_reap_pinned(struct dram_pool *dram);
+
+/* chunk.c */
+unsigned int dram_get_small(struct dram_pool *dram, unsigned int count, struct page **frames);
+void dram_give_chunk(struct dram_pool *dram, unsigned int child, struct dram_walk *walk);
+bool dram_exchange_page(struct dram_pool *dram);
+void dram_end_chunks(struct dram_pool *dram);
+
+/* huge.c */
+unsigned int dram_get_huge(struct dram_pool *dram, unsigned int count, struct page **frames);
+void dram_give_huge(struct dram_pool *dram, unsigned int index, struct dram_walk *walk);
+void dram_end_huges(struct dram_pool *dram);
+
+/* reclaim.c */
+bool dram_is_full(struct dram_pool *dram, unsigned long pages);
+unsigned long dram_reserve(struct dram_pool *dram, unsigned long pages, unsigned long least);
+unsigned long dram_charge(struct dram_pool *dram, unsigned long pages, unsigned long least);
+bool dram_is_old(struct dram_walk *walk, unsigned long since);
+void dram_give_idle(struct dram_pool *dram, struct dram_walk *walk);
+unsigned long dram_count_idle(struct dram_pool *dram);
+void dram_tidy_later(void);
+void dram_enlist(struct dram_pool *dram);
+void dram_unlist(struct dram_pool *dram);
+
+#endif /* MORSEL_DRAM_H */

@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Room in dram pools: what counts against the limit, and what is idle and goes back to the
+ * kernel.
+ */
+#include <linux/jiffies.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/shrinker.h>
+#include <linux/slab.h>
+#include <linux/workqueue.h>
+
+#include "pools/dram/dram.h"
+
+static unsigned int dram_idle_seconds = 5;
+module_param(dram_idle_seconds, uint, 0644);
+MODULE_PARM_DESC(dram_idle_seconds,
+		 "Give memory back to the kernel that was idle for so long (default: 5)");
+
+/* All dram pools, for the shrinker and the worker that gives idle memory back. */
+static LIST_HEAD(dram_pools);
+static DEFINE_MUTEX(dram_pools_lock);
+
+static struct shrinker *dram_shrinker;
+static void dram_tidy(struct work_struct *work);
+static DECLARE_DELAYED_WORK(dram_tidy_work, dram_tidy);
+
+/**
+ * dram_tidy_later() - see in a second what is idle
+ */
+void dram_tidy_later(void)
+{
+	/* Each put comes here. */
+	if (!delayed_work_pending(&dram_tidy_work))
+		queue_delayed_work(system_unbound_wq, &dram_tidy_work, HZ);
+}
+
+/**
+ * dram_enlist() - have a pool shrunk and tidied
+ * @dram: the pool
+ */
+void dram_enlist(struct dram_pool *dram)
+{
+	mutex_lock(&dram_pools_lock);
+	list_add(&dram->list, &dram_pools);
+	mutex_unlock(&dram_pools_lock);
+}
+
+/**
+ * dram_unlist() - have it no more, and wait for who is at it
+ * @dram: the pool
+ */
+void dram_unlist(struct dram_pool *dram)
+{
+	mutex_lock(&dram_pools_lock);
+	list_del(&dram->list);
+	mutex_unlock(&dram_pools_lock);
+}
+
+/* Count up to @pages more, so that there are no more than @limit; returns how many. */
+static unsigned long count_up(atomic_long_t *counter, unsigned long limit, unsigned long pages,
+			      unsigned long least)
+{
+	long old = atomic_long_read(counter);
+	unsigned long room;
+
+	do {
+		room = min(pages, limit - min_t(unsigned long, limit, old));
+		if (!room || room < least)
+			return 0;
+	} while (!atomic_long_try_cmpxchg(counter, &old, old + room));
+	return room;
+}
+
+/**
+ * dram_is_old() - has something been idle for long enough?
+ * @walk:	what is looked for
+ * @since:	jiffies when it became idle
+ * Return: true; false, and the walk notes that there is something young.
+ */
+bool dram_is_old(struct dram_walk *walk, unsigned long since)
+{
+	if (time_after(since, walk->before)) {
+		walk->young = true;
+		return false;
+	}
+	return true;
+}
+
+static void give_some(struct dram_pool *dram, struct dram_allocator *of, struct dram_walk *walk,
+		      void (*give)(struct dram_pool *, unsigned int, struct dram_walk *))
+{
+	unsigned int top = READ_ONCE(of->top), i;
+
+	for (i = 0; i < top && walk->given < walk->wanted; i++) {
+		if (of->cursor >= top)
+			of->cursor = 0;
+		give(dram, of->cursor++, walk);
+		if (!(i % CHUNK_PAGES))
+			cond_resched();
+	}
+}
+
+/**
+ * dram_give_idle() - give idle memory back to the kernel
+ * @dram:	the pool, with its giving lock held
+ * @walk:	how much, and how old
+ */
+void dram_give_idle(struct dram_pool *dram, struct dram_walk *walk)
+{
+	if (walk->given >= walk->wanted)
+		return;
+	/* What a processor has claimed is idle, too, if no frame of it is in use. */
+	get_cpu();
+	frames_drain(&dram->small.frames);
+	put_cpu();
+	give_some(dram, &dram->small, walk, dram_give_chunk);
+	give_some(dram, &dram->huge, walk, dram_give_huge);
+}
+
+/**
+ * dram_count_idle() - whole 2 MiB that dram_give_idle() would find, but for what processors
+ * have claimed
+ * @dram: the pool
+ * Return: pages.
+ */
+unsigned long dram_count_idle(struct dram_pool *dram)
+{
+	unsigned int top = READ_ONCE(dram->small.top), i;
+	unsigned long pages = 0;
+
+	for (i = 0; i < top; i++)
+		if (frames_child_free(&dram->small.frames, i) == CHUNK_PAGES)
+			pages += CHUNK_PAGES;
+	top = READ_ONCE(dram->huge.top);
+	for (i = 0; i < top; i++)
+		if (!frames_in_use(&dram->huge.frames, i))
+			pages += CHUNK_PAGES;
+	return pages;
+}
+
+/**
+ * dram_is_full() - is there no room, whatever others are about to do?
+ * @dram:	the pool
+ * @pages:	for so many pages
+ * Return: is there none?
+ */
+bool dram_is_full(struct dram_pool *dram, unsigned long pages)
+{
+	return !atomic_long_read(&dram->nr_pinned) &&
+	       atomic_long_read(&dram->used) + pages > READ_ONCE(dram->limit);
+}
+
+/**
+ * dram_reserve() - make room under the limit, by giving back what is idle
+ * @dram:	the pool
+ * @pages:	for so many
+ * @least:	or at least for so many
+ * Return: how many there is room for, which are counted as held.
+ */
+unsigned long dram_reserve(struct dram_pool *dram, unsigned long pages, unsigned long least)
+{
+	unsigned long limit = READ_ONCE(dram->limit);
+	unsigned long room = count_up(&dram->held, limit, pages, pages);
+	struct dram_walk walk;
+
+	if (room)
+		return room;
+	mutex_lock(&dram->giving);
+	dram_reap_pinned(dram);
+	/* Others may be quicker to take the room that we make. */
+	do {
+		walk = (struct dram_walk){.before = jiffies};
+		walk.wanted = atomic_long_read(&dram->held) + pages;
+		walk.wanted -= min(walk.wanted, limit);
+		dram_give_idle(dram, &walk);
+		room = count_up(&dram->held, limit, pages, pages);
+	} while (!room && walk.given);
+	if (!room)
+		room = count_up(&dram->held, limit, pages, least);
+	mutex_unlock(&dram->giving);
+	return room;
+}
+
+/**
+ * dram_charge() - count pages that were got as used
+ * @dram:	the pool
+ * @pages:	how many were got
+ * @least:	do it for at least so many
+ * Return: how many are counted; the others are to be put.  What is free in the pool is not
+ * handed out where the limit was lowered below it.
+ */
+unsigned long dram_charge(struct dram_pool *dram, unsigned long pages, unsigned long least)
+{
+	unsigned long limit = READ_ONCE(dram->limit), room, pinned;
+
+	pinned = atomic_long_read(&dram->nr_pinned);
+	room = count_up(&dram->used, limit - min(limit, pinned), pages, least);
+	if (room || !pinned)
+		return room;
+	mutex_lock(&dram->giving);
+	dram_reap_pinned(dram);
+	mutex_unlock(&dram->giving);
+	pinned = atomic_long_read(&dram->nr_pinned);
+	return count_up(&dram->used, limit - min(limit, pinned), pages, least);
+}
+
+static unsigned long dram_shrink_count(struct shrinker *shrinker, struct shrink_control *sc)
+{
+	struct dram_pool *dram;
+	unsigned long count = 0;
+
+	if (!mutex_trylock(&dram_pools_lock))
+		return 0;
+	list_for_each_entry(dram, &dram_pools, list) {
+		count += dram_count_idle(dram);
+		/* What is free but not whole may be so by a processor's claim alone. */
+		if (!count &&
+		    atomic_long_read(&dram->held) >
+			    atomic_long_read(&dram->used) + atomic_long_read(&dram->nr_pinned))
+			count = 1;
+	}
+	mutex_unlock(&dram_pools_lock);
+	return count ?: SHRINK_EMPTY;
+}
+
+static unsigned long dram_shrink_scan(struct shrinker *shrinker, struct shrink_control *sc)
+{
+	struct dram_walk walk = {.before = jiffies, .wanted = sc->nr_to_scan};
+	struct dram_pool *dram;
+
+	if (!mutex_trylock(&dram_pools_lock))
+		return SHRINK_STOP;
+	list_for_each_entry(dram, &dram_pools, list) {
+		mutex_lock(&dram->giving);
+		dram_reap_pinned(dram);
+		dram_give_idle(dram, &walk);
+		mutex_unlock(&dram->giving);
+	}
+	mutex_unlock(&dram_pools_lock);
+	sc->nr_scanned = max(sc->nr_scanned, walk.given);
+	return walk.given ?: SHRINK_STOP;
+}
+
+/*
+ * Give back what has been idle for long; run each second as long as there is
+ * anything idle or set aside.
+ */
+static void dram_tidy(struct work_struct *work)
+{
+	struct dram_walk walk = {
+		.before = jiffies - READ_ONCE(dram_idle_seconds) * HZ,
+		.wanted = ULONG_MAX,
+	};
+	struct dram_pool *dram;
+
+	mutex_lock(&dram_pools_lock);
+	list_for_each_entry(dram, &dram_pools, list) {
+		walk.young |= atomic_long_read(&dram->nr_pinned) != 0;
+		mutex_lock(&dram->giving);
+		dram_reap_pinned(dram);
+		dram_give_idle(dram, &walk);
+		mutex_unlock(&dram->giving);
+	}
+	mutex_unlock(&dram_pools_lock);
+	if (walk.young)
+		dram_tidy_later();
+}
+
+/**
+ * morsel_dram_init() - what all dram pools share: the shrinker
+ * Return: 0 or a negative errno.
+ */
+int morsel_dram_init(void)
+{
+	int err;
+
+	dram_shrinker = compat_shrinker_alloc("morsel-dram");
+	if (!dram_shrinker)
+		return -ENOMEM;
+	dram_shrinker->count_objects = dram_shrink_count;
+	dram_shrinker->scan_objects = dram_shrink_scan;
+	dram_shrinker->batch = CHUNK_PAGES;
+	err = compat_shrinker_register(dram_shrinker, "morsel-dram");
+	if (err)
+		kfree(dram_shrinker);
+	return err;
+}
+
+/**
+ * morsel_dram_exit() - no shrinking and tidying from here on
+ */
+void morsel_dram_exit(void)
+{
+	shrinker_free(dram_shrinker);
+	cancel_delayed_work_sync(&dram_tidy_work);
+}
