@@ -9,7 +9,6 @@
 #include <linux/mutex.h>
 #include <linux/slab.h>
 
-#include "map/map.h"
 #include "pools/payer.h"
 
 static unsigned long user_limit;
@@ -166,8 +165,6 @@ int morsel_limit_get(struct morsel_limit *args)
 	if (!uid_eq(uid, current_fsuid()) && !capable(CAP_SYS_ADMIN))
 		return -EPERM;
 
-	/* Tables of morsels that are gone count until they are freed. */
-	morsel_subtree_sync();
 	mutex_lock(&payers_lock);
 	payer = payer_find(uid) ?: &nobody;
 	limit = payer_limit(payer);

@@ -9,7 +9,6 @@
 #include <linux/topology.h>
 #include <linux/xarray.h>
 
-#include "map/map.h"
 #include "pools/pool.h"
 
 static const struct morsel_pool_ops *const kinds[] = {&morsel_dram_ops};
@@ -172,31 +171,23 @@ static void pool_describe(struct frame_pool *pool, struct morsel_pool_info *info
 }
 
 /**
- * morsel_pool_list() - MORSEL_IOC_POOL_LIST
- * @cursor: the caller's array
- * Return: 0 or a negative errno.
+ * morsel_pool_next() - describe the pool that comes after one
+ * @id:		of the one before, or 0; becomes the pool's
+ * @info:	is filled
+ * Return: 0; -ENOENT: there are no more.
  */
-int morsel_pool_list(struct morsel_cursor *cursor)
+int morsel_pool_next(u32 *id, struct morsel_pool_info *info)
 {
-	unsigned long id = cursor->list.cursor;
-	struct morsel_pool_info info;
+	unsigned long index = *id;
 	struct frame_pool *pool;
-	int err = 0;
 
-	morsel_subtree_sync();
-	while (morsel_cursor_room(cursor) && !err) {
-		mutex_lock(&pools_lock);
-		pool = xa_find_after(&pools, &id, ULONG_MAX, XA_PRESENT);
-		if (pool)
-			pool_describe(pool, &info);
-		mutex_unlock(&pools_lock);
-		if (!pool)
-			break;
-		info.size = min_t(u32, info.size, cursor->list.entry_size);
-		err = morsel_cursor_put(cursor, &info, sizeof(info));
-		cursor->list.cursor = id;
-	}
-	return err;
+	mutex_lock(&pools_lock);
+	pool = xa_find_after(&pools, &index, ULONG_MAX, XA_PRESENT);
+	if (pool)
+		pool_describe(pool, info);
+	mutex_unlock(&pools_lock);
+	*id = index;
+	return pool ? 0 : -ENOENT;
 }
 
 /**
@@ -208,7 +199,6 @@ int morsel_pool_stat(struct morsel_pool_info *info)
 {
 	struct frame_pool *pool;
 
-	morsel_subtree_sync();
 	mutex_lock(&pools_lock);
 	pool = xa_load(&pools, info->id);
 	if (pool)
@@ -289,7 +279,6 @@ int morsel_pool_remove(u32 id)
 	struct frame_pool *pool;
 	int err = 0;
 
-	morsel_subtree_sync();
 	mutex_lock(&pools_lock);
 	pool = xa_load(&pools, id);
 	if (!pool) {

@@ -10,7 +10,6 @@
 #include <linux/refcount.h>
 
 #include "morsel.h"
-#include "uapi/uapi.h"
 
 struct frame_pool;
 
@@ -71,7 +70,7 @@ void morsel_pools_exit(void);
 struct frame_pool *morsel_pool_choose(u32 id, u32 node);
 void morsel_pool_release(struct frame_pool *pool);
 unsigned int morsel_pool_count(void);
-int morsel_pool_list(struct morsel_cursor *cursor);
+int morsel_pool_next(u32 *id, struct morsel_pool_info *info);
 int morsel_pool_stat(struct morsel_pool_info *info);
 int morsel_pool_add(struct morsel_pool *args);
 int morsel_pool_resize(u32 id, u64 limit_bytes);

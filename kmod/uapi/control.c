@@ -7,6 +7,7 @@
 #include <linux/miscdevice.h>
 #include <linux/module.h>
 
+#include "map/map.h"
 #include "object/object.h"
 #include "pools/payer.h"
 #include "pools/pool.h"
@@ -157,6 +158,8 @@ int call_list(struct morsel_request *req)
  */
 int call_limit_get(struct morsel_request *req)
 {
+	/* Tables of morsels that are gone count until they are freed. */
+	morsel_subtree_sync();
 	return morsel_limit_get(&req->args.limit);
 }
 
@@ -178,8 +181,18 @@ int call_limit_set(struct morsel_request *req)
 int call_pool_list(struct morsel_request *req)
 {
 	struct morsel_cursor *cursor = &req->args.cursor;
+	int err = morsel_cursor_begin(cursor);
+	struct morsel_pool_info info;
+	u32 id;
 
-	return morsel_cursor_begin(cursor) ?: morsel_pool_list(cursor);
+	morsel_subtree_sync();
+	id = min_t(u64, cursor->list.cursor, U32_MAX);
+	while (!err && morsel_cursor_room(cursor) && !morsel_pool_next(&id, &info)) {
+		info.size = min_t(u32, info.size, cursor->list.entry_size);
+		err = morsel_cursor_put(cursor, &info, sizeof(info));
+		cursor->list.cursor = id;
+	}
+	return err;
 }
 
 /**
@@ -189,6 +202,7 @@ int call_pool_list(struct morsel_request *req)
  */
 int call_pool_stat(struct morsel_request *req)
 {
+	morsel_subtree_sync();
 	return morsel_pool_stat(&req->args.pool_info);
 }
 
@@ -229,6 +243,7 @@ int call_pool_remove(struct morsel_request *req)
 
 	if (args->reserved || args->kind || args->node || args->limit_bytes)
 		return -EINVAL;
+	morsel_subtree_sync();
 	return morsel_pool_remove(args->id);
 }
 
