@@ -289,7 +289,7 @@ int morsel_pool_resize(int device, uint32_t id, uint64_t limit);
 int morsel_pool_remove(int device, uint32_t id);
 
 /**
- * morsel_limit_get() - a user's ceiling
+ * morsel_limit_get() - a user's ceiling, and what counts against it
  * @device:	from morsel_device()
  * @uid:	the user
  * @limit:	is filled

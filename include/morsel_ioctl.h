@@ -309,7 +309,8 @@ struct morsel_extent {
  *
  * PUNCH frees the frames that lie wholly within the range and clears what else
  * is in it (parts of a 2 MiB frame); it reads as zero afterwards. A frame that
- * is pinned (O_DIRECT, RDMA) is given back when the pin is gone.
+ * is pinned (O_DIRECT, RDMA) is given back when the pin is gone, and counts
+ * against the owner's ceiling until then.
  * Errors: EBADF, ERANGE, as above.
  */
 struct morsel_range {
@@ -355,7 +356,9 @@ struct morsel_tune {
  * @bytes:	frames and tables that the morsels this user made may take, and a
  *		page for each morsel, which is for what the kernel keeps of it;
  *		MORSEL_UNLIMITED for no ceiling
- * @used:	out: what they take now; clear @flags before the next call
+ * @used:	out: what they take now, with what they have freed but somebody
+ *		still pins (O_DIRECT, RDMA, vmsplice); clear @flags before the next
+ *		call
  *
  * Users without a ceiling of their own get the module parameter user_limit; uid
  * 0 has none unless it is given one.  SET needs CAP_SYS_ADMIN; a ceiling below

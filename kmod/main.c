@@ -81,8 +81,8 @@ static void __exit morsel_exit(void)
 	morsel_objects_exit();
 	morsel_subtrees_exit();
 	morsel_tables_exit();
-	morsel_dram_exit();
 	morsel_pools_exit();
+	morsel_dram_exit();
 	payers_exit();
 }
 

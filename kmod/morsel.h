@@ -24,7 +24,9 @@
  *					      list of dram pools	    morsel->sem
  *						a dram pool's growing lock
  *						  giving lock
- *						    dram pool lock, payer lock
+ *						    a quarantine's reaping lock
+ *						      its lock, accounts' lock,
+ *						      payers' lock
  *	  morsel->attached_lock
  *	    splices->lock (attach/attach.h)
  *	      mm->page_table_lock, then a PMD table's lock
@@ -95,8 +97,7 @@ static inline enum morsel_rights rights_of(unsigned long vm_flags)
 	return (vm_flags & VM_WRITE ? 0 : RIGHTS_RO) | (vm_flags & VM_EXEC ? RIGHTS_RWX : 0);
 }
 
-struct frame_pool;
-struct payer;
+struct account;
 struct dead_tables;
 
 /**
@@ -106,9 +107,8 @@ struct dead_tables;
  * @pages:	length in pages, rounded up; the length in bytes is @inode's size
  * @granule:	MORSEL_GRANULE_*
  * @fault_around: pages that a fault fills at once, a power of two
- * @pool:	where frames and tables come from
- * @payer:	who pays for them
- * @charged:	they pay for the morsel itself, too
+ * @account:	where frames and tables come from, and who pays for them
+ * @charged:	the payer pays for the morsel itself, too
  * @name:	"" or the name; fixed once created
  * @named:	it is in the directory; under the registry lock
  * @name_node:	in the directory, by @name; under the registry lock
@@ -145,8 +145,7 @@ struct morsel {
 	unsigned long pages;
 	u32 granule;
 	unsigned int fault_around;
-	struct frame_pool *pool;
-	struct payer *payer;
+	struct account *account;
 	bool charged;
 	char name[MORSEL_NAME_MAX];
 	bool named;

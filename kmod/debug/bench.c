@@ -17,7 +17,6 @@
 #include <linux/gfp.h>
 #include <linux/kthread.h>
 #include <linux/ktime.h>
-#include <linux/list.h>
 #include <linux/log2.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
@@ -87,8 +86,8 @@ struct row {
  * @task:	its thread, in a round
  * @done:	the round is over
  * @ns:		what GET and PUT took
- * @pages:	frames, where they are pages
- * @numbers:	frames, where they are numbers
+ * @pages:	the kernel's frames
+ * @numbers:	ours
  */
 struct worker {
 	struct bench *bench;
@@ -175,7 +174,7 @@ static unsigned int pool_way_get(struct worker *worker)
 
 	for (; got < row->count; got += more) {
 		more = pool->ops->get(pool, row->order, next_batch(row, got, row->count),
-				      worker->pages + got);
+				      worker->numbers + got);
 		if (!more)
 			break;
 	}
@@ -186,13 +185,11 @@ static int pool_way_put(struct worker *worker, unsigned int got)
 {
 	const struct row *row = worker->bench->row;
 	struct frame_pool *pool = worker->bench->pool;
-	unsigned int done = 0, end;
-	LIST_HEAD(frames);
+	unsigned int done, count;
 
-	while (done < got) {
-		for (end = done + next_batch(row, done, got); done < end; done++)
-			list_add_tail(&worker->pages[done]->lru, &frames);
-		pool->ops->put(pool, row->order, &frames);
+	for (done = 0; done < got; done += count) {
+		count = next_batch(row, done, got);
+		pool->ops->put(pool, row->order, count, worker->numbers + done);
 	}
 	return 0;
 }

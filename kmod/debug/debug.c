@@ -65,12 +65,13 @@ bool morsel_planted(enum morsel_plant plant)
 
 /**
  * morsel_poison() - mark a frame that nobody uses any more
- * @frame:	the frame
+ * @frame:	the frame; where somebody has a pin, which is so at the end of a pool, it is
+ *		left as it is
  * @order:	log2 of its pages
  */
 void morsel_poison(struct page *frame, unsigned int order)
 {
-	if (morsel_poisons)
+	if (morsel_poisons && page_ref_count(frame) == 1)
 		memset(page_address(frame), POISON, PAGE_SIZE << order);
 }
 

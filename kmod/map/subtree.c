@@ -29,7 +29,9 @@
 #include "attach/attach.h"
 #include "debug/debug.h"
 #include "map/map.h"
-#include "pools/payer.h"
+#include "pools/account.h"
+#include "pools/batch.h"
+#include "pools/frame.h"
 #include "pools/pool.h"
 
 #define CREATE_TRACE_POINTS
@@ -92,23 +94,16 @@ static bool pte_add(pte_t *ptep, pte_t pte)
 
 static struct page *table_get(struct morsel *m)
 {
-	struct page *table;
+	struct page *table = account_take_table(m->account);
 
-	if (payer_charge(m->payer, 1))
-		return NULL;
-	table = m->pool->ops->get_table(m->pool);
-	if (!table) {
-		payer_uncharge(m->payer, 1);
-		return NULL;
-	}
-	atomic_long_inc(&m->nr_tables);
+	if (table)
+		atomic_long_inc(&m->nr_tables);
 	return table;
 }
 
 static void table_put(struct morsel *m, struct page *table)
 {
-	m->pool->ops->put_table(m->pool, table);
-	payer_uncharge(m->payer, 1);
+	account_give_table(m->account, table);
 	atomic_long_dec(&m->nr_tables);
 }
 
@@ -278,9 +273,9 @@ static const struct address_space_operations frame_aops = {
  * Have a frame, which nobody sees yet, say whose it is.  A futex that processes
  * share is known by its frame's mapping and index.
  */
-static void frame_claim(struct morsel *m, struct page *frame, unsigned long index)
+static void frame_claim(struct morsel *m, u64 frame, unsigned long index)
 {
-	struct folio *folio = page_folio(frame);
+	struct folio *folio = page_folio(frame_page(frame));
 
 	folio->index = index;
 	WRITE_ONCE(folio->mapping, &m->frame_mapping);
@@ -290,9 +285,9 @@ static void frame_claim(struct morsel *m, struct page *frame, unsigned long inde
  * A frame leaves the morsel.  Under its lock, since who has that may rely on the
  * mapping, and on the morsel then; who looks without it does so under RCU.
  */
-static void frame_disclaim(struct page *frame)
+static void frame_disclaim(u64 frame)
 {
-	struct folio *folio = page_folio(frame);
+	struct folio *folio = page_folio(frame_page(frame));
 
 	folio_lock(folio);
 	WRITE_ONCE(folio->mapping, NULL);
@@ -310,65 +305,26 @@ static bool being_punched(const struct morsel *m, unsigned long span)
 	       (span + 1) * SPAN_PAGES > READ_ONCE(m->punch_first);
 }
 
-/*
- * Get up to @count frames, fewer where the ceiling is near.  Only what was got is charged:
- * what the pool does not have must not be missing to the payer's other morsels.
- */
-static unsigned int frames_get(struct morsel *m, unsigned int order, unsigned int count,
-			       struct page **frames)
+static void frames_put(struct morsel *m, unsigned int order, const u64 *frames, unsigned int count)
 {
-	unsigned long room = payer_room(m->payer) >> order;
-	unsigned int got = 0, kept;
-	LIST_HEAD(unused);
+	unsigned int i;
 
-	/* By halves, so that tables have some of the rest. */
-	while (count > room)
-		count /= 2;
-	if (count)
-		got = m->pool->ops->get(m->pool, order, count, frames);
-	kept = got;
-	while (kept && payer_charge(m->payer, (unsigned long)kept << order))
-		kept /= 2;
-	if (kept == got)
-		return got;
-	while (got > kept)
-		list_add(&frames[--got]->lru, &unused);
-	m->pool->ops->put(m->pool, order, &unused);
-	return kept;
+	for (i = 0; i < count; i++)
+		frame_disclaim(frames[i]);
+	account_give(m->account, order, count, frames);
 }
 
-static void frames_put(struct morsel *m, unsigned int order, struct list_head *frames,
-		       unsigned long count)
-{
-	struct page *frame;
-
-	if (!count)
-		return;
-	list_for_each_entry(frame, frames, lru) {
-		frame_disclaim(frame);
-		cond_resched();
-	}
-	m->pool->ops->put(m->pool, order, frames);
-	payer_uncharge(m->payer, count << order);
-}
-
-/* Why there was no frame or table: the ceiling or the pool? */
-static int why_none(struct morsel *m, unsigned int order)
-{
-	return payer_room(m->payer) < 1UL << order ? -EDQUOT : -ENOMEM;
-}
-
-static int add_huge(struct morsel *m, unsigned long span, struct page *frame)
+static int add_huge(struct morsel *m, unsigned long span, u64 frame)
 {
 	unsigned long gib = span / GIB_SPANS;
 	pmd_t *pmds = make_pmds(m, RIGHTS_RW, gib);
 
 	if (!pmds)
-		return why_none(m, 0);
+		return account_short(m->account, 0);
 	if (being_punched(m, span))
 		return -EEXIST;
 	frame_claim(m, frame, span * SPAN_PAGES);
-	if (!pmd_add(&pmds[span % GIB_SPANS], pmd_leaf_entry(frame, RIGHTS_RW)))
+	if (!pmd_add(&pmds[span % GIB_SPANS], pmd_leaf_entry(frame_page(frame), RIGHTS_RW)))
 		return -EEXIST;
 	atomic_long_inc(&m->huge);
 	mark_stale(m, gib);
@@ -379,7 +335,7 @@ static int add_huge(struct morsel *m, unsigned long span, struct page *frame)
  * Put frames, small ones, into the holes of a span from @first to before @end.
  * Returns how many were used; -EEXIST: the span is huge, or being punched.
  */
-static int add_small(struct morsel *m, unsigned long first, unsigned long end, struct page **frames,
+static int add_small(struct morsel *m, unsigned long first, unsigned long end, const u64 *frames,
 		     unsigned int count)
 {
 	unsigned long span = first / SPAN_PAGES, gib = span / GIB_SPANS, index;
@@ -389,10 +345,10 @@ static int add_small(struct morsel *m, unsigned long first, unsigned long end, s
 
 	pmds = make_pmds(m, RIGHTS_RW, gib);
 	if (!pmds)
-		return why_none(m, 0);
+		return account_short(m->account, 0);
 	pmd = make_ptes(m, &pmds[span % GIB_SPANS]);
 	if (pmd_none(pmd))
-		return why_none(m, 0);
+		return account_short(m->account, 0);
 	if (pmd_is_leaf(pmd) || being_punched(m, span))
 		return -EEXIST;
 
@@ -401,7 +357,8 @@ static int add_small(struct morsel *m, unsigned long first, unsigned long end, s
 		if (!pte_none(READ_ONCE(ptes[index % SPAN_PAGES])))
 			continue;
 		frame_claim(m, frames[used], index);
-		if (pte_add(&ptes[index % SPAN_PAGES], pte_leaf(frames[used], RIGHTS_RW)))
+		if (pte_add(&ptes[index % SPAN_PAGES],
+			    pte_leaf(frame_page(frames[used]), RIGHTS_RW)))
 			used++;
 	}
 	atomic_long_add(used, &m->frames);
@@ -435,19 +392,16 @@ static unsigned int count_holes(struct morsel *m, unsigned long first, unsigned 
  */
 static int fill_huge(struct morsel *m, unsigned long span)
 {
-	struct page *frame;
-	LIST_HEAD(unused);
+	u64 frame;
 	int err;
 
-	if (!frames_get(m, HUGE_ORDER, 1, &frame))
-		return why_none(m, HUGE_ORDER);
+	if (!account_take(m->account, HUGE_ORDER, 1, &frame))
+		return account_short(m->account, HUGE_ORDER);
 	down_read(&m->sem);
 	err = add_huge(m, span, frame);
 	up_read(&m->sem);
-	if (err) {
-		list_add(&frame->lru, &unused);
-		frames_put(m, HUGE_ORDER, &unused, 1);
-	}
+	if (err)
+		frames_put(m, HUGE_ORDER, &frame, 1);
 	return err == -EEXIST ? -EAGAIN : err;
 }
 
@@ -465,7 +419,7 @@ struct fill {
 	unsigned long end;
 	unsigned long around_first;
 	unsigned long around_end;
-	struct page **frames;
+	u64 *frames;
 	unsigned int size;
 };
 
@@ -476,24 +430,19 @@ struct fill {
 static int fill_small(struct morsel *m, unsigned long first, unsigned long end, unsigned int holes,
 		      const struct fill *fill)
 {
-	struct page **frames = fill->frames;
-	unsigned int got = frames_get(m, 0, min(holes, fill->size), frames), i;
-	LIST_HEAD(unused);
+	unsigned int got = account_take(m->account, 0, min(holes, fill->size), fill->frames);
+	u64 *frames = fill->frames;
 	int used;
 
 	if (!got)
-		return why_none(m, 0);
+		return account_short(m->account, 0);
 	down_read(&m->sem);
 	used = add_small(m, first, end, frames, got);
 	up_read(&m->sem);
 
-	for (i = max(used, 0); i < got; i++)
-		list_add(&frames[i]->lru, &unused);
-	frames_put(m, 0, &unused, got - max(used, 0));
-	if (used > 0 && morsel_planted(PLANT_EARLY_FREE)) {
-		list_add(&frames[0]->lru, &unused);
-		frames_put(m, 0, &unused, 1);
-	}
+	frames_put(m, 0, frames + max(used, 0), got - max(used, 0));
+	if (used > 0 && morsel_planted(PLANT_EARLY_FREE))
+		frames_put(m, 0, frames, 1);
 	if (used < 0)
 		return used == -EEXIST ? -EAGAIN : used;
 	return got < holes ? -EAGAIN : 0;
@@ -617,7 +566,7 @@ int morsel_set_fault_around(struct morsel *m, u32 bytes)
 int morsel_fill(struct morsel *m, unsigned long index)
 {
 	unsigned long around = READ_ONCE(m->fault_around), block = round_down(index, around);
-	struct page *frames[FAULT_BULK];
+	u64 frames[FAULT_BULK];
 	struct fill fill = {
 		.first = index,
 		.end = index + 1,
@@ -699,7 +648,7 @@ static int mirror_span(struct morsel *m, enum morsel_rights rights, pmd_t *twin,
 	}
 	pmd = make_ptes(m, twin);
 	if (pmd_none(pmd))
-		return why_none(m, 0);
+		return account_short(m->account, 0);
 	from = pmd_ptes(truth);
 	to = pmd_ptes(pmd);
 	for (i = 0; i < SPAN_PAGES; i++) {
@@ -755,7 +704,7 @@ int morsel_mirror(struct morsel *m, enum morsel_rights rights, unsigned long fir
 		truth = morsel_pmds(m, RIGHTS_RW, gib);
 		twin = make_pmds(m, rights, gib);
 		if (!twin)
-			err = why_none(m, 0);
+			err = account_short(m->account, 0);
 		for (; span < next && !err; span++)
 			err = mirror_span(m, rights, &twin[span % GIB_SPANS],
 					  READ_ONCE(truth[span % GIB_SPANS]));
@@ -881,19 +830,12 @@ static void zero_part(struct page *page, size_t from, size_t to)
 			     min_t(size_t, to - from, PAGE_SIZE - offset_in_page(from)));
 }
 
-struct freed {
-	struct list_head small;
-	struct list_head huge;
-	unsigned long nr_small;
-	unsigned long nr_huge;
-};
-
 /*
  * Take the frames out of one span that lie wholly between the bytes @start and
- * @end of it; clear what lies there partly.  Were there any?
+ * @end of it; clear what lies there partly.  Returns where it ended for want of room.
  */
-static bool punch_span(struct morsel *m, unsigned long span, size_t start, size_t end,
-		       struct freed *freed)
+static size_t punch_span(struct morsel *m, unsigned long span, size_t start, size_t end,
+			 struct frame_batch *freed)
 {
 	pmd_t *pmdp = span_entry(m, RIGHTS_RW, span), pmd;
 	unsigned long before = freed->nr_small;
@@ -901,22 +843,22 @@ static bool punch_span(struct morsel *m, unsigned long span, size_t start, size_
 	struct page *page;
 
 	if (!pmdp)
-		return false;
+		return end;
 	pmd = *pmdp;
 	if (pmd_none(pmd))
-		return false;
+		return end;
 
 	if (pmd_is_leaf(pmd)) {
 		page = pmd_page(pmd);
 		if (end - start < PMD_SIZE) {
 			zero_part(page, start, end);
-			return false;
+			return end;
 		}
+		if (!batch_add(freed, HUGE_ORDER, page_to_pfn(page)))
+			return start;
 		remove_huge(pmdp);
 		clear_twins(m, span, 0, SPAN_PAGES);
-		list_add(&page->lru, &freed->huge);
-		freed->nr_huge++;
-		return true;
+		return end;
 	}
 
 	for (offset = start; offset < end; offset = next) {
@@ -926,27 +868,32 @@ static bool punch_span(struct morsel *m, unsigned long span, size_t start, size_
 		if (pte_none(pte))
 			continue;
 		page = pte_page(pte);
-		if (next - offset < PAGE_SIZE) {
+		if (next - offset < PAGE_SIZE)
 			zero_part(page, offset % PAGE_SIZE, (next - 1) % PAGE_SIZE + 1);
-			continue;
-		}
-		list_add(&page->lru, &freed->small);
-		freed->nr_small++;
+		else if (!batch_add(freed, 0, page_to_pfn(page)))
+			break;
 	}
 	if (freed->nr_small == before)
-		return false;
-	remove_small(pmdp, DIV_ROUND_UP(start, PAGE_SIZE), end / PAGE_SIZE);
-	clear_twins(m, span, DIV_ROUND_UP(start, PAGE_SIZE), end / PAGE_SIZE);
-	return true;
+		return offset;
+	remove_small(pmdp, DIV_ROUND_UP(start, PAGE_SIZE), offset / PAGE_SIZE);
+	clear_twins(m, span, DIV_ROUND_UP(start, PAGE_SIZE), offset / PAGE_SIZE);
+	return offset;
 }
 
-static void give_back(struct morsel *m, struct freed *freed)
+static void give_back(struct morsel *m, struct frame_batch *freed)
 {
+	struct batch_walk walk = batch_walk(freed);
+	unsigned int order;
+	u64 frame;
+
 	trace_morsel_free(m, freed->nr_small, freed->nr_huge);
 	atomic_long_sub(freed->nr_small, &m->frames);
 	atomic_long_sub(freed->nr_huge, &m->huge);
-	frames_put(m, 0, &freed->small, freed->nr_small);
-	frames_put(m, HUGE_ORDER, &freed->huge, freed->nr_huge);
+	while (batch_next(&walk, &order, &frame)) {
+		frame_disclaim(frame);
+		cond_resched();
+	}
+	batch_give(freed, m->account);
 }
 
 static void set_punched(struct morsel *m, unsigned long first, unsigned long end)
@@ -956,6 +903,17 @@ static void set_punched(struct morsel *m, unsigned long first, unsigned long end
 	WRITE_ONCE(m->punch_first, first);
 	WRITE_ONCE(m->punch_end, end);
 	up_write(&m->sem);
+}
+
+/* Have everybody drop what was taken out between two bytes. */
+static void revoke(struct morsel *m, loff_t start, loff_t end, const struct frame_batch *freed)
+{
+	if (batch_empty(freed))
+		return;
+	if (freed->nr_small && leaves_locked_otherwise(m))
+		remove_again(m, DIV_ROUND_UP(start, PAGE_SIZE), end >> PAGE_SHIFT);
+	morsel_revoke(m, start, end);
+	unmap_mapping_range(m->inode.i_mapping, start, end - start, 1);
 }
 
 /**
@@ -971,40 +929,36 @@ static void set_punched(struct morsel *m, unsigned long first, unsigned long end
  */
 void morsel_punch(struct morsel *m, loff_t start, loff_t end)
 {
-	struct freed freed = {LIST_HEAD_INIT(freed.small), LIST_HEAD_INIT(freed.huge)};
-	loff_t pos, next, first = end, last = start;
+	struct frame_batch freed;
+	loff_t pos, next;
 
+	batch_init(&freed);
 	mutex_lock(&m->punch_lock);
 	set_punched(m, start >> PAGE_SHIFT, DIV_ROUND_UP(end, PAGE_SIZE));
 	for (pos = start; pos < end; pos = next) {
 		unsigned long span = pos >> PMD_SHIFT;
-		loff_t base = (loff_t)span << PMD_SHIFT;
+		loff_t base = (loff_t)span << PMD_SHIFT, want;
 
 		/* A GiB that was never touched holds nothing. */
 		if (!morsel_pmds(m, RIGHTS_RW, span / GIB_SPANS)) {
 			next = min_t(loff_t, end, round_down(pos, PUD_SIZE) + PUD_SIZE);
 			continue;
 		}
-		next = min_t(loff_t, end, base + PMD_SIZE);
+		want = min_t(loff_t, end, base + PMD_SIZE);
 		down_write(&m->sem);
-		if (punch_span(m, span, pos - base, next - base, &freed)) {
-			first = min(first, pos);
-			last = next;
-		}
+		next = base + punch_span(m, span, pos - base, want - base, &freed);
 		up_write(&m->sem);
+		if (next < want) {
+			revoke(m, start, next, &freed);
+			give_back(m, &freed);
+		}
 		cond_resched();
 	}
-	if (freed.nr_small && leaves_locked_otherwise(m))
-		remove_again(m, DIV_ROUND_UP(start, PAGE_SIZE), end >> PAGE_SHIFT);
-	/* Where nothing was, walking the tables of all who map it is for nothing. */
-	if (first < last) {
-		morsel_revoke(m, first, last);
-		unmap_mapping_range(m->inode.i_mapping, first, last - first, 1);
-	}
+	revoke(m, start, end, &freed);
 	set_punched(m, 0, 0);
 	wake_up_all(&m->punched);
 	mutex_unlock(&m->punch_lock);
-	if (freed.nr_small || freed.nr_huge)
+	if (!batch_empty(&freed))
 		give_back(m, &freed);
 }
 
@@ -1013,7 +967,7 @@ void morsel_punch(struct morsel *m, loff_t start, loff_t end)
  * @m:		the morsel
  * @index:	the page, below @m->pages
  * @fill:	allocate one if there is none
- * Return: the page, to be released with put_page(); NULL for a hole;
+ * Return: the page, to be released with frame_release(); NULL for a hole;
  * ERR_PTR of what morsel_fill() returns; ERR_PTR(-EIO): its memory has failed.
  */
 struct page *morsel_get_page(struct morsel *m, unsigned long index, bool fill)
@@ -1035,10 +989,10 @@ struct page *morsel_get_page(struct morsel *m, unsigned long index, bool fill)
 				page = pte_page(pte);
 		}
 		if (page)
-			get_page(page);
+			page = frame_hold(page_to_pfn(page));
 		up_read(&m->sem);
-		if (page && PageHWPoison(page)) {
-			put_page(page);
+		if (page && frame_failed(page_to_pfn(page))) {
+			frame_release(page);
 			return ERR_PTR(-EIO);
 		}
 		if (page || !fill)
@@ -1056,39 +1010,37 @@ struct page *morsel_get_page(struct morsel *m, unsigned long index, bool fill)
  */
 struct dead_tables {
 	struct rcu_work work;
-	struct frame_pool *pool;
-	struct payer *payer;
+	struct account *account;
 	unsigned long gibs;
-	unsigned long pages;
 	pud_t **tops[NR_RIGHTS];
 };
 
 static struct workqueue_struct *reaper;
 static atomic_t nr_dead = ATOMIC_INIT(0);
 
-static void reap_pmds(struct frame_pool *pool, pmd_t *pmds)
+static void reap_pmds(struct account *account, pmd_t *pmds)
 {
 	int i;
 
 	for (i = 0; i < GIB_SPANS; i++)
 		if (!pmd_none(pmds[i]) && !pmd_is_leaf(pmds[i]))
-			pool->ops->put_table(pool, pmd_page(pmds[i]));
-	pool->ops->put_table(pool, virt_to_page(pmds));
+			account_give_table(account, pmd_page(pmds[i]));
+	account_give_table(account, virt_to_page(pmds));
 }
 
 /* The PUD entries of a top, @entries of them, and what is below. */
-static void reap_puds(struct frame_pool *pool, pud_t *puds, unsigned int entries)
+static void reap_puds(struct account *account, pud_t *puds, unsigned int entries)
 {
 	unsigned int i;
 
 	for (i = 0; i < entries; i++) {
 		if (pud_shows_nothing(puds[i]))
 			continue;
-		reap_pmds(pool, pud_pgtable(puds[i]));
+		reap_pmds(account, pud_pgtable(puds[i]));
 		cond_resched();
 	}
 	if (entries == TOP_GIBS)
-		pool->ops->put_table(pool, virt_to_page(puds));
+		account_give_table(account, virt_to_page(puds));
 	else
 		kfree(puds);
 }
@@ -1102,13 +1054,11 @@ static void reap_tables(struct work_struct *work)
 	for (rights = 0; rights < NR_RIGHTS; rights++) {
 		for (top = 0; dead->tops[rights] && top < nr_tops(dead->gibs); top++)
 			if (dead->tops[rights][top])
-				reap_puds(dead->pool, dead->tops[rights][top],
+				reap_puds(dead->account, dead->tops[rights][top],
 					  top_entries(dead->gibs, top));
 		kfree(dead->tops[rights]);
 	}
-	payer_uncharge(dead->payer, dead->pages);
-	payer_put(dead->payer);
-	morsel_pool_release(dead->pool);
+	account_put(dead->account);
 	kfree(dead);
 	atomic_dec(&nr_dead);
 }
@@ -1129,8 +1079,9 @@ int morsel_subtree_init(struct morsel *m, struct frame_pool *pool, struct payer 
 	init_waitqueue_head(&m->punched);
 	m->frame_mapping.host = &m->inode;
 	m->frame_mapping.a_ops = &frame_aops;
-	m->pool = pool;
-	m->payer = payer;
+	m->account = account_get(pool, payer);
+	if (!m->account)
+		return -ENOMEM;
 	/* Both now, so that freeing needs no memory. */
 	m->dead = kzalloc(sizeof(*m->dead), GFP_KERNEL_ACCOUNT);
 	m->tops[RIGHTS_RW] = kcalloc(nr_tops(morsel_gibs(m)), sizeof(pud_t *), GFP_KERNEL_ACCOUNT);
@@ -1139,11 +1090,20 @@ int morsel_subtree_init(struct morsel *m, struct frame_pool *pool, struct payer 
 
 	kfree(m->dead);
 	kfree(m->tops[RIGHTS_RW]);
-	payer_put(payer);
-	morsel_pool_release(pool);
+	account_put(m->account);
 	m->tops[RIGHTS_RW] = NULL;
-	m->pool = NULL;
+	m->account = NULL;
 	return -ENOMEM;
+}
+
+/* Nobody can reach a frame any more: what there is no room for goes back first. */
+static void free_add(struct morsel *m, struct frame_batch *freed, unsigned int order,
+		     struct page *page)
+{
+	if (batch_add(freed, order, page_to_pfn(page)))
+		return;
+	give_back(m, freed);
+	batch_add(freed, order, page_to_pfn(page));
 }
 
 /**
@@ -1153,13 +1113,14 @@ int morsel_subtree_init(struct morsel *m, struct frame_pool *pool, struct payer 
  */
 void morsel_subtree_free(struct morsel *m)
 {
-	struct freed freed = {LIST_HEAD_INIT(freed.small), LIST_HEAD_INIT(freed.huge)};
+	struct frame_batch freed;
 	struct dead_tables *dead = m->dead;
 	unsigned long gib;
 	int rights, i, j;
 
-	if (!m->pool)
+	if (!m->account)
 		return;
+	batch_init(&freed);
 	for (gib = 0; gib < morsel_gibs(m); gib++) {
 		pmd_t *pmds = morsel_pmds(m, RIGHTS_RW, gib);
 
@@ -1167,27 +1128,22 @@ void morsel_subtree_free(struct morsel *m)
 			if (pmd_none(pmds[i]))
 				continue;
 			if (pmd_is_leaf(pmds[i])) {
-				list_add(&pmd_page(pmds[i])->lru, &freed.huge);
-				freed.nr_huge++;
+				free_add(m, &freed, HUGE_ORDER, pmd_page(pmds[i]));
 				continue;
 			}
 			for (j = 0; j < SPAN_PAGES; j++) {
 				pte_t pte = pmd_ptes(pmds[i])[j];
 
-				if (pte_none(pte))
-					continue;
-				list_add(&pte_page(pte)->lru, &freed.small);
-				freed.nr_small++;
+				if (!pte_none(pte))
+					free_add(m, &freed, 0, pte_page(pte));
 			}
 		}
 		cond_resched();
 	}
 	give_back(m, &freed);
 
-	dead->pool = m->pool;
-	dead->payer = m->payer;
+	dead->account = m->account;
 	dead->gibs = morsel_gibs(m);
-	dead->pages = atomic_long_read(&m->nr_tables);
 	for (rights = 0; rights < NR_RIGHTS; rights++) {
 		dead->tops[rights] = m->tops[rights];
 		kvfree(m->fresh[rights]);

@@ -11,6 +11,7 @@
 
 #include "map/map.h"
 #include "object/object.h"
+#include "pools/frame.h"
 
 /*
  * Reading and writing go page by page with a reference to the frame, and no
@@ -43,7 +44,7 @@ ssize_t morsel_read_iter(struct kiocb *iocb, struct iov_iter *to)
 		}
 		if (page) {
 			copied = copy_to_iter(page_address(page) + offset_in_page(pos), part, to);
-			put_page(page);
+			frame_release(page);
 		} else {
 			copied = iov_iter_zero(part, to);
 		}
@@ -93,7 +94,7 @@ ssize_t morsel_write_iter(struct kiocb *iocb, struct iov_iter *from)
 			break;
 		}
 		copied = copy_page_from_iter(page, offset_in_page(pos), part, from);
-		put_page(page);
+		frame_release(page);
 		pos += copied;
 		done += copied;
 		if (copied < part || (signal_pending(current) && done)) {

@@ -10,6 +10,7 @@
 
 #include "map/map.h"
 #include "object/object.h"
+#include "pools/account.h"
 #include "pools/payer.h"
 #include "pools/pool.h"
 #include "trace.h"
@@ -58,12 +59,12 @@ static_assert(IS_ENABLED(CONFIG_LOCKDEP) || OWN_BYTES <= OWN_PAGES * PAGE_SIZE);
 
 static int charge_own(struct morsel *m)
 {
-	int err = payer_charge(m->payer, OWN_PAGES);
+	int err = account_charge(m->account, OWN_PAGES);
 
 	if (err) {
 		/* Tables of morsels that are gone count until they are freed. */
 		morsel_subtree_sync();
-		err = payer_charge(m->payer, OWN_PAGES);
+		err = account_charge(m->account, OWN_PAGES);
 	}
 	m->charged = !err;
 	return err;
@@ -116,7 +117,7 @@ void morsel_unmake(struct morsel *m)
 {
 	morsel_withdraw(m);
 	if (m->charged)
-		payer_uncharge(m->payer, OWN_PAGES);
+		account_uncharge(m->account, OWN_PAGES);
 	morsel_subtree_free(m);
 }
 
@@ -238,8 +239,8 @@ void morsel_stat(struct morsel *m, struct morsel_info *info)
 		.table_bytes = (u64)atomic_long_read(&m->nr_tables) << PAGE_SHIFT,
 		.huge_bytes = huge,
 		.faults = atomic64_read(&m->faults),
-		.pool = m->pool->id,
-		.node = m->pool->node,
+		.pool = m->account->pool->id,
+		.node = m->account->pool->node,
 		.granule = m->granule,
 		.mode = inode->i_mode & 0777,
 		.uid = from_kuid_munged(current_user_ns(), inode->i_uid),

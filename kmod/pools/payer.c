@@ -6,9 +6,10 @@
 #include <linux/cred.h>
 #include <linux/hashtable.h>
 #include <linux/module.h>
-#include <linux/mutex.h>
 #include <linux/slab.h>
+#include <linux/spinlock.h>
 
+#include "pools/account.h"
 #include "pools/payer.h"
 
 static unsigned long user_limit;
@@ -18,11 +19,11 @@ MODULE_PARM_DESC(user_limit, "Bytes that one user's morsels may take (default: 0
 /**
  * struct payer - a user who made morsels, or has a ceiling of their own
  * @node:	in payers; under payers_lock
- * @refs:	morsels, and one for a ceiling of their own; under payers_lock
+ * @refs:	accounts, and one for a ceiling of their own; under payers_lock
  * @uid:	who
  * @own:	@limit was set for this user; under payers_lock
  * @limit:	ceiling in pages where @own
- * @used:	pages of frames and tables taken
+ * @used:	pages of frames and tables taken, and what else accounts charge
  */
 struct payer {
 	struct hlist_node node;
@@ -34,7 +35,8 @@ struct payer {
 };
 
 static DEFINE_HASHTABLE(payers, 6);
-static DEFINE_MUTEX(payers_lock);
+/* Taken in reclaim, too: so nothing is allocated with it held. */
+static DEFINE_SPINLOCK(payers_lock);
 
 static struct payer *payer_find(kuid_t uid)
 {
@@ -46,28 +48,6 @@ static struct payer *payer_find(kuid_t uid)
 	return NULL;
 }
 
-static struct payer *payer_find_or_make(kuid_t uid)
-{
-	struct payer *payer = payer_find(uid);
-
-	if (payer)
-		return payer;
-	payer = kzalloc(sizeof(*payer), GFP_KERNEL);
-	if (!payer)
-		return NULL;
-	payer->uid = uid;
-	hash_add(payers, &payer->node, __kuid_val(uid));
-	return payer;
-}
-
-static void payer_drop(struct payer *payer)
-{
-	if (payer->refs)
-		return;
-	hash_del(&payer->node);
-	kfree(payer);
-}
-
 /**
  * payer_get() - take a reference to a user's account
  * @uid: the user
@@ -75,13 +55,27 @@ static void payer_drop(struct payer *payer)
  */
 struct payer *payer_get(kuid_t uid)
 {
-	struct payer *payer;
+	struct payer *payer, *made = NULL;
 
-	mutex_lock(&payers_lock);
-	payer = payer_find_or_make(uid);
-	if (payer)
-		payer->refs++;
-	mutex_unlock(&payers_lock);
+	spin_lock(&payers_lock);
+	payer = payer_find(uid);
+	if (!payer) {
+		spin_unlock(&payers_lock);
+		made = kzalloc(sizeof(*made), GFP_KERNEL);
+		if (!made)
+			return NULL;
+		made->uid = uid;
+		spin_lock(&payers_lock);
+		payer = payer_find(uid);
+	}
+	if (!payer) {
+		payer = made;
+		made = NULL;
+		hash_add(payers, &payer->node, __kuid_val(uid));
+	}
+	payer->refs++;
+	spin_unlock(&payers_lock);
+	kfree(made);
 	return payer;
 }
 
@@ -91,10 +85,14 @@ struct payer *payer_get(kuid_t uid)
  */
 void payer_put(struct payer *payer)
 {
-	mutex_lock(&payers_lock);
-	payer->refs--;
-	payer_drop(payer);
-	mutex_unlock(&payers_lock);
+	spin_lock(&payers_lock);
+	if (--payer->refs) {
+		spin_unlock(&payers_lock);
+		return;
+	}
+	hash_del(&payer->node);
+	spin_unlock(&payers_lock);
+	kfree(payer);
 }
 
 static unsigned long payer_limit(const struct payer *payer)
@@ -149,6 +147,18 @@ void payer_uncharge(struct payer *payer, unsigned long pages)
 	atomic_long_sub(pages, &payer->used);
 }
 
+static void payer_describe(const struct payer *payer, struct morsel_limit *args)
+{
+	unsigned long limit;
+
+	spin_lock(&payers_lock);
+	limit = payer_limit(payer);
+	args->bytes = limit > ULONG_MAX >> PAGE_SHIFT ? MORSEL_UNLIMITED : (u64)limit << PAGE_SHIFT;
+	args->used = (u64)atomic_long_read(&payer->used) << PAGE_SHIFT;
+	args->flags = payer->own ? 0 : MORSEL_LIMIT_DEFAULT;
+	spin_unlock(&payers_lock);
+}
+
 /**
  * morsel_limit_get() - MORSEL_IOC_LIMIT_GET
  * @args: the request and the answer
@@ -158,20 +168,22 @@ int morsel_limit_get(struct morsel_limit *args)
 {
 	kuid_t uid = make_kuid(current_user_ns(), args->uid);
 	struct payer nobody = {.uid = uid}, *payer;
-	unsigned long limit;
 
 	if (args->flags || args->reserved || !uid_valid(uid))
 		return -EINVAL;
 	if (!uid_eq(uid, current_fsuid()) && !capable(CAP_SYS_ADMIN))
 		return -EPERM;
 
-	mutex_lock(&payers_lock);
-	payer = payer_find(uid) ?: &nobody;
-	limit = payer_limit(payer);
-	args->bytes = limit > ULONG_MAX >> PAGE_SHIFT ? MORSEL_UNLIMITED : (u64)limit << PAGE_SHIFT;
-	args->used = (u64)atomic_long_read(&payer->used) << PAGE_SHIFT;
-	args->flags = payer->own ? 0 : MORSEL_LIMIT_DEFAULT;
-	mutex_unlock(&payers_lock);
+	spin_lock(&payers_lock);
+	payer = payer_find(uid);
+	if (payer)
+		payer->refs++;
+	spin_unlock(&payers_lock);
+	if (payer)
+		accounts_reap(payer);
+	payer_describe(payer ?: &nobody, args);
+	if (payer)
+		payer_put(payer);
 	return 0;
 }
 
@@ -191,18 +203,16 @@ int morsel_limit_set(const struct morsel_limit *args)
 	if (args->flags & ~MORSEL_LIMIT_DEFAULT || args->reserved || !uid_valid(uid))
 		return -EINVAL;
 
-	mutex_lock(&payers_lock);
-	payer = payer_find_or_make(uid);
-	if (!payer) {
-		mutex_unlock(&payers_lock);
+	payer = payer_get(uid);
+	if (!payer)
 		return -ENOMEM;
-	}
+	spin_lock(&payers_lock);
 	payer->refs += own - payer->own;
 	WRITE_ONCE(payer->limit,
 		   args->bytes == MORSEL_UNLIMITED ? ULONG_MAX : args->bytes >> PAGE_SHIFT);
 	WRITE_ONCE(payer->own, own);
-	payer_drop(payer);
-	mutex_unlock(&payers_lock);
+	spin_unlock(&payers_lock);
+	payer_put(payer);
 	return 0;
 }
 

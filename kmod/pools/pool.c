@@ -9,9 +9,11 @@
 #include <linux/topology.h>
 #include <linux/xarray.h>
 
+#include "pools/account.h"
+#include "pools/frame.h"
 #include "pools/pool.h"
 
-static const struct morsel_pool_ops *const kinds[] = {&morsel_dram_ops};
+static const struct pool_ops *const kinds[] = {&morsel_dram_ops};
 
 /*
  * All pools by id, and how many morsels each has; under pools_lock.  Ids start
@@ -26,7 +28,37 @@ MODULE_PARM_DESC(
 	dram_mib,
 	"Limit of each node's dram pool at loading, in MiB (default: 7/8 of the node's memory)");
 
-static int pool_add(const struct morsel_pool_ops *ops, u32 node, unsigned long limit,
+/**
+ * frame_pool_init() - what each new pool begins with
+ * @pool:	the pool, zeroed
+ * @ops:	its kind
+ * @node:	NUMA node
+ */
+void frame_pool_init(struct frame_pool *pool, const struct pool_ops *ops, u32 node)
+{
+	pool->ops = ops;
+	pool->node = node;
+	quarantine_init(&pool->quarantine);
+}
+
+static void pool_destroy(struct frame_pool *pool)
+{
+	quarantine_exit(pool);
+	accounts_wait(pool);
+	pool->ops->destroy(pool);
+}
+
+/**
+ * frame_pool() - which pool is a frame of?
+ * @frame: the frame, which is in use, or a page of a huge one
+ * Return: the pool, which stays as long as its frame is in use.
+ */
+struct frame_pool *frame_pool(u64 frame)
+{
+	return xa_load(&pools, frame_pool_id(compound_head(frame_page(frame))));
+}
+
+static int pool_add(const struct pool_ops *ops, u32 node, unsigned long limit,
 		    struct frame_pool **result)
 {
 	struct frame_pool *pool;
@@ -40,11 +72,9 @@ static int pool_add(const struct morsel_pool_ops *ops, u32 node, unsigned long l
 	pool = ops->create(node, limit);
 	if (IS_ERR(pool))
 		return PTR_ERR(pool);
-	pool->ops = ops;
-	pool->node = node;
-	err = xa_alloc(&pools, &pool->id, pool, xa_limit_31b, GFP_KERNEL);
+	err = xa_alloc(&pools, &pool->id, pool, XA_LIMIT(1, FRAME_POOL_MAX), GFP_KERNEL);
 	if (err) {
-		ops->destroy(pool);
+		pool_destroy(pool);
 		return err;
 	}
 	*result = pool;
@@ -85,7 +115,7 @@ void morsel_pools_exit(void)
 
 	xa_for_each(&pools, id, pool) {
 		xa_erase(&pools, id);
-		pool->ops->destroy(pool);
+		pool_destroy(pool);
 	}
 	xa_destroy(&pools);
 }
@@ -127,6 +157,17 @@ struct frame_pool *morsel_pool_choose(u32 id, u32 node)
 		best->morsels++;
 	mutex_unlock(&pools_lock);
 	return best ?: ERR_PTR(-ENOENT);
+}
+
+/**
+ * morsel_pool_hold() - count another morsel on a pool that has one
+ * @pool: the pool
+ */
+void morsel_pool_hold(struct frame_pool *pool)
+{
+	mutex_lock(&pools_lock);
+	pool->morsels++;
+	mutex_unlock(&pools_lock);
 }
 
 /**
@@ -291,7 +332,7 @@ int morsel_pool_remove(u32 id)
 		goto out;
 	}
 	xa_erase(&pools, id);
-	pool->ops->destroy(pool);
+	pool_destroy(pool);
 out:
 	mutex_unlock(&pools_lock);
 	return err;

@@ -5,16 +5,15 @@
 #ifndef MORSEL_POOL_H
 #define MORSEL_POOL_H
 
-#include <linux/list.h>
 #include <linux/mm_types.h>
-#include <linux/refcount.h>
 
 #include "morsel.h"
+#include "pools/quarantine.h"
 
 struct frame_pool;
 
 /**
- * struct morsel_pool_ops - what a kind of pool does
+ * struct pool_ops - what a kind of pool does
  * @kind:	MORSEL_POOL_*
  * @name:	of the kind; a pool is called by it and its node: "dram0"
  * @create:	make a pool of at most @limit pages on @node; or ERR_PTR
@@ -24,9 +23,8 @@ struct frame_pool;
  *		returns how many.  May sleep.  A frame has one reference,
  *		which is the pool's; a frame of more than one page is a
  *		compound page
- * @put:	take back frames linked by page->lru, which no address space
- *		can reach any more.  A frame that somebody holds a reference
- *		to is set aside until that is gone
+ * @put:	take back frames that no address space can reach any more, and
+ *		that nobody else holds, unless @destroy comes next
  * @get_table:	a page of no entries, constructed as a page table; or NULL
  * @put_table:	take a table back once no walker can be in it any more (an
  *		RCU grace period after the last attachment went)
@@ -34,14 +32,15 @@ struct frame_pool;
  * @room:	pages that may yet be used
  * @stat:	fill the figures that the kind knows
  */
-struct morsel_pool_ops {
+struct pool_ops {
 	u32 kind;
 	const char *name;
 	struct frame_pool *(*create)(u32 node, unsigned long limit);
 	void (*destroy)(struct frame_pool *pool);
 	unsigned int (*get)(struct frame_pool *pool, unsigned int order, unsigned int count,
-			    struct page **frames);
-	void (*put)(struct frame_pool *pool, unsigned int order, struct list_head *frames);
+			    u64 *frames);
+	void (*put)(struct frame_pool *pool, unsigned int order, unsigned int count,
+		    const u64 *frames);
 	struct page *(*get_table)(struct frame_pool *pool);
 	void (*put_table)(struct frame_pool *pool, struct page *table);
 	void (*resize)(struct frame_pool *pool, unsigned long limit);
@@ -55,19 +54,31 @@ struct morsel_pool_ops {
  * @id:		its id
  * @node:	NUMA node
  * @morsels:	morsels on it; under the pool list lock
+ * @accounts:	what payers have of it (account.c)
+ * @quarantine:	frames that wait until nobody has a pin on them
  */
 struct frame_pool {
-	const struct morsel_pool_ops *ops;
+	const struct pool_ops *ops;
 	u32 id;
 	u32 node;
 	unsigned int morsels;
+	atomic_t accounts;
+	struct quarantine quarantine;
 };
 
-extern const struct morsel_pool_ops morsel_dram_ops;
+/* Pages that are set aside; the pool's kind counts them as in use. */
+static inline unsigned long pool_pinned(const struct frame_pool *pool)
+{
+	return atomic_long_read(&pool->quarantine.pages);
+}
+
+extern const struct pool_ops morsel_dram_ops;
 
 int morsel_pools_init(void);
 void morsel_pools_exit(void);
+void frame_pool_init(struct frame_pool *pool, const struct pool_ops *ops, u32 node);
 struct frame_pool *morsel_pool_choose(u32 id, u32 node);
+void morsel_pool_hold(struct frame_pool *pool);
 void morsel_pool_release(struct frame_pool *pool);
 unsigned int morsel_pool_count(void);
 int morsel_pool_next(u32 *id, struct morsel_pool_info *info);

@@ -19,7 +19,7 @@ static struct page *chunk_page(const struct dram_chunk *chunk, unsigned int inde
 
 static void page_return(struct page *page)
 {
-	set_page_private(page, 0);
+	frame_unmark(page);
 	put_page(page);
 }
 
@@ -117,7 +117,7 @@ static void chunk_add(struct dram_pool *dram, unsigned int child, struct dram_ch
 	int err;
 
 	for (i = 0; i < chunk->nr; i++)
-		set_page_private(chunk_page(chunk, i), (unsigned long)child * CHUNK_PAGES + i);
+		frame_mark(chunk_page(chunk, i), dram->pool.id, (u64)child * CHUNK_PAGES + i);
 	/* Idle it is until somebody takes of it, who may not be allowed to any more. */
 	chunk->since = jiffies;
 	dram->chunks[child] = chunk;
@@ -146,18 +146,20 @@ static int grow_small(struct dram_pool *dram)
 	return chunk ? 0 : -ENOMEM;
 }
 
-/* Of pages that were got, leave out those that failed, and clear those that are not clear. */
-static unsigned int take_small(struct dram_pool *dram, unsigned int count, const u64 *numbers,
-			       struct page **frames)
+/*
+ * Of pages that were got, by number, leave out those that failed, and clear those that are
+ * not clear; what is left are frames.
+ */
+static unsigned int take_small(struct dram_pool *dram, unsigned int count, u64 *frames)
 {
 	unsigned int got = 0, i;
 
 	for (i = 0; i < count; i++) {
-		struct dram_chunk *chunk = dram->chunks[numbers[i] / CHUNK_PAGES];
-		unsigned int index = numbers[i] % CHUNK_PAGES;
+		struct dram_chunk *chunk = dram->chunks[frames[i] / CHUNK_PAGES];
+		unsigned int index = frames[i] % CHUNK_PAGES;
 		struct page *page = chunk_page(chunk, index);
 
-		if (dram_frame_bad(page, 0)) {
+		if (frame_bad(page_to_pfn(page), 0)) {
 			dram_lose(dram, 0, page);
 			atomic_inc(&chunk->nr_lost);
 			continue;
@@ -166,7 +168,7 @@ static unsigned int take_small(struct dram_pool *dram, unsigned int count, const
 			morsel_check_poison(page, 0);
 			clear_highpage(page);
 		}
-		frames[got++] = page;
+		frames[got++] = page_to_pfn(page);
 	}
 	return got;
 }
@@ -208,13 +210,15 @@ static int find_small_locked(struct dram_pool *dram, unsigned int count, u64 *nu
  * @frames:	where to put them
  * Return: how many there are.
  */
-unsigned int dram_get_small(struct dram_pool *dram, unsigned int count, struct page **frames)
+unsigned int dram_get_small(struct dram_pool *dram, unsigned int count, u64 *frames)
 {
 	unsigned int got = 0, wanted, found, charged;
-	u64 numbers[BATCH] __uninitialized; /* most calls want one */
+	u64 *numbers;
 
 	while (got < count) {
 		wanted = min_t(unsigned int, count - got, BATCH);
+		/* Numbers, until they are frames. */
+		numbers = frames + got;
 		found = dram_get_numbers(dram, 0, wanted, numbers);
 		if (!found)
 			found = find_small_locked(dram, wanted, numbers);
@@ -227,7 +231,7 @@ unsigned int dram_get_small(struct dram_pool *dram, unsigned int count, struct p
 		}
 		if (!charged)
 			break;
-		got += take_small(dram, charged, numbers, frames + got);
+		got += take_small(dram, charged, numbers);
 		cond_resched();
 	}
 	return got;
@@ -266,7 +270,7 @@ static void end_chunk(struct dram_pool *dram, unsigned int child)
 	for (i = 0; i < chunk->nr; i++) {
 		if (!frames_in_use(&dram->small.frames, (u64)child * CHUNK_PAGES + i))
 			atomic_long_dec(&dram->held);
-		else if (!dram_frame_bad(chunk_page(chunk, i), 0))
+		else if (!frame_bad(page_to_pfn(chunk_page(chunk, i)), 0))
 			set_bit(i, chunk->gone);
 	}
 	chunk_return(chunk);

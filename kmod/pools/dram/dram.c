@@ -9,22 +9,6 @@
 #include "pools/dram/dram.h"
 
 /**
- * dram_frame_bad() - has some of a frame's memory failed?
- * @page:	its first page
- * @order:	log2 of its pages
- * Return: has it?
- */
-bool dram_frame_bad(struct page *page, unsigned int order)
-{
-	unsigned int i;
-
-	for (i = 0; i < 1U << order; i++)
-		if (PageHWPoison(page + i))
-			return true;
-	return false;
-}
-
-/**
  * dram_say_lost() - tell people of memory that has failed
  * @page:	the first page
  * @order:	log2 of how many are lost
@@ -88,93 +72,6 @@ void dram_put_numbers(struct dram_pool *dram, unsigned int order, unsigned int c
 	WARN(err, "morsel: a frame is put that is free\n");
 }
 
-/* Make a frame ready to be put; its number. */
-static u64 put_prepare(struct dram_pool *dram, unsigned int order, struct page *page)
-{
-	u64 number = page_private(page);
-	unsigned long *since = order ? &dram->huges[number].since
-				     : &dram->chunks[number / CHUNK_PAGES]->since;
-
-	if (time_before(READ_ONCE(*since), jiffies))
-		WRITE_ONCE(*since, jiffies);
-	return number;
-}
-
-/* May a frame go back?  Of failed memory, a reference may be kept for ever. */
-static bool may_free(struct page *page, unsigned int order)
-{
-	return page_ref_count(page) == 1 || dram_frame_bad(page, order);
-}
-
-static void set_aside(struct dram_pool *dram, unsigned int order, struct page *page)
-{
-	atomic_long_add(1UL << order, &dram->nr_pinned);
-	spin_lock(&dram->lock);
-	list_add_tail(&page->lru, order ? &dram->pinned_huge : &dram->pinned);
-	++*(order ? &dram->nr_huge : &dram->nr_small);
-	spin_unlock(&dram->lock);
-}
-
-/*
- * Look at some of those that are set aside, and sort out who is pinned no more, or all.
- * Returns how many were looked at, at most @left.
- */
-static unsigned long sort_pinned(struct dram_pool *dram, unsigned int order, unsigned long left,
-				 bool all, struct list_head *free)
-{
-	struct list_head *pinned = order ? &dram->pinned_huge : &dram->pinned;
-	unsigned long *nr = order ? &dram->nr_huge : &dram->nr_small, seen;
-	struct page *page;
-
-	spin_lock(&dram->lock);
-	left = min3(left, *nr, (unsigned long)BATCH);
-	for (seen = 0; seen < left; seen++) {
-		page = list_first_entry(pinned, struct page, lru);
-		if (all || may_free(page, order)) {
-			list_move(&page->lru, free);
-			--*nr;
-		} else {
-			list_move_tail(&page->lru, pinned);
-		}
-	}
-	spin_unlock(&dram->lock);
-	return left;
-}
-
-/* Take back frames that were set aside and are pinned no more; or, at the end, all. */
-static void reap_pinned_of(struct dram_pool *dram, unsigned int order, bool all)
-{
-	unsigned long left = READ_ONCE(*(order ? &dram->nr_huge : &dram->nr_small)), seen;
-	struct page *page, *next;
-	LIST_HEAD(free);
-	u64 number;
-
-	while (left && (seen = sort_pinned(dram, order, left, all, &free))) {
-		left -= seen;
-		list_for_each_entry_safe(page, next, &free, lru) {
-			list_del(&page->lru);
-			number = put_prepare(dram, order, page);
-			if (!all)
-				morsel_poison(page, order);
-			atomic_long_sub(1UL << order, &dram->nr_pinned);
-			dram_put_numbers(dram, order, 1, &number);
-		}
-		cond_resched();
-	}
-}
-
-/**
- * dram_reap_pinned() - take back frames that were set aside and are pinned no more
- * @dram: the pool, with its giving lock held
- */
-void dram_reap_pinned(struct dram_pool *dram)
-{
-	if (!atomic_long_read(&dram->nr_pinned))
-		return;
-	reap_pinned_of(dram, 0, false);
-	reap_pinned_of(dram, HUGE_ORDER, false);
-}
-
 /**
  * dram_lose() - some memory of a frame that was got has failed
  * @dram:	the pool
@@ -206,45 +103,53 @@ int dram_number_get(struct dram_allocator *of)
 }
 
 static unsigned int dram_get(struct frame_pool *pool, unsigned int order, unsigned int count,
-			     struct page **frames)
+			     u64 *frames)
 {
 	return order ? dram_get_huge(to_dram(pool), count, frames)
 		     : dram_get_small(to_dram(pool), count, frames);
 }
 
-/* Put a batch, of frames of one order that nobody else holds. */
-static void put_batch(struct dram_pool *dram, unsigned int order, unsigned int count,
-		      const u64 *numbers)
+/* Make a frame ready to be put; its number. */
+static u64 put_prepare(struct dram_pool *dram, unsigned int order, struct page *page)
 {
+	u64 number = frame_number(page);
+	unsigned long *since = order ? &dram->huges[number].since
+				     : &dram->chunks[number / CHUNK_PAGES]->since;
+
+	if (time_before(READ_ONCE(*since), jiffies))
+		WRITE_ONCE(*since, jiffies);
+	return number;
+}
+
+/* Put up to BATCH frames. */
+static void put_batch(struct dram_pool *dram, unsigned int order, unsigned int count,
+		      const u64 *frames)
+{
+	u64 numbers[BATCH] __uninitialized; /* most calls put few */
+	unsigned int nr = 0, i;
+
+	for (i = 0; i < count; i++) {
+		struct page *page = frame_page(frames[i]);
+
+		if (!order && morsel_planted(PLANT_LEAK))
+			continue;
+		numbers[nr++] = put_prepare(dram, order, page);
+		morsel_poison(page, order);
+	}
 	atomic_long_sub((unsigned long)count << order, &dram->used);
-	dram_put_numbers(dram, order, count, numbers);
+	dram_put_numbers(dram, order, nr, numbers);
 	cond_resched();
 }
 
-static void dram_put(struct frame_pool *pool, unsigned int order, struct list_head *frames)
+static void dram_put(struct frame_pool *pool, unsigned int order, unsigned int count,
+		     const u64 *frames)
 {
-	struct dram_pool *dram = to_dram(pool);
-	unsigned int count = 0, seen = 0;
-	struct page *page, *next;
-	u64 numbers[BATCH] __uninitialized; /* as in dram_get_small() */
+	unsigned int done, some;
 
-	list_for_each_entry_safe(page, next, frames, lru) {
-		list_del(&page->lru);
-		if (!may_free(page, order)) {
-			atomic_long_sub(1UL << order, &dram->used);
-			set_aside(dram, order, page);
-		} else if (!order && morsel_planted(PLANT_LEAK)) {
-			atomic_long_dec(&dram->used);
-		} else {
-			numbers[count++] = put_prepare(dram, order, page);
-			morsel_poison(page, order);
-		}
-		if (++seen % BATCH == 0) {
-			put_batch(dram, order, count, numbers);
-			count = 0;
-		}
+	for (done = 0; done < count; done += some) {
+		some = min_t(unsigned int, count - done, BATCH);
+		put_batch(to_dram(pool), order, some, frames + done);
 	}
-	put_batch(dram, order, count, numbers);
 	dram_tidy_later();
 }
 
@@ -311,17 +216,15 @@ static void dram_stat(struct frame_pool *pool, struct morsel_pool_info *info)
 	struct dram_pool *dram = to_dram(pool);
 	u64 held, used, pinned;
 
-	mutex_lock(&dram->giving);
-	dram_reap_pinned(dram);
-	mutex_unlock(&dram->giving);
+	quarantine_reap(pool);
 	used = atomic_long_read(&dram->used);
-	pinned = atomic_long_read(&dram->nr_pinned);
-	held = max_t(u64, atomic_long_read(&dram->held), used + pinned);
+	pinned = min_t(u64, pool_pinned(pool), used);
+	held = max_t(u64, atomic_long_read(&dram->held), used);
 	info->limit_bytes = (u64)READ_ONCE(dram->limit) << PAGE_SHIFT;
 	info->held_bytes = held << PAGE_SHIFT;
-	info->used_bytes = used << PAGE_SHIFT;
+	info->used_bytes = (used - pinned) << PAGE_SHIFT;
 	info->pinned_bytes = pinned << PAGE_SHIFT;
-	info->free_bytes = (held - used - pinned) << PAGE_SHIFT;
+	info->free_bytes = (held - used) << PAGE_SHIFT;
 	info->free_huge_bytes = (u64)dram_count_idle(dram) << PAGE_SHIFT;
 	info->borrows = atomic64_read(&dram->borrows);
 	info->returns = atomic64_read(&dram->returns);
@@ -332,9 +235,9 @@ static unsigned long dram_room(struct frame_pool *pool)
 {
 	struct dram_pool *dram = to_dram(pool);
 	unsigned long limit = READ_ONCE(dram->limit);
-	unsigned long taken = atomic_long_read(&dram->used) + atomic_long_read(&dram->nr_pinned);
+	unsigned long used = atomic_long_read(&dram->used);
 
-	return limit - min(limit, taken);
+	return limit - min(limit, used);
 }
 
 static void allocator_free(struct dram_allocator *of)
@@ -386,11 +289,8 @@ static int dram_init(struct dram_pool *dram, u32 node)
 	unsigned int count = NODE_DATA(node)->node_present_pages / CHUNK_PAGES + 64;
 	u64 numbers[BATCH];
 
-	spin_lock_init(&dram->lock);
 	mutex_init(&dram->giving);
 	init_rwsem(&dram->growing);
-	INIT_LIST_HEAD(&dram->pinned);
-	INIT_LIST_HEAD(&dram->pinned_huge);
 	ida_init(&dram->small.ida);
 	ida_init(&dram->huge.ida);
 	/* Some chunks are small: what is left under a limit. */
@@ -421,6 +321,7 @@ static struct frame_pool *dram_create(u32 node, unsigned long limit)
 		dram_free(dram);
 		return ERR_PTR(-ENOMEM);
 	}
+	frame_pool_init(&dram->pool, &morsel_dram_ops, node);
 	dram_enlist(dram);
 	return &dram->pool;
 }
@@ -430,8 +331,6 @@ static void dram_destroy(struct frame_pool *pool)
 	struct dram_pool *dram = to_dram(pool);
 
 	dram_unlist(dram);
-	reap_pinned_of(dram, 0, true);
-	reap_pinned_of(dram, HUGE_ORDER, true);
 	dram_end_chunks(dram);
 	dram_end_huges(dram);
 	WARN(atomic_long_read(&dram->held), "morsel: %ld pages are lost\n",
@@ -439,7 +338,7 @@ static void dram_destroy(struct frame_pool *pool)
 	dram_free(dram);
 }
 
-const struct morsel_pool_ops morsel_dram_ops = {
+const struct pool_ops morsel_dram_ops = {
 	.kind = MORSEL_POOL_DRAM,
 	.name = "dram",
 	.create = dram_create,

@@ -13,8 +13,8 @@
  * the limit is needed for the other size, goes back to the kernel.
  *
  * A frame is an ordinary page with one reference, ours.  get_user_pages() and
- * friends add theirs; a frame that has any of them when it is freed is set
- * aside until it has ours alone.
+ * friends add theirs; a frame that has any of them does not come back to us before it
+ * has ours alone.
  *
  * A frame whose memory has failed (memory_failure() says so in its flags) is not
  * handed out again.
@@ -30,9 +30,9 @@
 #include <linux/mm_types.h>
 #include <linux/mutex.h>
 #include <linux/rwsem.h>
-#include <linux/spinlock.h>
 
 #include "frames/frames.h"
+#include "pools/frame.h"
 #include "pools/pool.h"
 
 #define CHUNK_PAGES FRAMES_PER_CHILD
@@ -108,18 +108,12 @@ struct dram_allocator {
  * @limit:	pages it may hold
  * @growing:	held for reading by who borrows; for writing by who has found nothing,
  *		as others may have borrowed more than they need
- * @held:	pages it holds: used, free and set aside; not those that failed
- * @used:	pages of morsels, tables too; counted down before they are free, so
- *		that used and pinned ones together are never more than @held
- * @nr_pinned:	pages set aside
+ * @held:	pages it holds, used or free; not those that failed
+ * @used:	pages of morsels, tables too, and those in quarantine; counted down before
+ *		they are free, so that they are never more than @held
  * @borrows:	chunks and huge frames ever borrowed
  * @returns:	chunks and huge frames ever given back
- * @giving:	one at a time takes what is idle or was set aside back
- * @lock:	protects what follows
- * @pinned:	small frames set aside, by page->lru
- * @pinned_huge: huge frames set aside
- * @nr_small:	of @pinned
- * @nr_huge:	of @pinned_huge
+ * @giving:	one at a time takes what is idle back
  */
 struct dram_pool {
 	struct frame_pool pool;
@@ -133,14 +127,8 @@ struct dram_pool {
 	struct rw_semaphore growing;
 	atomic_long_t held ____cacheline_aligned_in_smp;
 	atomic_long_t used;
-	atomic_long_t nr_pinned;
 	atomic64_t borrows;
 	atomic64_t returns;
-	spinlock_t lock;
-	struct list_head pinned;
-	struct list_head pinned_huge;
-	unsigned long nr_small;
-	unsigned long nr_huge;
 };
 
 static inline struct dram_pool *to_dram(struct frame_pool *pool)
@@ -169,19 +157,17 @@ unsigned int dram_get_numbers(struct dram_pool *dram, unsigned int order, unsign
 			      u64 *numbers);
 void dram_put_numbers(struct dram_pool *dram, unsigned int order, unsigned int count,
 		      const u64 *numbers);
-bool dram_frame_bad(struct page *page, unsigned int order);
 void dram_say_lost(struct page *page, unsigned int order);
 void dram_lose(struct dram_pool *dram, unsigned int order, struct page *page);
-void dram_reap_pinned(struct dram_pool *dram);
 
 /* chunk.c */
-unsigned int dram_get_small(struct dram_pool *dram, unsigned int count, struct page **frames);
+unsigned int dram_get_small(struct dram_pool *dram, unsigned int count, u64 *frames);
 void dram_give_chunk(struct dram_pool *dram, unsigned int child, struct dram_walk *walk);
 bool dram_exchange_page(struct dram_pool *dram);
 void dram_end_chunks(struct dram_pool *dram);
 
 /* huge.c */
-unsigned int dram_get_huge(struct dram_pool *dram, unsigned int count, struct page **frames);
+unsigned int dram_get_huge(struct dram_pool *dram, unsigned int count, u64 *frames);
 void dram_give_huge(struct dram_pool *dram, unsigned int index, struct dram_walk *walk);
 void dram_end_huges(struct dram_pool *dram);
 

@@ -14,8 +14,8 @@
  */
 static void huge_return(struct page *page)
 {
-	set_page_private(page, 0);
-	if (dram_frame_bad(page, HUGE_ORDER))
+	frame_unmark(page);
+	if (frame_bad(page_to_pfn(page), HUGE_ORDER))
 		dram_say_lost(page, HUGE_ORDER);
 	else
 		put_page(page);
@@ -60,7 +60,7 @@ static struct page *borrow_huge(struct dram_pool *dram)
 	struct page *page = number < 0 ? NULL : dram_borrow(dram, BRIEFLY | __GFP_COMP, HUGE_ORDER);
 
 	if (page) {
-		set_page_private(page, number);
+		frame_mark(page, dram->pool.id, number);
 		WRITE_ONCE(dram->huges[number].page, page);
 		atomic64_inc(&dram->borrows);
 		atomic_long_add(CHUNK_PAGES, &dram->used);
@@ -78,7 +78,7 @@ static struct page *take_huge(struct dram_pool *dram, u64 number)
 	struct page *page = dram->huges[number].page;
 	unsigned int i;
 
-	if (dram_frame_bad(page, HUGE_ORDER)) {
+	if (frame_bad(page_to_pfn(page), HUGE_ORDER)) {
 		dram_lose(dram, HUGE_ORDER, page);
 		WRITE_ONCE(dram->huges[number].page, NULL);
 		ida_free(&dram->huge.ida, number);
@@ -132,7 +132,7 @@ static struct page *borrow_huge_locked(struct dram_pool *dram)
  * @frames:	where to put them
  * Return: how many there are.
  */
-unsigned int dram_get_huge(struct dram_pool *dram, unsigned int count, struct page **frames)
+unsigned int dram_get_huge(struct dram_pool *dram, unsigned int count, u64 *frames)
 {
 	unsigned int got = 0;
 	struct page *page;
@@ -141,7 +141,7 @@ unsigned int dram_get_huge(struct dram_pool *dram, unsigned int count, struct pa
 		page = reuse_huge(dram) ?: borrow_huge_locked(dram);
 		if (!page)
 			break;
-		frames[got++] = page;
+		frames[got++] = page_to_pfn(page);
 	}
 	return got;
 }

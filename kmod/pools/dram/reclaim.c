@@ -147,7 +147,7 @@ unsigned long dram_count_idle(struct dram_pool *dram)
  */
 bool dram_is_full(struct dram_pool *dram, unsigned long pages)
 {
-	return !atomic_long_read(&dram->nr_pinned) &&
+	return !pool_pinned(&dram->pool) &&
 	       atomic_long_read(&dram->used) + pages > READ_ONCE(dram->limit);
 }
 
@@ -167,7 +167,7 @@ unsigned long dram_reserve(struct dram_pool *dram, unsigned long pages, unsigned
 	if (room)
 		return room;
 	mutex_lock(&dram->giving);
-	dram_reap_pinned(dram);
+	quarantine_reap(&dram->pool);
 	/* Others may be quicker to take the room that we make. */
 	do {
 		walk = (struct dram_walk){.before = jiffies};
@@ -192,17 +192,13 @@ unsigned long dram_reserve(struct dram_pool *dram, unsigned long pages, unsigned
  */
 unsigned long dram_charge(struct dram_pool *dram, unsigned long pages, unsigned long least)
 {
-	unsigned long limit = READ_ONCE(dram->limit), room, pinned;
+	unsigned long limit = READ_ONCE(dram->limit);
+	unsigned long room = count_up(&dram->used, limit, pages, least);
 
-	pinned = atomic_long_read(&dram->nr_pinned);
-	room = count_up(&dram->used, limit - min(limit, pinned), pages, least);
-	if (room || !pinned)
+	if (room || !pool_pinned(&dram->pool))
 		return room;
-	mutex_lock(&dram->giving);
-	dram_reap_pinned(dram);
-	mutex_unlock(&dram->giving);
-	pinned = atomic_long_read(&dram->nr_pinned);
-	return count_up(&dram->used, limit - min(limit, pinned), pages, least);
+	quarantine_reap(&dram->pool);
+	return count_up(&dram->used, limit, pages, least);
 }
 
 static unsigned long dram_shrink_count(struct shrinker *shrinker, struct shrink_control *sc)
@@ -215,9 +211,7 @@ static unsigned long dram_shrink_count(struct shrinker *shrinker, struct shrink_
 	list_for_each_entry(dram, &dram_pools, list) {
 		count += dram_count_idle(dram);
 		/* What is free but not whole may be so by a processor's claim alone. */
-		if (!count &&
-		    atomic_long_read(&dram->held) >
-			    atomic_long_read(&dram->used) + atomic_long_read(&dram->nr_pinned))
+		if (!count && atomic_long_read(&dram->held) > atomic_long_read(&dram->used))
 			count = 1;
 	}
 	mutex_unlock(&dram_pools_lock);
@@ -232,8 +226,8 @@ static unsigned long dram_shrink_scan(struct shrinker *shrinker, struct shrink_c
 	if (!mutex_trylock(&dram_pools_lock))
 		return SHRINK_STOP;
 	list_for_each_entry(dram, &dram_pools, list) {
+		quarantine_reap(&dram->pool);
 		mutex_lock(&dram->giving);
-		dram_reap_pinned(dram);
 		dram_give_idle(dram, &walk);
 		mutex_unlock(&dram->giving);
 	}
@@ -244,7 +238,7 @@ static unsigned long dram_shrink_scan(struct shrinker *shrinker, struct shrink_c
 
 /*
  * Give back what has been idle for long; run each second as long as there is
- * anything idle or set aside.
+ * anything idle.
  */
 static void dram_tidy(struct work_struct *work)
 {
@@ -256,9 +250,7 @@ static void dram_tidy(struct work_struct *work)
 
 	mutex_lock(&dram_pools_lock);
 	list_for_each_entry(dram, &dram_pools, list) {
-		walk.young |= atomic_long_read(&dram->nr_pinned) != 0;
 		mutex_lock(&dram->giving);
-		dram_reap_pinned(dram);
 		dram_give_idle(dram, &walk);
 		mutex_unlock(&dram->giving);
 	}
@@ -288,7 +280,7 @@ int morsel_dram_init(void)
 }
 
 /**
- * morsel_dram_exit() - no shrinking and tidying from here on
+ * morsel_dram_exit() - no shrinking and tidying from here on; no pool is left
  */
 void morsel_dram_exit(void)
 {

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Accounts: what a payer has of a pool.
+ */
+#ifndef MORSEL_ACCOUNT_H
+#define MORSEL_ACCOUNT_H
+
+#include <linux/list.h>
+#include <linux/refcount.h>
+#include <linux/types.h>
+
+#include "pools/quarantine.h"
+
+struct frame_pool;
+struct page;
+struct payer;
+
+/**
+ * struct account - what a payer has of a pool; one for each such pair
+ * @pool:	the pool
+ * @payer:	who pays
+ * @node:	among all, by payer; under the accounts' lock (account.c)
+ * @refs:	those of account_get() and account_hold(), and one while it is in quarantine
+ * @aside:	among the quarantine's accounts while one of its queues has frames; under
+ *		the quarantine's lock, as the next two
+ * @small:	frames of 4 KiB that are set aside
+ * @huge:	frames of 2 MiB that are
+ */
+struct account {
+	struct frame_pool *pool;
+	struct payer *payer;
+	struct hlist_node node;
+	refcount_t refs;
+	struct list_head aside;
+	struct frame_queue small;
+	struct frame_queue huge;
+};
+
+struct account *account_get(struct frame_pool *pool, struct payer *payer);
+void account_hold(struct account *account);
+void account_put(struct account *account);
+unsigned int account_take(struct account *account, unsigned int order, unsigned int count,
+			  u64 *frames);
+void account_give(struct account *account, unsigned int order, unsigned int count,
+		  const u64 *frames);
+struct page *account_take_table(struct account *account);
+void account_give_table(struct account *account, struct page *table);
+int account_charge(struct account *account, unsigned long pages);
+void account_uncharge(struct account *account, unsigned long pages);
+int account_short(const struct account *account, unsigned int order);
+void accounts_reap(const struct payer *payer);
+void accounts_wait(struct frame_pool *pool);
+
+/* For the quarantine alone. */
+void account_put_frames(struct account *account, unsigned int order, unsigned int count,
+			const u64 *frames);
+void account_ref(struct account *account);
+void account_unref(struct account *account);
+
+#endif /* MORSEL_ACCOUNT_H */

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Batches: frames on their way out, gathered while the range that had them is revoked.
+ *
+ * They grow as the kernel's mmu_gather does: what is inside a batch needs no memory, and
+ * where there is none for more, or enough is gathered, it is given back first.
+ */
+#include <linux/bits.h>
+#include <linux/gfp.h>
+#include <linux/sched.h>
+
+#include "morsel.h"
+#include "pools/account.h"
+#include "pools/batch.h"
+
+/* What marks a huge frame's number. */
+#define HUGE_MARK BIT_ULL(63)
+
+/* A batch holds back no more than two million frames, which takes 16 MiB. */
+#define PARTS_MAX 4096
+
+static unsigned int order_of(u64 noted)
+{
+	return noted & HUGE_MARK ? HUGE_ORDER : 0;
+}
+
+/**
+ * batch_init() - begin with no frames
+ * @batch: the batch, not to be copied
+ */
+void batch_init(struct frame_batch *batch)
+{
+	batch->nr_small = 0;
+	batch->nr_huge = 0;
+	batch->nr_parts = 0;
+	batch->first.next = NULL;
+	batch->first.frames = batch->inlined;
+	batch->first.nr = 0;
+	batch->first.size = BATCH_INLINE;
+	batch->last = &batch->first;
+}
+
+static bool batch_grow(struct frame_batch *batch)
+{
+	struct batch_part *part;
+
+	if (batch->nr_parts == PARTS_MAX)
+		return false;
+	part = (struct batch_part *)__get_free_page(GFP_KERNEL_ACCOUNT | __GFP_NOWARN |
+						    __GFP_NORETRY);
+	if (!part)
+		return false;
+	part->next = NULL;
+	part->frames = (u64 *)(part + 1);
+	part->nr = 0;
+	part->size = (PAGE_SIZE - sizeof(*part)) / sizeof(u64);
+	batch->nr_parts++;
+	batch->last->next = part;
+	batch->last = part;
+	return true;
+}
+
+/**
+ * batch_add() - note a frame
+ * @batch:	the batch
+ * @order:	log2 of its pages
+ * @frame:	the frame
+ * Return: true; false: there is no room, and nothing was noted: what is there is to be
+ * given back first.  May sleep.
+ */
+bool batch_add(struct frame_batch *batch, unsigned int order, u64 frame)
+{
+	struct batch_part *part = batch->last;
+
+	if (part->nr == part->size) {
+		if (!batch_grow(batch))
+			return false;
+		part = batch->last;
+	}
+	part->frames[part->nr++] = frame | (order ? HUGE_MARK : 0);
+	if (order)
+		batch->nr_huge++;
+	else
+		batch->nr_small++;
+	return true;
+}
+
+/**
+ * batch_next() - the next frame of a walk
+ * @walk:	the walk, from batch_walk()
+ * @order:	log2 of its pages
+ * @frame:	the frame
+ * Return: is there one?
+ */
+bool batch_next(struct batch_walk *walk, unsigned int *order, u64 *frame)
+{
+	u64 noted;
+
+	while (walk->part && walk->index == walk->part->nr) {
+		walk->part = walk->part->next;
+		walk->index = 0;
+	}
+	if (!walk->part)
+		return false;
+	noted = walk->part->frames[walk->index++];
+	*order = order_of(noted);
+	*frame = noted & ~HUGE_MARK;
+	return true;
+}
+
+/* Give a part's frames back, as many at once as follow each other in one order. */
+static void part_give(struct batch_part *part, struct account *account)
+{
+	unsigned int first, end, order;
+
+	for (first = 0; first < part->nr; first = end) {
+		order = order_of(part->frames[first]);
+		for (end = first; end < part->nr && order_of(part->frames[end]) == order; end++)
+			part->frames[end] &= ~HUGE_MARK;
+		account_give(account, order, end - first, part->frames + first);
+	}
+	cond_resched();
+}
+
+/**
+ * batch_give() - give all frames back; the batch is empty again
+ * @batch:	the batch
+ * @account:	what they were taken for
+ */
+void batch_give(struct frame_batch *batch, struct account *account)
+{
+	struct batch_part *part, *next;
+
+	for (part = &batch->first; part; part = next) {
+		next = part->next;
+		part_give(part, account);
+		if (part != &batch->first)
+			free_page((unsigned long)part);
+	}
+	batch_init(batch);
+}

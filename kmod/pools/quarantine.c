@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Quarantine: frames that were given back while somebody has a pin, of pools of any
+ * kind.  They stay charged to their payer, and in use as their pool sees it, until the
+ * pin is gone.
+ *
+ * Nobody tells us when that is so: we look where frames are wanted, and each second.
+ */
+#include <linux/build_bug.h>
+#include <linux/jiffies.h>
+#include <linux/minmax.h>
+#include <linux/mm.h>
+#include <linux/sched.h>
+
+#include "pools/account.h"
+#include "pools/frame.h"
+#include "pools/payer.h"
+#include "pools/pool.h"
+#include "pools/quarantine.h"
+
+/* So many frames are looked at with the lock held. */
+#define BATCH 64
+
+/*
+ * The next frame of a queue.  A device's memory has no list head, but this word, which
+ * other memory, being on no list, does not use either.  Not the index: who is about to
+ * wait for a futex may be reading it still.
+ */
+static struct page **next_of(struct page *page)
+{
+	static_assert(offsetof(struct page, zone_device_data) == offsetof(struct page, lru.prev));
+
+	return (struct page **)&page->zone_device_data;
+}
+
+static void queue_add(struct frame_queue *queue, struct page *page)
+{
+	*next_of(page) = NULL;
+	if (queue->first)
+		*next_of(queue->last) = page;
+	else
+		queue->first = page;
+	queue->last = page;
+	queue->nr++;
+}
+
+static struct page *queue_take(struct frame_queue *queue)
+{
+	struct page *page = queue->first;
+
+	queue->first = *next_of(page);
+	*next_of(page) = NULL;
+	queue->nr--;
+	return page;
+}
+
+static struct frame_queue *queue_of(struct account *account, unsigned int order)
+{
+	return order ? &account->huge : &account->small;
+}
+
+static void look_later(struct quarantine *quarantine)
+{
+	if (!delayed_work_pending(&quarantine->work))
+		queue_delayed_work(system_unbound_wq, &quarantine->work, HZ);
+}
+
+/**
+ * quarantine_add() - set a frame aside that somebody has a pin on
+ * @account:	what it was taken for, and stays charged to
+ * @order:	log2 of its pages
+ * @frame:	the frame
+ */
+void quarantine_add(struct account *account, unsigned int order, u64 frame)
+{
+	struct quarantine *quarantine = &account->pool->quarantine;
+
+	atomic_long_add(1UL << order, &quarantine->pages);
+	spin_lock(&quarantine->lock);
+	queue_add(queue_of(account, order), frame_page(frame));
+	if (list_empty(&account->aside)) {
+		account_ref(account);
+		list_add_tail(&account->aside, &quarantine->accounts);
+	}
+	spin_unlock(&quarantine->lock);
+	look_later(quarantine);
+}
+
+/*
+ * Look at the first frames of a queue, at most @left of them, and take out those that may
+ * go, or all.  Returns how many were looked at.
+ */
+static unsigned long take_some(struct account *account, unsigned int order, unsigned long left,
+			       bool all, u64 *frames, unsigned int *taken)
+{
+	struct quarantine *quarantine = &account->pool->quarantine;
+	struct frame_queue *queue = queue_of(account, order);
+	unsigned long seen;
+	struct page *page;
+
+	*taken = 0;
+	spin_lock(&quarantine->lock);
+	left = min3(left, queue->nr, (unsigned long)BATCH);
+	for (seen = 0; seen < left; seen++) {
+		page = queue_take(queue);
+		if (all || !frame_pinned(page_to_pfn(page), order))
+			frames[(*taken)++] = page_to_pfn(page);
+		else
+			queue_add(queue, page);
+	}
+	spin_unlock(&quarantine->lock);
+	return left;
+}
+
+static void reap_queue(struct account *account, unsigned int order, bool all)
+{
+	unsigned long left = READ_ONCE(queue_of(account, order)->nr), seen;
+	u64 frames[BATCH] __uninitialized;
+	unsigned int taken;
+
+	while (left && (seen = take_some(account, order, left, all, frames, &taken))) {
+		left -= seen;
+		if (taken) {
+			account_put_frames(account, order, taken, frames);
+			atomic_long_sub((unsigned long)taken << order,
+					&account->pool->quarantine.pages);
+		}
+		cond_resched();
+	}
+}
+
+/* The account is one that has some, or the caller's; in the end it may be gone if it is not. */
+static void reap_account(struct account *account, bool all)
+{
+	struct quarantine *quarantine = &account->pool->quarantine;
+	bool done;
+
+	reap_queue(account, 0, all);
+	reap_queue(account, HUGE_ORDER, all);
+	spin_lock(&quarantine->lock);
+	done = !list_empty(&account->aside) && !account->small.nr && !account->huge.nr;
+	if (done)
+		list_del_init(&account->aside);
+	spin_unlock(&quarantine->lock);
+	if (done)
+		account_unref(account);
+}
+
+/* Each account that has some now; those that join meanwhile come after the last. */
+static void reap_all(struct quarantine *quarantine, bool all)
+{
+	struct account *account, *next, *last;
+
+	mutex_lock(&quarantine->reaping);
+	spin_lock(&quarantine->lock);
+	next = list_first_entry_or_null(&quarantine->accounts, struct account, aside);
+	last = next ? list_last_entry(&quarantine->accounts, struct account, aside) : NULL;
+	spin_unlock(&quarantine->lock);
+	while ((account = next)) {
+		spin_lock(&quarantine->lock);
+		next = account == last ? NULL : list_next_entry(account, aside);
+		spin_unlock(&quarantine->lock);
+		reap_account(account, all);
+	}
+	mutex_unlock(&quarantine->reaping);
+}
+
+/**
+ * quarantine_reap() - have a pool get back what nobody has a pin on any more
+ * @pool: the pool
+ */
+void quarantine_reap(struct frame_pool *pool)
+{
+	if (atomic_long_read(&pool->quarantine.pages))
+		reap_all(&pool->quarantine, false);
+}
+
+/**
+ * quarantine_reap_account() - the same for the frames of one account
+ * @account: the account, which the caller has a reference to
+ */
+void quarantine_reap_account(struct account *account)
+{
+	struct quarantine *quarantine = &account->pool->quarantine;
+
+	/* It is among them until all that was taken out has been given back. */
+	if (list_empty(&account->aside))
+		return;
+	mutex_lock(&quarantine->reaping);
+	reap_account(account, false);
+	mutex_unlock(&quarantine->reaping);
+}
+
+static void quarantine_work(struct work_struct *work)
+{
+	struct quarantine *quarantine = container_of(to_delayed_work(work), struct quarantine,
+						     work);
+
+	reap_all(quarantine, false);
+	if (atomic_long_read(&quarantine->pages))
+		look_later(quarantine);
+}
+
+/**
+ * quarantine_init() - begin with none set aside
+ * @quarantine: of a new pool
+ */
+void quarantine_init(struct quarantine *quarantine)
+{
+	atomic_long_set(&quarantine->pages, 0);
+	mutex_init(&quarantine->reaping);
+	spin_lock_init(&quarantine->lock);
+	INIT_LIST_HEAD(&quarantine->accounts);
+	INIT_DELAYED_WORK(&quarantine->work, quarantine_work);
+}
+
+/**
+ * quarantine_exit() - have a pool get back all that is set aside, pinned or not
+ * @pool: the pool, which no morsel is on any more
+ */
+void quarantine_exit(struct frame_pool *pool)
+{
+	cancel_delayed_work_sync(&pool->quarantine.work);
+	reap_all(&pool->quarantine, true);
+}
