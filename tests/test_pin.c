@@ -206,6 +206,87 @@ static void pinned_frames_count_against_the_pool(void **state)
 	assert_int_equal(probe_write(memory + 2 * HUGE, 1), 0);
 }
 
+static struct morsel_limit limit_of(uid_t uid)
+{
+	struct morsel_limit limit = {.size = sizeof(limit), .uid = uid};
+
+	need(!ioctl(dev, MORSEL_IOC_LIMIT_GET, &limit));
+	return limit;
+}
+
+/* As TESTER: touch, pin, punch, until the ceiling of @bytes is met; then let go of the pins. */
+static void pin_up_to_the_ceiling(uint32_t granule, uint64_t size, uint64_t bytes)
+{
+	int fd = create(HUGE, granule), pipes[2];
+	char *memory = map(fd, HUGE, RW);
+	struct iovec vector = {memory, PAGE};
+	uint64_t pinned = 0;
+
+	need(!pipe(pipes));
+	need(fcntl(pipes[1], F_SETPIPE_SZ, 64 * PAGE) > 0);
+	while (!probe_write(memory, 1)) {
+		need(vmsplice(pipes[1], &vector, 1, SPLICE_F_NONBLOCK) == (ssize_t)PAGE);
+		need(!punch(fd, 0, 0));
+		pinned += size;
+		need(pinned <= bytes);
+	}
+	need(pinned > bytes / 2);
+	need(probe_write(memory, 1) == SIGBUS);
+	need(populate(fd, 0, size) == -1 && errno == EDQUOT);
+	need(pool_info().pinned_bytes == pinned);
+	need(limit_of(TESTER).used <= bytes && limit_of(TESTER).used + size > bytes);
+	/* At once: who wants frames looks which are free again. */
+	close(pipes[0]);
+	close(pipes[1]);
+	need(!probe_write(memory, 1));
+	need(!punch(fd, 0, 0));
+
+	/* A morsel that goes leaves its pinned frames with who made it. */
+	need(!probe_write(memory, 1));
+	need(!pipe(pipes));
+	need(vmsplice(pipes[1], &vector, 1, 0) == (ssize_t)PAGE);
+	munmap(memory, HUGE);
+	close(fd);
+	need(limit_of(TESTER).used == size);
+}
+
+/*
+ * Fails if what a pin keeps counts for nobody: a user with a ceiling could have a whole pool that
+ * way.
+ */
+static void pinned_frames_count_against_the_ceiling(void **state)
+{
+	static const struct {
+		uint32_t granule;
+		uint64_t size;
+		uint64_t ceiling;
+	} sizes[] = {
+		{MORSEL_GRANULE_4K, PAGE, 32 * PAGE},
+		{MORSEL_GRANULE_2M, HUGE, 8 * HUGE},
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		struct morsel_limit limit = {.size = sizeof(limit), .uid = TESTER};
+		pid_t pid;
+
+		limit.bytes = sizes[i].ceiling;
+		assert_done(ioctl(dev, MORSEL_IOC_LIMIT_SET, &limit));
+		pid = spawn();
+		if (!pid) {
+			become(TESTER);
+			pin_up_to_the_ceiling(sizes[i].granule, sizes[i].size, sizes[i].ceiling);
+			_exit(0);
+		}
+		assert_child_done(pid);
+		assert_int_equal(limit_of(TESTER).used, 0);
+		assert_int_equal(pool_info().pinned_bytes, 0);
+		assert_int_equal(pool_info().used_bytes, 0);
+		limit.flags = MORSEL_LIMIT_DEFAULT;
+		assert_done(ioctl(dev, MORSEL_IOC_LIMIT_SET, &limit));
+	}
+}
+
 static int uring_setup(void)
 {
 	struct io_uring_params params = {};
@@ -443,6 +524,7 @@ int main(void)
 		TEST(a_pool_with_pinned_frames_is_not_removed),
 		TEST(the_module_goes_while_frames_are_pinned),
 		TEST(pinned_frames_count_against_the_pool),
+		TEST(pinned_frames_count_against_the_ceiling),
 		TEST(registered_buffers_keep_their_frames),
 		TEST(registered_buffers_may_begin_within_a_huge_frame),
 		TEST(a_gift_is_not_kept),
