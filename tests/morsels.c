@@ -192,10 +192,24 @@ int reopen_read_only(int fd)
 
 void *free_place(size_t length)
 {
-	char *place = mmap(NULL, length + GIB, PROT_NONE,
+	static char *beside[2];
+	char *place = mmap(NULL, length + 2 * GIB, PROT_NONE,
 			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	char *aligned = (char *)(((uintptr_t)place + GIB - 1) & ~(GIB - 1));
+	char *aligned = (char *)(((uintptr_t)place + PAGE + GIB - 1) & ~(GIB - 1));
 
-	munmap(place, length + GIB);
+	munmap(place, length + 2 * GIB);
+	/*
+	 * Where addresses happen to be the first of their 512 GiB, the process has no tables for them
+	 * yet.  With a page on either side it has.
+	 */
+	for (int i = 0; i < 2; i++) {
+		if (beside[i])
+			munmap(beside[i], PAGE);
+		beside[i] = mmap(i ? aligned + (length + PAGE - 1) / PAGE * PAGE : aligned - PAGE,
+				 PAGE, PROT_READ | PROT_WRITE,
+				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+		need(beside[i] != MAP_FAILED);
+		*beside[i] = 1;
+	}
 	return aligned;
 }
