@@ -118,8 +118,7 @@ static bool is_glue(const char *name)
 
 static bool is_handler(const char *name)
 {
-	return !strncmp(name, "ioctl_", 6) || !strcmp(name, "control_ioctl") ||
-	       !strcmp(name, "morsel_ioctl");
+	return !strncmp(name, "call_", 5);
 }
 
 void cover_report(void)
