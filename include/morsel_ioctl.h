@@ -232,10 +232,6 @@ struct morsel_info {
 #define MORSEL_INFO_NAMED (1U << 0)
 #define MORSEL_INFO_TABLESETS (1U << 1) /* it has tables for other rights than read and write */
 
-/* Former names. */
-#define MORSEL_FEATURE_READ_ONLY_TWIN MORSEL_FEATURE_TABLESETS
-#define MORSEL_INFO_TWIN MORSEL_INFO_TABLESETS
-
 /**
  * struct morsel_list - an array read in steps (MORSEL_IOC_LIST,
  * MORSEL_IOC_POOL_LIST, MORSEL_IOC_EXTENTS)
@@ -353,8 +349,9 @@ struct morsel_tune {
  *		out: MORSEL_LIMIT_DEFAULT where the user has none of its own
  * @uid:	the user
  * @reserved:	0
- * @bytes:	frames and tables that the morsels this user made may take, and a
- *		page for each morsel, which is for what the kernel keeps of it;
+ * @bytes:	frames and tables that the morsels this user made may take, and
+ *		what the kernel keeps of each: a page, and for each set of rights
+ *		that it is mapped with a page, more of morsels above 1 TiB;
  *		MORSEL_UNLIMITED for no ceiling
  * @used:	out: what they take now, with what they have freed but somebody
  *		still pins (O_DIRECT, RDMA, vmsplice); clear @flags before the next

@@ -14,6 +14,9 @@
 #include "pools/pool.h"
 #include "uapi/uapi.h"
 
+#define CREATE_TRACE_POINTS
+#include "trace.h"
+
 #if COMPAT_UFFD_WRITES_TABLES
 #error "morsel: on this kernel userfaultfd may write into tables of other processes (CVE-2026-68166); use one where that is mended, such as 6.12.105, 7.1.8 or newer"
 #endif
@@ -36,15 +39,16 @@ static int __init morsel_init(void)
 		return -EOPNOTSUPP;
 	}
 
+	map_fill_init();
 	err = morsel_tables_init();
 	if (err)
 		return err;
-	err = morsel_subtrees_init();
+	err = tablesets_init();
 	if (err)
 		goto out_tables;
 	err = morsel_objects_init(&morsel_fops);
 	if (err)
-		goto out_subtrees;
+		goto out_tablesets;
 	err = morsel_dram_init();
 	if (err)
 		goto out_objects;
@@ -63,8 +67,8 @@ out_dram:
 	morsel_dram_exit();
 out_objects:
 	morsel_objects_exit();
-out_subtrees:
-	morsel_subtrees_exit();
+out_tablesets:
+	tablesets_exit();
 out_tables:
 	morsel_tables_exit();
 	return err;
@@ -79,7 +83,7 @@ static void __exit morsel_exit(void)
 	morsel_bench_exit();
 	morsel_control_exit();
 	morsel_objects_exit();
-	morsel_subtrees_exit();
+	tablesets_exit();
 	morsel_tables_exit();
 	morsel_pools_exit();
 	morsel_dram_exit();

@@ -22,8 +22,8 @@ TRACE_EVENT(morsel_create,
 	),
 	TP_fast_assign(
 		__entry->id = m->id;
-		__entry->pages = m->pages;
-		__entry->granule = m->granule;
+		__entry->pages = m->map.pages;
+		__entry->granule = m->map.granule;
 	),
 	TP_printk("id=%llu pages=%lu granule=%u", __entry->id, __entry->pages, __entry->granule)
 );
@@ -87,8 +87,8 @@ TRACE_EVENT(morsel_fault,
 );
 
 TRACE_EVENT(morsel_populate,
-	TP_PROTO(const struct morsel *m, unsigned long first, unsigned long end, int err),
-	TP_ARGS(m, first, end, err),
+	TP_PROTO(const struct map *map, unsigned long first, unsigned long end, int err),
+	TP_ARGS(map, first, end, err),
 	TP_STRUCT__entry(
 		__field(u64, id)
 		__field(unsigned long, first)
@@ -96,7 +96,7 @@ TRACE_EVENT(morsel_populate,
 		__field(int, err)
 	),
 	TP_fast_assign(
-		__entry->id = m->id;
+		__entry->id = container_of(map, struct morsel, map)->id;
 		__entry->first = first;
 		__entry->end = end;
 		__entry->err = err;
@@ -105,15 +105,15 @@ TRACE_EVENT(morsel_populate,
 );
 
 TRACE_EVENT(morsel_free,
-	TP_PROTO(const struct morsel *m, unsigned long small, unsigned long huge),
-	TP_ARGS(m, small, huge),
+	TP_PROTO(const struct map *map, unsigned long small, unsigned long huge),
+	TP_ARGS(map, small, huge),
 	TP_STRUCT__entry(
 		__field(u64, id)
 		__field(unsigned long, small)
 		__field(unsigned long, huge)
 	),
 	TP_fast_assign(
-		__entry->id = m->id;
+		__entry->id = container_of(map, struct morsel, map)->id;
 		__entry->small = small;
 		__entry->huge = huge;
 	),

@@ -487,6 +487,29 @@ static void a_ceiling_below_use_stops_growth_only(void **state)
 	assert_int_equal(probe_write(memory + 8 * MIB, 1), 0);
 }
 
+/* Fails if what a reader makes the kernel keep of a large morsel is nobody's. */
+static void the_roots_of_tables_are_charged(void **state)
+{
+	struct morsel_create args = populated(64 * TIB, MORSEL_GRANULE_4K);
+	uint64_t used;
+	char *memory;
+
+	args.flags = 0;
+	assert_done(limit_set(0, MIB, 0));
+	assert_done(create_with(&args));
+	used = limit_of(0).used;
+	/* It has a bit for each GiB. */
+	memory = map(args.fd, HUGE, PROT_READ);
+	assert_true(limit_of(0).used >= used + 64 * KIB / 8);
+	munmap(memory, HUGE);
+	close(args.fd);
+	assert_int_equal(limit_of(0).used, 0);
+	assert_done(limit_set(0, 0, MORSEL_LIMIT_DEFAULT));
+}
+
+/* What a morsel is charged that has no frame: one page for itself, one for the root of its tables. */
+#define EMPTY (2 * PAGE)
+
 /* A ceiling of nothing, and one that is just enough for what makes no use of frames. */
 static void root_may_have_a_ceiling_too(void **state)
 {
@@ -499,13 +522,13 @@ static void root_may_have_a_ceiling_too(void **state)
 	args.length = PAGE;
 	args.flags = 0;
 	assert_errno(create_with(&args), EDQUOT);
-	assert_done(limit_set(0, PAGE, 0));
+	assert_done(limit_set(0, EMPTY, 0));
 	args.flags = MORSEL_CREATE_POPULATE;
 	assert_errno(create_with(&args), EDQUOT);
 	assert_int_equal(count_morsels(), 0);
 	args.flags = 0;
 	assert_done(create_with(&args));
-	assert_int_equal(limit_of(0).used, PAGE);
+	assert_int_equal(limit_of(0).used, EMPTY);
 	assert_int_equal(probe_write(map(args.fd, HUGE, RW), 1), SIGBUS);
 	assert_done(limit_set(0, 0, MORSEL_LIMIT_DEFAULT));
 	assert_done(populate(args.fd, 0, 0));
@@ -651,6 +674,7 @@ int main(void)
 		TEST(who_made_it_pays),
 		TEST(a_ceiling_bounds_how_many_there_are),
 		TEST(a_ceiling_below_use_stops_growth_only),
+		TEST(the_roots_of_tables_are_charged),
 		TEST(root_may_have_a_ceiling_too),
 		KERNEL_TEST(the_shrinker_takes_idle_frames_back),
 		KERNEL_TEST(an_empty_pool_holds_nothing),

@@ -70,6 +70,7 @@ struct splices {
  * @notifier:	tells of what is about to happen to the range
  * @list:	in the morsel's @attached, under its @attached_lock
  * @m:		the morsel; the file of the VMAs holds it
+ * @view:	how its holder sees it
  * @start:	first address
  * @end:	address after the last
  * @pgoff:	page of the morsel at @start
@@ -90,6 +91,7 @@ struct attachment {
 	struct mmu_interval_notifier notifier;
 	struct list_head list;
 	struct morsel *m;
+	struct view *view;
 	unsigned long start;
 	unsigned long end;
 	unsigned long pgoff;
@@ -123,7 +125,8 @@ struct attachment *attachment_create(struct morsel *m, struct vm_area_struct *vm
 void attachment_destroy(struct attachment *att);
 
 /* revoke.c */
-void morsel_revoke(struct morsel *m, loff_t start, loff_t end);
+void morsel_revoke(struct morsel *m, loff_t start, loff_t end,
+		   void (*act)(struct view *view, struct hidden *hidden));
 bool unsplice_locked(struct attachment *att, unsigned long start, unsigned long end, bool gone);
 void unsplice_gone(struct attachment *att, unsigned long start, unsigned long end);
 void flush_unspliced(struct attachment *att);

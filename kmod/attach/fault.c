@@ -2,9 +2,9 @@
 /*
  * Page faults.
  *
- * A fault, from entry to return: morsel_fault() has the map put a frame into
- * the morsel, and splice_around() puts the tables into the address space, where they
- * are not yet; again, if a notifier came in between.
+ * A fault, from entry to return: morsel_fault() has the view show the page, and
+ * splice_around() puts the tables into the address space, where they are not yet;
+ * again, if a notifier came in between.
  */
 #include <linux/mm.h>
 #include <linux/mmu_notifier.h>
@@ -12,7 +12,6 @@
 
 #include "attach/attach.h"
 #include "debug/debug.h"
-#include "map/map.h"
 #include "trace.h"
 
 /*
@@ -81,19 +80,16 @@ vm_fault_t morsel_fault(struct vm_fault *vmf)
 {
 	struct vm_area_struct *vma = vmf->vma;
 	struct attachment *att = vma->vm_private_data;
-	unsigned long span = vmf->pgoff / SPAN_PAGES;
 	int err;
 
 	/* Without rights only a debugger comes here, and tables would serve the program, too. */
-	if (vmf->pgoff >= file_morsel(vma->vm_file)->pages || !vma_is_accessible(vma))
+	if (vmf->pgoff >= file_morsel(vma->vm_file)->map.pages || !vma_is_accessible(vma))
 		return VM_FAULT_SIGBUS;
 	if (!att)
 		return attach_late(vmf);
 
 	count_fault(att->m);
-	err = morsel_fill(att->m, vmf->pgoff);
-	if (!err)
-		err = morsel_mirror(att->m, rights_of(vma->vm_flags), span, span + 1);
+	err = att->view->ops->fault(att->view, rights_of(vma->vm_flags), vmf->pgoff);
 	/* Most often only the frame was missing. */
 	if (!err && !is_spliced(att, vmf->address))
 		err = splice_fault(att, vma, vmf->address);

@@ -149,18 +149,15 @@ static void wait_until_linked(struct morsel *m)
 	}
 }
 
-/**
- * morsel_revoke() - take all that is spliced of a range of a morsel out
- * @m:		the morsel
- * @start:	first byte
- * @end:	byte after the last
+/*
+ * Take all that is spliced of a range of a morsel out.
  *
  * Finds all attachments, also those of mappings that are just being made, which
  * unmap_mapping_range() does not know yet; when this returns, it does.  Nobody
  * uses what was spliced any more then.  However many address spaces there are,
  * each processor is interrupted once.
  */
-void morsel_revoke(struct morsel *m, loff_t start, loff_t end)
+static void unsplice_everywhere(struct morsel *m, loff_t start, loff_t end)
 {
 	unsigned int spaces = 0;
 	struct attachment *att;
@@ -199,4 +196,37 @@ out:
 	mutex_unlock(&m->attached_lock);
 	if (unlinked)
 		wait_until_linked(m);
+}
+
+/**
+ * morsel_revoke() - take a range away from all who map it, and do something with it
+ * @m:		the morsel
+ * @start:	first byte
+ * @end:	byte after the last
+ * @act:	what, with what nobody can reach any more; it may be called several times,
+ *		each time for what was hidden since
+ *
+ * The gate is closed, so that nothing new comes; the view hides what there is; every
+ * address space drops its entries, and its translations, and unmap_mapping_range() tells
+ * secondary MMUs; then it is acted on, and the gate is opened.  Who is about to
+ * fill the range again waits until then.
+ */
+void morsel_revoke(struct morsel *m, loff_t start, loff_t end,
+		   void (*act)(struct view *view, struct hidden *hidden))
+{
+	struct view *view = &m->plain;
+	struct hidden hidden;
+
+	view_close(view, &hidden, start, end);
+	while (hidden.pos < hidden.end) {
+		view->ops->hide(view, &hidden);
+		/* Where nothing was, walking the tables of all who map it is for nothing. */
+		if (hidden.first < hidden.last) {
+			unsplice_everywhere(m, hidden.first, hidden.last);
+			unmap_mapping_range(m->inode.i_mapping, hidden.first,
+					    hidden.last - hidden.first, 1);
+		}
+		act(view, &hidden);
+	}
+	view_open(view, &hidden);
 }

@@ -38,7 +38,6 @@
 #include <asm/cpufeature.h>
 
 #include "attach/attach.h"
-#include "map/map.h"
 #include "trace.h"
 
 /* A fault splices what there is of so many GiBs around it. */
@@ -61,7 +60,7 @@ bool splices_tops(void)
  */
 struct attachment *attachment_alloc(struct morsel *m, struct vm_area_struct *vma)
 {
-	unsigned long pages = m->pages - min(m->pages, vma->vm_pgoff);
+	unsigned long pages = m->map.pages - min(m->map.pages, vma->vm_pgoff);
 	/* Behind the morsel's end nothing is ever spliced. */
 	unsigned long end = vma->vm_start + (min(pages, vma_pages(vma)) << PAGE_SHIFT);
 	unsigned long first_gib = vma->vm_start >> PUD_SHIFT;
@@ -72,11 +71,13 @@ struct attachment *attachment_alloc(struct morsel *m, struct vm_area_struct *vma
 	unsigned long longs = BITS_TO_LONGS(nr_gibs);
 	struct attachment *att;
 
-	att = kvzalloc(sizeof(*att) + 2 * longs * sizeof(long) + nr_tops * sizeof(*att->splices.tops),
+	att = kvzalloc(sizeof(*att) + 2 * longs * sizeof(long) +
+			       nr_tops * sizeof(*att->splices.tops),
 		       GFP_KERNEL_ACCOUNT);
 	if (!att)
 		return NULL;
 	att->m = m;
+	att->view = file_view(vma->vm_file);
 	att->start = vma->vm_start;
 	att->end = vma->vm_end;
 	att->pgoff = vma->vm_pgoff;
@@ -107,6 +108,12 @@ void attachment_free(struct attachment *att)
 	kvfree(att);
 }
 
+/* The tables whose rights a mapping has; it has asked the view to show something there. */
+static struct tableset *shown(const struct attachment *att, const struct vm_area_struct *vma)
+{
+	return att->view->ops->tables(att->view, rights_of(vma->vm_flags));
+}
+
 /* That of an address beyond the last is none of the bits. */
 static unsigned long gib_bit(const struct splices *s, unsigned long addr)
 {
@@ -129,7 +136,7 @@ static struct attached_top *top_at(const struct splices *s, unsigned long addr)
  */
 static bool may_share_table(const struct morsel *m)
 {
-	return COMPAT_PMD_TABLE_LOCKS || m->granule == MORSEL_GRANULE_4K;
+	return COMPAT_PMD_TABLE_LOCKS || m->map.granule == MORSEL_GRANULE_4K;
 }
 
 /*
@@ -207,7 +214,8 @@ static void set_upper(void *entry, const void *table)
  * Splice the 512 GiB around an address by one entry.  False: they are not the
  * mapping's as a whole, or the morsel has nothing of them.
  */
-static bool splice_top(struct attachment *att, struct vm_area_struct *vma, unsigned long addr)
+static bool splice_top(struct attachment *att, struct vm_area_struct *vma, struct tableset *set,
+		       unsigned long addr)
 {
 	struct attached_top *top = top_at(&att->splices, addr);
 	struct mm_struct *mm = att->notifier.mm;
@@ -220,7 +228,7 @@ static bool splice_top(struct attachment *att, struct vm_area_struct *vma, unsig
 		return false;
 	if (top->whole)
 		return true;
-	puds = morsel_puds(att->m, rights_of(vma->vm_flags), page_at(vma, base) / TOP_PAGES);
+	puds = tableset_puds(set, page_at(vma, base) / TOP_PAGES);
 	p4dp = find_p4d(mm, base);
 	if (!puds || !p4dp)
 		return false;
@@ -255,12 +263,11 @@ static bool keep_pmds(struct splices *s, unsigned long addr, pud_t pud)
  * PUD table.  Returns how many there were.
  */
 static unsigned long splice_gibs(struct attachment *att, struct vm_area_struct *vma,
-				 unsigned long start, unsigned long end)
+				 struct tableset *set, unsigned long start, unsigned long end)
 {
-	enum morsel_rights rights = rights_of(vma->vm_flags);
 	struct mm_struct *mm = att->notifier.mm;
 	struct splices *s = &att->splices;
-	unsigned long gibs = morsel_gibs(att->m), gib, bit, spliced = 0;
+	unsigned long gibs = set->gibs, gib, bit, spliced = 0;
 	pmd_t *pmds;
 	pud_t *pudp;
 
@@ -278,7 +285,7 @@ static unsigned long splice_gibs(struct attachment *att, struct vm_area_struct *
 	for (; start < end && gib < gibs; start += PUD_SIZE, gib++, bit++, pudp++) {
 		if (test_bit(bit, s->whole))
 			continue;
-		pmds = morsel_pmds(att->m, rights, gib);
+		pmds = tableset_pmds(set, gib);
 		if (!pmds)
 			continue;
 		if (test_bit(bit, s->parked))
@@ -294,25 +301,15 @@ static unsigned long splice_gibs(struct attachment *att, struct vm_area_struct *
 }
 
 /*
- * May somebody rely on a PMD entry after it was taken out, as it pointed to a table?
- * Then it is parked.
- */
-static bool relied_on(pmd_t pmd)
-{
-	return !COMPAT_PMD_ENTRIES_GO && !(pmd_val(pmd) & _PAGE_PSE);
-}
-
-/*
  * Splice by PMD entries what the mapping and the morsel have of the GiB around @addr.
  * -EBUSY: the place for @addr itself is not free.
  */
-static int splice_entries(struct attachment *att, struct vm_area_struct *vma,
+static int splice_entries(struct attachment *att, struct vm_area_struct *vma, struct tableset *set,
 			  struct attached_gib *gib, unsigned long addr)
 {
 	unsigned long start = max(addr & PUD_MASK, vma->vm_start);
 	unsigned long end = min((addr & PUD_MASK) + PUD_SIZE - 1, vma->vm_end - 1) + 1;
 	unsigned long bit = gib_bit(&att->splices, addr);
-	enum morsel_rights rights = rights_of(vma->vm_flags);
 	pud_t *pudp = private_pud(att, addr);
 	spinlock_t *ptl;
 	int err = 0;
@@ -326,9 +323,9 @@ static int splice_entries(struct attachment *att, struct vm_area_struct *vma,
 		unsigned long page = page_at(vma, start), entry = pmd_index(start);
 		pmd_t *pmdp = pmd_offset(pudp, start), pmd;
 
-		if (page >= att->m->pages)
+		if (page >= att->m->map.pages)
 			break;
-		pmd = morsel_span(att->m, rights, page / SPAN_PAGES);
+		pmd = tableset_span(set, page / SPAN_PAGES);
 		if (pmd_none(pmd) || test_bit(entry, gib->entries))
 			continue;
 		if (!pmd_none(*pmdp) && !test_bit(entry, gib->parked)) {
@@ -336,8 +333,8 @@ static int splice_entries(struct attachment *att, struct vm_area_struct *vma,
 				err = -EBUSY;
 			continue;
 		}
-		if (relied_on(pmd))
-			WRITE_ONCE(att->m->by_spans, true);
+		if (compat_relied_on(pmd))
+			WRITE_ONCE(set->relied_on, true);
 		set_pmd(pmdp, pmd);
 		set_bit(entry, gib->entries);
 		__clear_bit(entry, gib->parked);
@@ -383,20 +380,21 @@ static int make_gib(struct splices *s, unsigned long addr)
 }
 
 /* As splice_around(), with the lock held; -ENOENT: a struct attached_gib is needed. */
-static int splice_locked(struct attachment *att, struct vm_area_struct *vma, unsigned long addr)
+static int splice_locked(struct attachment *att, struct vm_area_struct *vma, struct tableset *set,
+			 unsigned long addr)
 {
 	unsigned long start = max(round_down(addr, AROUND_SIZE), vma->vm_start);
 	unsigned long end = min(round_down(addr, AROUND_SIZE) + AROUND_SIZE - 1, vma->vm_end - 1) +
 			    1;
 	struct attached_gib *gib;
 
-	if (splice_top(att, vma, addr))
+	if (splice_top(att, vma, set, addr))
 		return 0;
-	splice_gibs(att, vma, start, end);
+	splice_gibs(att, vma, set, start, end);
 	if (test_bit(gib_bit(&att->splices, addr), att->splices.whole))
 		return 0;
 	gib = xa_load(&att->splices.gibs, addr >> PUD_SHIFT);
-	return gib ? splice_entries(att, vma, gib, addr) : -ENOENT;
+	return gib ? splice_entries(att, vma, set, gib, addr) : -ENOENT;
 }
 
 /**
@@ -410,6 +408,7 @@ static int splice_locked(struct attachment *att, struct vm_area_struct *vma, uns
 int splice_around(struct attachment *att, struct vm_area_struct *vma, unsigned long addr,
 		  unsigned long seq)
 {
+	struct tableset *set = shown(att, vma);
 	struct splices *s = &att->splices;
 	int err;
 
@@ -418,7 +417,7 @@ int splice_around(struct attachment *att, struct vm_area_struct *vma, unsigned l
 		if (mmu_interval_read_retry(&att->notifier, seq))
 			err = -EAGAIN;
 		else
-			err = splice_locked(att, vma, addr);
+			err = splice_locked(att, vma, set, addr);
 		spin_unlock(&s->lock);
 		if (err != -ENOENT)
 			return err;
@@ -428,13 +427,13 @@ int splice_around(struct attachment *att, struct vm_area_struct *vma, unsigned l
 }
 
 /* Does the morsel have anything of what a mapping shows of the GiB around an address? */
-static bool has_spans(struct vm_area_struct *vma, unsigned long addr, unsigned long end)
+static bool has_spans(struct vm_area_struct *vma, const struct tableset *set, unsigned long addr,
+		      unsigned long end)
 {
-	struct morsel *m = file_morsel(vma->vm_file);
 	unsigned long last = min(end - 1, addr | ~PUD_MASK);
 
-	return morsel_pmds(m, rights_of(vma->vm_flags), page_at(vma, addr) / GIB_PAGES) ||
-	       morsel_pmds(m, rights_of(vma->vm_flags), page_at(vma, last) / GIB_PAGES);
+	return tableset_has_gib(set, page_at(vma, addr) / GIB_PAGES) ||
+	       tableset_has_gib(set, page_at(vma, last) / GIB_PAGES);
 }
 
 /*
@@ -444,7 +443,8 @@ static bool has_spans(struct vm_area_struct *vma, unsigned long addr, unsigned l
  * has no place here.)  Returns how many GiBs there were.
  */
 static unsigned long splice_rest(struct attachment *att, struct vm_area_struct *vma,
-				 unsigned long start, unsigned long end, unsigned long seq)
+				 const struct tableset *set, unsigned long start, unsigned long end,
+				 unsigned long seq)
 {
 	unsigned long next, spliced = 0;
 	pud_t *pudp;
@@ -456,7 +456,7 @@ static unsigned long splice_rest(struct attachment *att, struct vm_area_struct *
 			next = max(next, end & PUD_MASK);
 			continue;
 		}
-		if (!has_spans(vma, start, end))
+		if (!has_spans(vma, set, start, end))
 			continue;
 		pudp = private_pud(att, start);
 		if (pudp && !pud_none(*pudp) && !splice_around(att, vma, start, seq))
@@ -466,8 +466,8 @@ static unsigned long splice_rest(struct attachment *att, struct vm_area_struct *
 }
 
 /* Splice a new mapping's part from @start on that one PUD table maps; -EAGAIN. */
-static long splice_new(struct attachment *att, struct vm_area_struct *vma, unsigned long start,
-		       unsigned long seq)
+static long splice_new(struct attachment *att, struct vm_area_struct *vma, struct tableset *set,
+		       unsigned long start, unsigned long seq)
 {
 	unsigned long end = min(vma->vm_end - 1, start | ~TOP_MASK) + 1;
 	struct splices *s = &att->splices;
@@ -475,7 +475,8 @@ static long splice_new(struct attachment *att, struct vm_area_struct *vma, unsig
 
 	spin_lock(&s->lock);
 	if (!mmu_interval_read_retry(&att->notifier, seq))
-		spliced = splice_top(att, vma, start) ? 1 : splice_gibs(att, vma, start, end);
+		spliced = splice_top(att, vma, set, start) ? 1
+							   : splice_gibs(att, vma, set, start, end);
 	spin_unlock(&s->lock);
 	return spliced;
 }
@@ -491,16 +492,17 @@ static long splice_new(struct attachment *att, struct vm_area_struct *vma, unsig
 void splice_all(struct attachment *att, struct vm_area_struct *vma)
 {
 	unsigned long seq = mmu_interval_read_begin(&att->notifier), addr, next, entries = 0;
-	unsigned long pages = att->m->pages - min(att->m->pages, vma->vm_pgoff);
+	unsigned long pages = att->m->map.pages - min(att->m->map.pages, vma->vm_pgoff);
+	struct tableset *set = shown(att, vma);
 	unsigned long end = vma->vm_start + (min(vma_pages(vma), pages) << PAGE_SHIFT);
 
 	for (addr = vma->vm_start; addr < end; addr = next) {
-		long spliced = splice_new(att, vma, addr, seq);
+		long spliced = splice_new(att, vma, set, addr, seq);
 
 		if (spliced < 0)
 			break;
 		next = min(end - 1, addr | ~TOP_MASK) + 1;
-		entries += spliced + splice_rest(att, vma, addr, next, seq);
+		entries += spliced + splice_rest(att, vma, set, addr, next, seq);
 		cond_resched();
 	}
 	trace_morsel_attach(att->m, vma->vm_start, vma->vm_end, entries);
@@ -555,7 +557,7 @@ static bool unsplice_gib(struct attachment *att, unsigned long addr, bool gone)
 /* As unsplice(), for a PMD entry.  A huge leaf may vanish at any time. */
 static void unsplice_entry(struct attached_gib *gib, unsigned long entry, pmd_t *pmdp, bool gone)
 {
-	bool park = relied_on(*pmdp) && !gone;
+	bool park = compat_relied_on(*pmdp) && !gone;
 
 	__assign_bit(entry, gib->parked, park);
 	clear_bit(entry, gib->entries);

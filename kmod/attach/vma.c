@@ -7,7 +7,6 @@
 #include <linux/mman.h>
 
 #include "attach/attach.h"
-#include "map/map.h"
 
 /*
  * A new VMA shares the attachment of the one it was copied from if it is a part
@@ -112,6 +111,8 @@ const struct vm_operations_struct morsel_vm_ops = {
 int morsel_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	struct morsel *m = file_morsel(file);
+	unsigned long end = min(m->map.pages, vma->vm_pgoff + vma_pages(vma));
+	struct view *view = file_view(file);
 	struct attachment *att;
 	bool splice;
 
@@ -126,9 +127,8 @@ int morsel_mmap(struct file *file, struct vm_area_struct *vma)
 
 	/* It may take long: before a punch can have to wait for this mapping. */
 	splice = vma_is_accessible(vma) &&
-		 !morsel_mirror(
-			 m, rights_of(vma->vm_flags), vma->vm_pgoff / SPAN_PAGES,
-			 DIV_ROUND_UP(min(m->pages, vma->vm_pgoff + vma_pages(vma)), SPAN_PAGES));
+		 !view->ops->show(view, rights_of(vma->vm_flags), vma->vm_pgoff / SPAN_PAGES,
+				  DIV_ROUND_UP(end, SPAN_PAGES));
 
 	att = attachment_create(m, vma, true);
 	if (IS_ERR(att))
@@ -167,7 +167,8 @@ unsigned long morsel_get_unmapped_area(struct file *file, unsigned long addr, un
 				       unsigned long pgoff, unsigned long flags)
 {
 	unsigned long offset = pgoff << PAGE_SHIFT, align, found;
-	struct morsel *m = file_morsel(file);
+	unsigned long pages = file_morsel(file)->map.pages;
+	struct view *view = file_view(file);
 
 	if (!IS_ALIGNED(len | offset, PMD_SIZE))
 		return -EINVAL;
@@ -176,9 +177,9 @@ unsigned long morsel_get_unmapped_area(struct file *file, unsigned long addr, un
 	 * As for files, MAP_POPULATE does what it can, and mmap() does not fail
 	 * for it.
 	 */
-	if (flags & MAP_POPULATE && pgoff < m->pages)
-		morsel_populate(m, pgoff, min(m->pages, pgoff + (len >> PAGE_SHIFT)),
-				TASK_INTERRUPTIBLE);
+	if (flags & MAP_POPULATE && pgoff < pages)
+		view->ops->populate(view, pgoff, min(pages, pgoff + (len >> PAGE_SHIFT)),
+				    TASK_INTERRUPTIBLE);
 
 	if (flags & MAP_FIXED) {
 		if (!IS_ALIGNED(addr, PMD_SIZE))

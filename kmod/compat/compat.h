@@ -79,6 +79,40 @@ static inline void compat_table_dtor(struct page *page)
  */
 #define COMPAT_PMD_ENTRIES_GO (LINUX_VERSION_CODE >= KERNEL_VERSION(6, 5, 0))
 
+/*
+ * May somebody rely on a PMD entry after it was taken out, as it pointed to a table?
+ * Then it is parked.
+ */
+static inline bool compat_relied_on(pmd_t pmd)
+{
+	return !COMPAT_PMD_ENTRIES_GO && !(pmd_val(pmd) & _PAGE_PSE);
+}
+
+/*
+ * The lock under which generic code relies on the leaf, or the leaves, that a PMD
+ * entry of a shared table leads to.  Where tables have no lock of their own, that code
+ * takes the address space's, of which there are many, and this is none.
+ */
+static inline spinlock_t *compat_leaf_lock(pmd_t *pmdp)
+{
+	static DEFINE_SPINLOCK(none);
+
+	if (!COMPAT_PMD_TABLE_LOCKS)
+		return &none;
+	return pmd_val(*pmdp) & _PAGE_PSE ? pmd_lockptr(NULL, pmdp) : pte_lockptr(NULL, pmdp);
+}
+
+/*
+ * May who saw a small leaf before it was taken out write it again, as generic code takes
+ * another lock than compat_leaf_lock()?  Where tables have none of their own; and on old
+ * kernels, where the PMD entry changes between its look at the table and its look for
+ * the lock: @relied_on: such entries have pointed to the table.
+ */
+static inline bool compat_leaves_come_back(bool relied_on)
+{
+	return !COMPAT_PMD_TABLE_LOCKS || (!COMPAT_PMD_ENTRIES_GO && relied_on);
+}
+
 /* Faults do not go without the mmap_lock before 6.4. */
 #ifndef COMPAT_HAVE_VMA_START_WRITE
 static inline void vma_start_write(struct vm_area_struct *vma)

@@ -1,29 +1,153 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Which frames a morsel has.
+ * Maps: which frames a morsel has.
  */
 #ifndef MORSEL_MAP_H
 #define MORSEL_MAP_H
 
-#include "morsel.h"
+#include <linux/fs.h>
+#include <linux/list.h>
+#include <linux/rwsem.h>
+#include <linux/wait.h>
 
-struct frame_pool;
-struct payer;
+#include "pools/batch.h"
+#include "tables/tableset.h"
 
-/* subtree.c */
-int morsel_subtrees_init(void);
-void morsel_subtrees_exit(void);
-int morsel_subtree_init(struct morsel *m, struct frame_pool *pool, struct payer *payer);
-void morsel_subtree_free(struct morsel *m);
-void morsel_subtree_sync(void);
-int morsel_set_fault_around(struct morsel *m, u32 bytes);
-int morsel_fill(struct morsel *m, unsigned long index);
-int morsel_populate(struct morsel *m, unsigned long first, unsigned long end, unsigned int state);
-void morsel_punch(struct morsel *m, loff_t start, loff_t end);
-struct page *morsel_get_page(struct morsel *m, unsigned long index, bool fill);
-int morsel_mirror(struct morsel *m, enum morsel_rights rights, unsigned long first,
-		  unsigned long end);
-pud_t *morsel_puds(struct morsel *m, enum morsel_rights rights, unsigned long top);
-pmd_t morsel_span(struct morsel *m, enum morsel_rights rights, unsigned long span);
+struct map;
+
+/**
+ * struct map_ops - how a map is kept
+ * @look:	what is there for a page?  Without the sem, a hint
+ * @holes:	how many pages of one span, from @first to before @end, have no frame?
+ *		*@empty: nothing is in the span, so that a huge frame fits
+ * @prepare:	see that frames of an order can be added to a span; 0, -EEXIST (it is
+ *		huge), -ENOMEM, -EDQUOT.  As @add, with the sem held for reading
+ * @add:	add a frame where there is none; false if somebody else was first
+ * @added:	called after some were added to a span
+ * @remove:	take the leaves of one span from @first to before @end out, with the sem
+ *		held for writing.  What frames there were is known from @look
+ * @settle:	called when small ones were removed from @first to before @end, before
+ *		anybody is told: nobody may be left who would write them again
+ */
+struct map_ops {
+	struct leaf (*look)(const struct map *map, unsigned long index);
+	unsigned int (*holes)(const struct map *map, unsigned long first, unsigned long end,
+			      bool *empty);
+	int (*prepare)(struct map *map, unsigned long span, unsigned int order);
+	bool (*add)(struct map *map, unsigned long index, unsigned int order, u64 frame);
+	void (*added)(struct map *map, unsigned long span);
+	void (*remove)(struct map *map, unsigned long first, unsigned long end);
+	void (*settle)(struct map *map, unsigned long first, unsigned long end);
+};
+
+/**
+ * struct closed - a range that is being changed
+ * @list:	in its gate
+ * @first:	first page
+ * @end:	page after the last
+ */
+struct closed {
+	struct list_head list;
+	unsigned long first;
+	unsigned long end;
+};
+
+/**
+ * struct gate - what holds accesses back
+ * @lock:	protects @closed; who changes it has the map's sem for writing, too
+ * @closed:	ranges, none of which overlap
+ * @opened:	who waits until one is opened
+ */
+struct gate {
+	spinlock_t lock;
+	struct list_head closed;
+	wait_queue_head_t opened;
+};
+
+/**
+ * struct map - which frames a morsel has
+ * @ops:	how it is kept
+ * @pages:	how many pages there are
+ * @granule:	MORSEL_GRANULE_*
+ * @fault_around: pages that a fault fills at once, a power of two
+ * @account:	where frames and tables come from, and who pays
+ * @mapping:	what its frames say they belong to, so that futexes in them
+ *		are the same ones in all processes.  It knows of no VMA: the
+ *		kernel must not get from a frame to the tables that map it
+ * @sets:	its tablesets; more are added in front, by cmpxchg
+ * @truth:	the last of these: the tables are the map
+ * @sem:	held for reading to add frames or to use them, for
+ *		writing to remove them
+ * @filling:	held for reading to get frames and add them, for writing to find
+ *		out whether there are none
+ * @gate:	what is being changed
+ * @small:	frames of 4 KiB
+ * @huge:	frames of 2 MiB
+ */
+struct map {
+	const struct map_ops *ops;
+	unsigned long pages;
+	u32 granule;
+	unsigned int fault_around;
+	struct account *account;
+	struct address_space mapping;
+	struct tableset *sets;
+	struct tableset *truth;
+
+	/* What each fault writes to: together, and apart from what it only reads. */
+	struct rw_semaphore sem ____cacheline_aligned_in_smp;
+	struct rw_semaphore filling;
+	struct gate gate;
+	atomic_long_t small;
+
+	atomic_long_t huge ____cacheline_aligned_in_smp;
+};
+
+static inline unsigned long map_gibs(const struct map *map)
+{
+	return DIV_ROUND_UP(map->pages, GIB_PAGES);
+}
+
+static inline bool map_fault_around_valid(u32 bytes)
+{
+	return is_power_of_2(bytes) && bytes >= PAGE_SIZE && bytes <= PMD_SIZE;
+}
+
+/* gate.c */
+void gate_init(struct gate *gate);
+void gate_close(struct map *map, struct closed *range, unsigned long first, unsigned long end);
+void gate_open(struct map *map, struct closed *range);
+bool gate_is_closed(const struct map *map, unsigned long first, unsigned long end);
+bool gate_is_open(struct map *map, unsigned long first, unsigned long end);
+int gate_wait(struct map *map, unsigned long first, unsigned long end);
+
+/* owner.c */
+void map_claim(struct map *map, u64 frame, unsigned long index);
+void map_give(struct map *map, struct frame_batch *batch);
+void map_give_unused(struct map *map, unsigned int order, unsigned int count, const u64 *frames);
+void map_count(struct map *map, unsigned int order, long count);
+
+/* fill.c */
+void map_fill_init(void);
+int map_set_fault_around(struct map *map, u32 bytes);
+int map_fill(struct map *map, unsigned long index);
+int map_populate(struct map *map, unsigned long first, unsigned long end, unsigned int state);
+
+/* page.c */
+struct page *map_page(struct map *map, unsigned long index, bool fill);
+void map_put_page(struct page *page);
+
+/* remove.c */
+bool map_remove(struct map *map, loff_t *start, loff_t end, struct frame_batch *batch,
+		loff_t *first, loff_t *last);
+
+/* tables_map.c */
+int tables_map_init(struct map *map, struct account *account, struct inode *host);
+void tables_map_free(struct map *map);
+struct tableset *tables_map_set(const struct map *map, enum morsel_rights rights);
+struct tableset *tables_map_make_set(struct map *map, enum morsel_rights rights);
+int tables_map_show(struct map *map, struct tableset *set, unsigned long first, unsigned long end);
+unsigned long map_nr_tables(const struct map *map);
+void maps_sync(void);
 
 #endif /* MORSEL_MAP_H */

@@ -9,9 +9,20 @@
 #include <linux/stat.h>
 #include <linux/uio.h>
 
-#include "map/map.h"
+#include "attach/attach.h"
 #include "object/object.h"
-#include "pools/frame.h"
+
+/**
+ * morsel_file_open() - a morsel's file is opened, again, by way of /proc
+ * @inode:	the morsel's
+ * @file:	the new file, which sees what all see
+ * Return: 0.
+ */
+int morsel_file_open(struct inode *inode, struct file *file)
+{
+	file->private_data = &to_morsel(inode)->plain;
+	return 0;
+}
 
 /*
  * Reading and writing go page by page with a reference to the frame, and no
@@ -28,6 +39,7 @@
 ssize_t morsel_read_iter(struct kiocb *iocb, struct iov_iter *to)
 {
 	struct morsel *m = file_morsel(iocb->ki_filp);
+	struct view *view = file_view(iocb->ki_filp);
 	loff_t size = i_size_read(&m->inode), pos = iocb->ki_pos;
 	size_t copied, part;
 	struct page *page;
@@ -36,7 +48,7 @@ ssize_t morsel_read_iter(struct kiocb *iocb, struct iov_iter *to)
 	while (pos < size && iov_iter_count(to)) {
 		part = min_t(loff_t, size - pos,
 			     min_t(size_t, iov_iter_count(to), PAGE_SIZE - offset_in_page(pos)));
-		page = morsel_get_page(m, pos >> PAGE_SHIFT, false);
+		page = view->ops->page(view, pos >> PAGE_SHIFT, false);
 		if (IS_ERR(page)) {
 			if (!done)
 				done = PTR_ERR(page);
@@ -44,7 +56,7 @@ ssize_t morsel_read_iter(struct kiocb *iocb, struct iov_iter *to)
 		}
 		if (page) {
 			copied = copy_to_iter(page_address(page) + offset_in_page(pos), part, to);
-			frame_release(page);
+			map_put_page(page);
 		} else {
 			copied = iov_iter_zero(part, to);
 		}
@@ -70,6 +82,7 @@ ssize_t morsel_read_iter(struct kiocb *iocb, struct iov_iter *to)
 ssize_t morsel_write_iter(struct kiocb *iocb, struct iov_iter *from)
 {
 	struct morsel *m = file_morsel(iocb->ki_filp);
+	struct view *view = file_view(iocb->ki_filp);
 	loff_t size = i_size_read(&m->inode), pos;
 	size_t copied, part;
 	struct page *page;
@@ -87,14 +100,14 @@ ssize_t morsel_write_iter(struct kiocb *iocb, struct iov_iter *from)
 	while (pos < size && iov_iter_count(from)) {
 		part = min_t(loff_t, size - pos,
 			     min_t(size_t, iov_iter_count(from), PAGE_SIZE - offset_in_page(pos)));
-		page = morsel_get_page(m, pos >> PAGE_SHIFT, true);
+		page = view->ops->page(view, pos >> PAGE_SHIFT, true);
 		if (IS_ERR(page)) {
 			if (!done)
 				done = PTR_ERR(page);
 			break;
 		}
 		copied = copy_page_from_iter(page, offset_in_page(pos), part, from);
-		frame_release(page);
+		map_put_page(page);
 		pos += copied;
 		done += copied;
 		if (copied < part || (signal_pending(current) && done)) {
@@ -138,9 +151,9 @@ long morsel_fallocate(struct file *file, int mode, loff_t offset, loff_t len)
 	case FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE:
 		/* To the end of the last page, so that its frame goes too. */
 		if (end >= size)
-			end = (loff_t)m->pages << PAGE_SHIFT;
+			end = (loff_t)m->map.pages << PAGE_SHIFT;
 		if (offset < end)
-			morsel_punch(m, offset, end);
+			morsel_revoke(m, offset, end, view_discard);
 		return 0;
 	case 0:
 		/* A morsel does not grow. */
@@ -149,10 +162,9 @@ long morsel_fallocate(struct file *file, int mode, loff_t offset, loff_t len)
 		fallthrough;
 	case FALLOC_FL_KEEP_SIZE:
 		end = min(end, size);
-		return offset < end
-			       ? morsel_populate(m, offset >> PAGE_SHIFT,
-						 DIV_ROUND_UP(end, PAGE_SIZE), TASK_INTERRUPTIBLE)
-			       : 0;
+		return offset < end ? map_populate(&m->map, offset >> PAGE_SHIFT,
+						   DIV_ROUND_UP(end, PAGE_SIZE), TASK_INTERRUPTIBLE)
+				    : 0;
 	default:
 		return -EOPNOTSUPP;
 	}
@@ -204,9 +216,10 @@ static int morsel_getattr(struct mnt_idmap *idmap, const struct path *path, stru
 	struct morsel *m = to_morsel(inode);
 
 	compat_fillattr(idmap, mask, inode, stat);
-	stat->blksize = m->granule == MORSEL_GRANULE_4K ? PAGE_SIZE : PMD_SIZE;
-	stat->blocks = (atomic_long_read(&m->frames) + (atomic_long_read(&m->huge) << HUGE_ORDER))
-		       << (PAGE_SHIFT - SECTOR_SHIFT);
+	stat->blksize = m->map.granule == MORSEL_GRANULE_4K ? PAGE_SIZE : PMD_SIZE;
+	stat->blocks =
+		(atomic_long_read(&m->map.small) + (atomic_long_read(&m->map.huge) << HUGE_ORDER))
+		<< (PAGE_SHIFT - SECTOR_SHIFT);
 	return 0;
 }
 

@@ -34,7 +34,7 @@ static struct inode *morsel_alloc_inode(struct super_block *sb)
 	if (!m)
 		return NULL;
 	memset((void *)m + sizeof(m->inode), 0, sizeof(*m) - sizeof(m->inode));
-	address_space_init_once(&m->frame_mapping);
+	address_space_init_once(&m->map.mapping);
 	return &m->inode;
 }
 
@@ -52,7 +52,7 @@ static void morsel_evict_inode(struct inode *inode)
 
 	clear_inode(inode);
 	/* The root is no morsel. */
-	if (!m->pages)
+	if (!m->map.pages)
 		return;
 	morsel_unmake(m);
 	/* What still runs of us: see morsel_objects_exit(). */
@@ -131,7 +131,7 @@ struct morsel *morsel_inode(umode_t mode, u64 length)
 	m = to_morsel(inode);
 	/* The caller came by way of /dev/morsel, which holds the module. */
 	__module_get(THIS_MODULE);
-	m->pages = DIV_ROUND_UP(length, PAGE_SIZE);
+	m->map.pages = DIV_ROUND_UP(length, PAGE_SIZE);
 	return m;
 }
 
@@ -153,6 +153,8 @@ struct file *morsel_file(struct morsel *m, int flags)
 		iput(&m->inode);
 		return file;
 	}
+	/* As morsel_file_open() has it. */
+	file->private_data = &m->plain;
 	file->f_mode |= FMODE_LSEEK | FMODE_PREAD | FMODE_PWRITE;
 	return file;
 }

@@ -25,7 +25,7 @@ static u32 default_around(u32 granule)
 
 static int check_create(const struct morsel_create *args)
 {
-	if (args->fault_around && !morsel_fault_around_valid(args->fault_around))
+	if (args->fault_around && !map_fault_around_valid(args->fault_around))
 		return -EINVAL;
 	if (!morsel_name_valid(args->name) || args->mode & ~0777 || !args->length)
 		return -EINVAL;
@@ -57,24 +57,13 @@ static int check_create(const struct morsel_create *args)
 /* Kernels that look after their locks keep more in each. */
 static_assert(IS_ENABLED(CONFIG_LOCKDEP) || OWN_BYTES <= OWN_PAGES * PAGE_SIZE);
 
-static int charge_own(struct morsel *m)
-{
-	int err = account_charge(m->account, OWN_PAGES);
-
-	if (err) {
-		/* Tables of morsels that are gone count until they are freed. */
-		morsel_subtree_sync();
-		err = account_charge(m->account, OWN_PAGES);
-	}
-	m->charged = !err;
-	return err;
-}
-
-/* The pool, and who pays, for a morsel without either. */
+/* Where the frames of a morsel come from, who pays, for the morsel itself, too, and its map. */
 static int found(struct morsel *m, const struct morsel_create *args)
 {
 	struct frame_pool *pool = morsel_pool_choose(args->pool, args->node);
+	struct account *account;
 	struct payer *payer;
+	int err;
 
 	if (IS_ERR(pool))
 		return PTR_ERR(pool);
@@ -83,7 +72,21 @@ static int found(struct morsel *m, const struct morsel_create *args)
 		morsel_pool_release(pool);
 		return -ENOMEM;
 	}
-	return morsel_subtree_init(m, pool, payer);
+	account = account_get(pool, payer);
+	if (!account)
+		return -ENOMEM;
+	err = account_charge(account, OWN_PAGES);
+	if (err) {
+		account_put(account);
+		return err;
+	}
+	/* Once the account is the map's, all goes with that. */
+	err = tables_map_init(&m->map, account, &m->inode);
+	if (err) {
+		account_uncharge(account, OWN_PAGES);
+		account_put(account);
+	}
+	return err;
 }
 
 static struct morsel *make(const struct morsel_create *args)
@@ -93,15 +96,21 @@ static struct morsel *make(const struct morsel_create *args)
 
 	if (!m)
 		return ERR_PTR(-ENOMEM);
-	m->granule = args->granule;
+	m->map.granule = args->granule;
 	mutex_init(&m->attached_lock);
 	INIT_LIST_HEAD(&m->attached);
-	morsel_set_fault_around(m, args->fault_around ?: default_around(args->granule));
-	err = found(m, args) ?: charge_own(m);
+	map_set_fault_around(&m->map, args->fault_around ?: default_around(args->granule));
+	m->plain = (struct view){&plain_view_ops, &m->map};
+	err = found(m, args);
+	if (err == -EDQUOT) {
+		/* Tables of morsels that are gone count until they are freed. */
+		maps_sync();
+		err = found(m, args);
+	}
 	if (!err && !zalloc_cpumask_var(&m->flush_cpus, GFP_KERNEL_ACCOUNT))
 		err = -ENOMEM;
 	if (!err && args->flags & MORSEL_CREATE_POPULATE)
-		err = morsel_populate(m, 0, m->pages, TASK_KILLABLE);
+		err = map_populate(&m->map, 0, m->map.pages, TASK_KILLABLE);
 	if (err) {
 		iput(&m->inode);
 		return ERR_PTR(err);
@@ -116,9 +125,10 @@ static struct morsel *make(const struct morsel_create *args)
 void morsel_unmake(struct morsel *m)
 {
 	morsel_withdraw(m);
-	if (m->charged)
-		account_uncharge(m->account, OWN_PAGES);
-	morsel_subtree_free(m);
+	if (!m->map.account)
+		return;
+	account_uncharge(m->map.account, OWN_PAGES);
+	tables_map_free(&m->map);
 }
 
 /**
@@ -227,26 +237,26 @@ int morsel_unlink(const struct morsel_unlink *args)
 void morsel_stat(struct morsel *m, struct morsel_info *info)
 {
 	struct inode *inode = &m->inode;
-	u64 huge = (u64)atomic_long_read(&m->huge) << PMD_SHIFT;
+	u64 huge = (u64)atomic_long_read(&m->map.huge) << PMD_SHIFT;
 
 	*info = (struct morsel_info){
 		.size = sizeof(*info),
 		.flags = (READ_ONCE(m->named) ? MORSEL_INFO_NAMED : 0) |
-			 (morsel_has_twin(m) ? MORSEL_INFO_TWIN : 0),
+			 (READ_ONCE(m->map.sets) != m->map.truth ? MORSEL_INFO_TABLESETS : 0),
 		.id = m->id,
 		.length = i_size_read(inode),
-		.frame_bytes = huge + ((u64)atomic_long_read(&m->frames) << PAGE_SHIFT),
-		.table_bytes = (u64)atomic_long_read(&m->nr_tables) << PAGE_SHIFT,
+		.frame_bytes = huge + ((u64)atomic_long_read(&m->map.small) << PAGE_SHIFT),
+		.table_bytes = (u64)map_nr_tables(&m->map) << PAGE_SHIFT,
 		.huge_bytes = huge,
 		.faults = atomic64_read(&m->faults),
-		.pool = m->account->pool->id,
-		.node = m->account->pool->node,
-		.granule = m->granule,
+		.pool = m->map.account->pool->id,
+		.node = m->map.account->pool->node,
+		.granule = m->map.granule,
 		.mode = inode->i_mode & 0777,
 		.uid = from_kuid_munged(current_user_ns(), inode->i_uid),
 		.gid = from_kgid_munged(current_user_ns(), inode->i_gid),
 		.attachments = atomic_read(&m->attachments),
-		.fault_around = READ_ONCE(m->fault_around) << PAGE_SHIFT,
+		.fault_around = READ_ONCE(m->map.fault_around) << PAGE_SHIFT,
 	};
 	strscpy(info->name, m->name, sizeof(info->name));
 }

@@ -40,6 +40,7 @@ struct file *morsel_file(struct morsel *m, int flags);
 /* file.c */
 extern const struct inode_operations morsel_iops;
 
+int morsel_file_open(struct inode *inode, struct file *file);
 ssize_t morsel_read_iter(struct kiocb *iocb, struct iov_iter *to);
 ssize_t morsel_write_iter(struct kiocb *iocb, struct iov_iter *from);
 loff_t morsel_llseek(struct file *file, loff_t offset, int whence);

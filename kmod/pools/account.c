@@ -124,17 +124,7 @@ void accounts_wait(struct frame_pool *pool)
 }
 
 /**
- * account_hold() - take another reference, which counts as a morsel on the pool
- * @account: the account
- */
-void account_hold(struct account *account)
-{
-	morsel_pool_hold(account->pool);
-	account_ref(account);
-}
-
-/**
- * account_put() - give back a reference of account_get() or account_hold()
+ * account_put() - give back what account_get() returned
  * @account: the account
  */
 void account_put(struct account *account)
@@ -290,7 +280,7 @@ void account_give(struct account *account, unsigned int order, unsigned int coun
 }
 
 /**
- * account_take_table() - get a page of tables
+ * account_take_table() - get a page for a table
  * @account: the account
  * Return: the page, with no entries, or NULL; account_short() says why.
  */
@@ -307,7 +297,7 @@ struct page *account_take_table(struct account *account)
 }
 
 /**
- * account_give_table() - give a page of tables back that no walker can be in any more
+ * account_give_table() - give a page of account_take_table() back
  * @account:	what it was taken for
  * @table:	the page
  */

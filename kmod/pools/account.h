@@ -20,7 +20,7 @@ struct payer;
  * @pool:	the pool
  * @payer:	who pays
  * @node:	among all, by payer; under the accounts' lock (account.c)
- * @refs:	those of account_get() and account_hold(), and one while it is in quarantine
+ * @refs:	those of account_get() and account_ref(), and one while it is in quarantine
  * @aside:	among the quarantine's accounts while one of its queues has frames; under
  *		the quarantine's lock, as the next two
  * @small:	frames of 4 KiB that are set aside
@@ -37,8 +37,9 @@ struct account {
 };
 
 struct account *account_get(struct frame_pool *pool, struct payer *payer);
-void account_hold(struct account *account);
 void account_put(struct account *account);
+void account_ref(struct account *account);
+void account_unref(struct account *account);
 unsigned int account_take(struct account *account, unsigned int order, unsigned int count,
 			  u64 *frames);
 void account_give(struct account *account, unsigned int order, unsigned int count,
@@ -54,7 +55,5 @@ void accounts_wait(struct frame_pool *pool);
 /* For the quarantine alone. */
 void account_put_frames(struct account *account, unsigned int order, unsigned int count,
 			const u64 *frames);
-void account_ref(struct account *account);
-void account_unref(struct account *account);
 
 #endif /* MORSEL_ACCOUNT_H */

@@ -24,22 +24,6 @@ static unsigned int order_of(u64 noted)
 	return noted & HUGE_MARK ? HUGE_ORDER : 0;
 }
 
-/**
- * batch_init() - begin with no frames
- * @batch: the batch, not to be copied
- */
-void batch_init(struct frame_batch *batch)
-{
-	batch->nr_small = 0;
-	batch->nr_huge = 0;
-	batch->nr_parts = 0;
-	batch->first.next = NULL;
-	batch->first.frames = batch->inlined;
-	batch->first.nr = 0;
-	batch->first.size = BATCH_INLINE;
-	batch->last = &batch->first;
-}
-
 static bool batch_grow(struct frame_batch *batch)
 {
 	struct batch_part *part;

@@ -50,6 +50,22 @@ struct batch_walk {
 	unsigned int index;
 };
 
+/**
+ * batch_init() - begin with no frames
+ * @batch: the batch, not to be copied
+ */
+static inline void batch_init(struct frame_batch *batch)
+{
+	batch->nr_small = 0;
+	batch->nr_huge = 0;
+	batch->nr_parts = 0;
+	batch->first.next = NULL;
+	batch->first.frames = batch->inlined;
+	batch->first.nr = 0;
+	batch->first.size = BATCH_INLINE;
+	batch->last = &batch->first;
+}
+
 static inline bool batch_empty(const struct frame_batch *batch)
 {
 	return !batch->nr_small && !batch->nr_huge;
@@ -60,7 +76,6 @@ static inline struct batch_walk batch_walk(const struct frame_batch *batch)
 	return (struct batch_walk){.part = &batch->first};
 }
 
-void batch_init(struct frame_batch *batch);
 bool batch_add(struct frame_batch *batch, unsigned int order, u64 frame);
 bool batch_next(struct batch_walk *walk, unsigned int *order, u64 *frame);
 void batch_give(struct frame_batch *batch, struct account *account);

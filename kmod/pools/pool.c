@@ -160,17 +160,6 @@ struct frame_pool *morsel_pool_choose(u32 id, u32 node)
 }
 
 /**
- * morsel_pool_hold() - count another morsel on a pool that has one
- * @pool: the pool
- */
-void morsel_pool_hold(struct frame_pool *pool)
-{
-	mutex_lock(&pools_lock);
-	pool->morsels++;
-	mutex_unlock(&pools_lock);
-}
-
-/**
  * morsel_pool_release() - a morsel on the pool is gone
  * @pool: the pool
  */

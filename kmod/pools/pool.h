@@ -25,7 +25,7 @@ struct frame_pool;
  *		compound page
  * @put:	take back frames that no address space can reach any more, and
  *		that nobody else holds, unless @destroy comes next
- * @get_table:	a page of no entries, constructed as a page table; or NULL
+ * @get_table:	a page to be a table, cleared; or NULL
  * @put_table:	take a table back once no walker can be in it any more (an
  *		RCU grace period after the last attachment went)
  * @resize:	change the limit to @limit pages
@@ -78,7 +78,6 @@ int morsel_pools_init(void);
 void morsel_pools_exit(void);
 void frame_pool_init(struct frame_pool *pool, const struct pool_ops *ops, u32 node);
 struct frame_pool *morsel_pool_choose(u32 id, u32 node);
-void morsel_pool_hold(struct frame_pool *pool);
 void morsel_pool_release(struct frame_pool *pool);
 unsigned int morsel_pool_count(void);
 int morsel_pool_next(u32 *id, struct morsel_pool_info *info);

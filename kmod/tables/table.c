@@ -5,7 +5,8 @@
 #include <linux/mm.h>
 #include <linux/string.h>
 
-#include "morsel.h"
+#include "pools/account.h"
+#include "tables/table.h"
 
 struct page *morsel_no_puds;
 struct page *morsel_no_pmds;
@@ -13,24 +14,45 @@ struct page *morsel_no_ptes;
 pud_t morsel_no_pud;
 
 /**
- * morsel_table_make() - make a page of the kernel's a page of tables
- * @page: the page, cleared; or NULL
- * Return: the page, or NULL, and it is freed.
+ * table_take() - get a page of tables
+ * @account:	from where, and who pays
+ * Return: the page, without entries, or NULL.
  */
-struct page *morsel_table_make(struct page *page)
+struct page *table_take(struct account *account)
 {
-	if (page && !compat_table_ctor(page)) {
-		__free_page(page);
+	struct page *table = account_take_table(account);
+
+	if (table && !compat_table_ctor(table)) {
+		account_give_table(account, table);
 		return NULL;
 	}
-	return page;
+	return table;
 }
 
 /**
- * morsel_table_free() - free what morsel_table_make() made
- * @table: the page, or NULL
+ * table_give() - give a page of tables back that no walker can be in any more
+ * @account:	from where it is
+ * @table:	the page
  */
-void morsel_table_free(struct page *table)
+void table_give(struct account *account, struct page *table)
+{
+	compat_table_dtor(table);
+	account_give_table(account, table);
+}
+
+/* A table that belongs to no morsel. */
+static struct page *table_make(void)
+{
+	struct page *table = alloc_page(GFP_KERNEL | __GFP_ZERO);
+
+	if (table && !compat_table_ctor(table)) {
+		__free_page(table);
+		return NULL;
+	}
+	return table;
+}
+
+static void table_free(struct page *table)
 {
 	if (!table)
 		return;
@@ -54,17 +76,17 @@ void morsel_puds_clear(pud_t *puds, unsigned int count)
  */
 int morsel_tables_init(void)
 {
-	morsel_no_puds = morsel_table_make(alloc_page(GFP_KERNEL | __GFP_ZERO));
-	morsel_no_pmds = morsel_table_make(alloc_page(GFP_KERNEL | __GFP_ZERO));
-	morsel_no_ptes = morsel_table_make(alloc_page(GFP_KERNEL | __GFP_ZERO));
+	morsel_no_puds = table_make();
+	morsel_no_pmds = table_make();
+	morsel_no_ptes = table_make();
 	if (morsel_no_puds && morsel_no_pmds && morsel_no_ptes) {
 		morsel_no_pud = __pud(table_entry(page_address(morsel_no_pmds)));
 		morsel_puds_clear(page_address(morsel_no_puds), PTRS_PER_PUD);
 		return 0;
 	}
-	morsel_table_free(morsel_no_puds);
-	morsel_table_free(morsel_no_pmds);
-	morsel_table_free(morsel_no_ptes);
+	table_free(morsel_no_puds);
+	table_free(morsel_no_pmds);
+	table_free(morsel_no_ptes);
 	return -ENOMEM;
 }
 
@@ -77,7 +99,7 @@ static void free_unchanged(struct page *table, unsigned long entry)
 	for (i = 0; i < PTRS_PER_PTE && entries[i] == entry; i++)
 		;
 	WARN(i < PTRS_PER_PTE, "morsel: something was written to a table that is shared by all\n");
-	morsel_table_free(table);
+	table_free(table);
 }
 
 /**

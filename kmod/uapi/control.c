@@ -24,7 +24,7 @@ int call_query(struct morsel_request *req)
 		.abi = MORSEL_ABI_VERSION,
 		.abi_oldest = MORSEL_ABI_OLDEST,
 		.features = MORSEL_FEATURE_HUGE | MORSEL_FEATURE_SPLICE_1G |
-			    MORSEL_FEATURE_SPLICE_2M | MORSEL_FEATURE_READ_ONLY_TWIN |
+			    MORSEL_FEATURE_SPLICE_2M | MORSEL_FEATURE_TABLESETS |
 			    MORSEL_FEATURE_LIMITS | MORSEL_FEATURE_TUNE,
 		.max_length = MORSEL_MAX_LENGTH,
 		.nr_pools = morsel_pool_count(),
@@ -159,7 +159,7 @@ int call_list(struct morsel_request *req)
 int call_limit_get(struct morsel_request *req)
 {
 	/* Tables of morsels that are gone count until they are freed. */
-	morsel_subtree_sync();
+	maps_sync();
 	return morsel_limit_get(&req->args.limit);
 }
 
@@ -185,7 +185,7 @@ int call_pool_list(struct morsel_request *req)
 	struct morsel_pool_info info;
 	u32 id;
 
-	morsel_subtree_sync();
+	maps_sync();
 	id = min_t(u64, cursor->list.cursor, U32_MAX);
 	while (!err && morsel_cursor_room(cursor) && !morsel_pool_next(&id, &info)) {
 		info.size = min_t(u32, info.size, cursor->list.entry_size);
@@ -202,7 +202,7 @@ int call_pool_list(struct morsel_request *req)
  */
 int call_pool_stat(struct morsel_request *req)
 {
-	morsel_subtree_sync();
+	maps_sync();
 	return morsel_pool_stat(&req->args.pool_info);
 }
 
@@ -243,7 +243,7 @@ int call_pool_remove(struct morsel_request *req)
 
 	if (args->reserved || args->kind || args->node || args->limit_bytes)
 		return -EINVAL;
-	morsel_subtree_sync();
+	maps_sync();
 	return morsel_pool_remove(args->id);
 }
 

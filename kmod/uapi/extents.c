@@ -1,33 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The shape of a morsel: which frames it has, and where there are none.
+ *
+ * Extents are gathered for a span at a time and copied to the caller with no lock
+ * held: the copy may fault, and the caller's memory may be this very morsel.  The last
+ * extent is held back until the next is known not to continue it.
  */
 #include <linux/capability.h>
 #include <linux/mm.h>
-#include <linux/pgtable.h>
-#include <linux/rwsem.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 
 #include "morsel.h"
+#include "pools/frame.h"
 #include "uapi/calls.h"
 
-static bool pmd_is_leaf(pmd_t pmd)
-{
-	return pmd_val(pmd) & _PAGE_PSE;
-}
-
-static pte_t *pmd_ptes(pmd_t pmd)
-{
-	return (pte_t *)pmd_page_vaddr(pmd);
-}
-
-/*
- * The walk of call_extents().  Extents are gathered for a span at a time with
- * the sem held and copied to the caller without it: the copy may fault, and the
- * caller's memory may be this very morsel.  The last extent is held back until
- * the next is known not to continue it.
- */
 struct extent_walk {
 	struct morsel_extent *batch;
 	unsigned int nr;
@@ -37,16 +24,28 @@ struct extent_walk {
 /* The most extents that one span adds, and the one held back. */
 #define EXTENT_BATCH (SPAN_PAGES + 1)
 
-static void extent_add(struct extent_walk *walk, unsigned long first, unsigned long end, u32 level,
-		       struct page *page)
+static u32 level_of(const struct leaf *leaf)
+{
+	switch (leaf->order) {
+	case GIB_ORDER:
+		return MORSEL_LEVEL_HOLE_1G;
+	case HUGE_ORDER:
+		return leaf->present ? MORSEL_LEVEL_2M : MORSEL_LEVEL_HOLE_2M;
+	default:
+		return leaf->present ? MORSEL_LEVEL_4K : MORSEL_LEVEL_HOLE_4K;
+	}
+}
+
+static void extent_add(struct extent_walk *walk, unsigned long first, unsigned long end,
+		       const struct leaf *leaf)
 {
 	struct morsel_extent *last = walk->nr ? &walk->batch[walk->nr - 1] : NULL;
+	u64 frame = leaf->present ? leaf->frame + (first & ((1UL << leaf->order) - 1)) : 0;
+	u32 node = leaf->present ? page_to_nid(frame_page(frame)) : MORSEL_ANY;
 	u64 length = (u64)(end - first) << PAGE_SHIFT;
-	u64 frame = page ? page_to_pfn(page) : 0;
-	u32 node = page ? page_to_nid(page) : MORSEL_ANY;
 
-	if (last && last->level == level && last->node == node &&
-	    (!page || frame == last->frame + last->length / PAGE_SIZE)) {
+	if (last && last->level == level_of(leaf) && last->node == node &&
+	    (!leaf->present || frame == last->frame + last->length / PAGE_SIZE)) {
 		last->length += length;
 		return;
 	}
@@ -54,31 +53,9 @@ static void extent_add(struct extent_walk *walk, unsigned long first, unsigned l
 		.offset = (u64)first << PAGE_SHIFT,
 		.length = length,
 		.frame = frame,
-		.level = level,
+		.level = level_of(leaf),
 		.node = node,
 	};
-}
-
-static void extent_span(struct extent_walk *walk, unsigned long first, unsigned long end, pmd_t pmd)
-{
-	unsigned long index;
-
-	if (pmd_none(pmd)) {
-		extent_add(walk, first, end, MORSEL_LEVEL_HOLE_2M, NULL);
-		return;
-	}
-	if (pmd_is_leaf(pmd)) {
-		extent_add(walk, first, end, MORSEL_LEVEL_2M, pmd_page(pmd) + first % SPAN_PAGES);
-		return;
-	}
-	for (index = first; index < end; index++) {
-		pte_t pte = READ_ONCE(pmd_ptes(pmd)[index % SPAN_PAGES]);
-
-		if (pte_none(pte))
-			extent_add(walk, index, index + 1, MORSEL_LEVEL_HOLE_4K, NULL);
-		else
-			extent_add(walk, index, index + 1, MORSEL_LEVEL_4K, pte_page(pte));
-	}
 }
 
 /* Copy all gathered extents but the last @keep.  1: the caller's array is full. */
@@ -105,30 +82,34 @@ static int extent_copy(struct extent_walk *walk, struct morsel_cursor *cursor, u
 	return 0;
 }
 
+/* Gather what there is of one span, or one hole, from a page on; returns the page behind it. */
+static unsigned long extent_gather(struct extent_walk *walk, struct map *map, unsigned long index)
+{
+	unsigned long end = min(map->pages, round_down(index, SPAN_PAGES) + SPAN_PAGES), next;
+	struct leaf leaf;
+
+	down_read(&map->sem);
+	for (; index < end; index = next) {
+		leaf = map->ops->look(map, index);
+		next = min(map->pages, round_down(index, 1UL << leaf.order) + (1UL << leaf.order));
+		extent_add(walk, index, next, &leaf);
+	}
+	up_read(&map->sem);
+	return index;
+}
+
 /* Fill the array with what there is from the cursor, a byte offset, on. */
-static int list_extents(struct morsel *m, struct morsel_cursor *cursor)
+static int list_extents(struct map *map, struct morsel_cursor *cursor)
 {
 	struct extent_walk walk = {.show_frames = capable(CAP_SYS_ADMIN)};
-	unsigned long index, next;
+	unsigned long index = cursor->list.cursor >> PAGE_SHIFT;
 	int err = 0;
 
 	walk.batch = kvmalloc_array(EXTENT_BATCH, sizeof(*walk.batch), GFP_KERNEL);
 	if (!walk.batch)
 		return -ENOMEM;
-
-	for (index = cursor->list.cursor >> PAGE_SHIFT; index < m->pages && !err; index = next) {
-		unsigned long span = index / SPAN_PAGES;
-		pmd_t *pmds = morsel_pmds(m, RIGHTS_RW, span / GIB_SPANS);
-
-		if (!pmds) {
-			next = min(m->pages, round_down(index, GIB_PAGES) + GIB_PAGES);
-			extent_add(&walk, index, next, MORSEL_LEVEL_HOLE_1G, NULL);
-		} else {
-			next = min(m->pages, (span + 1) * SPAN_PAGES);
-			down_read(&m->sem);
-			extent_span(&walk, index, next, READ_ONCE(pmds[span % GIB_SPANS]));
-			up_read(&m->sem);
-		}
+	while (index < map->pages && !err) {
+		index = extent_gather(&walk, map, index);
 		err = extent_copy(&walk, cursor, 1);
 		cond_resched();
 	}
@@ -152,5 +133,5 @@ int call_extents(struct morsel_request *req)
 		return err;
 	if (!IS_ALIGNED(cursor->list.cursor, PAGE_SIZE))
 		return -EINVAL;
-	return list_extents(file_morsel(req->file), cursor);
+	return list_extents(&file_morsel(req->file)->map, cursor);
 }

@@ -29,7 +29,8 @@ static int range_pages(struct morsel *m, const struct morsel_range *range, unsig
 
 	if (!IS_ALIGNED(range->offset, PAGE_SIZE))
 		return -EINVAL;
-	if (range->offset >= size || range->length > ((u64)m->pages << PAGE_SHIFT) - range->offset)
+	if (range->offset >= size ||
+	    range->length > ((u64)m->map.pages << PAGE_SHIFT) - range->offset)
 		return -ERANGE;
 	stop = range->length ? range->offset + range->length : size;
 	if (!IS_ALIGNED(stop, PAGE_SIZE) && stop != size)
@@ -50,7 +51,7 @@ int call_populate(struct morsel_request *req)
 	unsigned long first, end;
 	int err = range_pages(m, &req->args.range, &first, &end);
 
-	return err ?: morsel_populate(m, first, end, TASK_INTERRUPTIBLE);
+	return err ?: map_populate(&m->map, first, end, TASK_INTERRUPTIBLE);
 }
 
 /**
@@ -65,7 +66,8 @@ int call_punch(struct morsel_request *req)
 	int err = range_pages(m, &req->args.range, &first, &end);
 
 	if (!err)
-		morsel_punch(m, (loff_t)first << PAGE_SHIFT, (loff_t)end << PAGE_SHIFT);
+		morsel_revoke(m, (loff_t)first << PAGE_SHIFT, (loff_t)end << PAGE_SHIFT,
+			      view_discard);
 	return err;
 }
 
@@ -80,11 +82,12 @@ int call_tune(struct morsel_request *req)
 
 	if (args->reserved)
 		return -EINVAL;
-	return morsel_set_fault_around(file_morsel(req->file), args->fault_around);
+	return map_set_fault_around(&file_morsel(req->file)->map, args->fault_around);
 }
 
 const struct file_operations morsel_fops = {
 	.owner = THIS_MODULE,
+	.open = morsel_file_open,
 	.llseek = morsel_llseek,
 	.read_iter = morsel_read_iter,
 	.write_iter = morsel_write_iter,

@@ -160,7 +160,7 @@ static struct page *borrow_table(struct dram_pool *dram)
 
 	if (!dram_reserve(dram, 1, 1) && !dram_exchange_page(dram))
 		return ERR_PTR(-ENOSPC);
-	page = morsel_table_make(dram_borrow(dram, QUIETLY, 0));
+	page = dram_borrow(dram, QUIETLY, 0);
 	if (page)
 		atomic_long_inc(&dram->used);
 	else
@@ -192,7 +192,7 @@ static void dram_put_table(struct frame_pool *pool, struct page *table)
 {
 	struct dram_pool *dram = to_dram(pool);
 
-	morsel_table_free(table);
+	__free_page(table);
 	atomic_long_dec(&dram->used);
 	atomic_long_dec(&dram->held);
 }

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Whose a frame is: it says so itself, as long as it is in a map.
+ *
+ * A futex that processes share is known by its frame's mapping and index.
+ */
+#include <linux/mm.h>
+#include <linux/pagemap.h>
+
+#include "map/map.h"
+#include "pools/account.h"
+#include "pools/batch.h"
+#include "pools/frame.h"
+#include "trace.h"
+
+/**
+ * map_claim() - have a frame, which nobody sees yet, say whose it is
+ * @map:	the map
+ * @frame:	the frame
+ * @index:	the page that it is to be
+ */
+void map_claim(struct map *map, u64 frame, unsigned long index)
+{
+	struct folio *folio = page_folio(frame_page(frame));
+
+	folio->index = index;
+	WRITE_ONCE(folio->mapping, &map->mapping);
+}
+
+/*
+ * A frame leaves the map.  Under its lock, since who has that may rely on the
+ * mapping, and on the map then; who looks without it does so under RCU.
+ */
+static void disclaim(u64 frame)
+{
+	struct folio *folio = page_folio(frame_page(frame));
+
+	folio_lock(folio);
+	WRITE_ONCE(folio->mapping, NULL);
+	folio_unlock(folio);
+	cond_resched();
+}
+
+/**
+ * map_count() - frames have come, or gone
+ * @map:	the map
+ * @order:	of each
+ * @count:	how many; negative: gone
+ */
+void map_count(struct map *map, unsigned int order, long count)
+{
+	atomic_long_add(count, order ? &map->huge : &map->small);
+}
+
+/**
+ * map_give_unused() - give frames back that were got for a map, but did not come in
+ * @map:	the map
+ * @order:	of each
+ * @count:	how many
+ * @frames:	these
+ */
+void map_give_unused(struct map *map, unsigned int order, unsigned int count, const u64 *frames)
+{
+	unsigned int i;
+
+	for (i = 0; i < count; i++)
+		disclaim(frames[i]);
+	account_give(map->account, order, count, frames);
+}
+
+/**
+ * map_give() - give frames back that were taken out of a map
+ * @map:	the map
+ * @batch:	these; empty when it returns
+ *
+ * Nobody can reach them by way of the map any more.
+ */
+void map_give(struct map *map, struct frame_batch *batch)
+{
+	struct batch_walk walk = batch_walk(batch);
+	unsigned int order;
+	u64 frame;
+
+	if (batch_empty(batch))
+		return;
+	trace_morsel_free(map, batch->nr_small, batch->nr_huge);
+	map_count(map, 0, -(long)batch->nr_small);
+	map_count(map, HUGE_ORDER, -(long)batch->nr_huge);
+	while (batch_next(&walk, &order, &frame))
+		disclaim(frame);
+	batch_give(batch, map->account);
+}

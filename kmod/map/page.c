@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Pages of a map, for who reads and writes them in the kernel.
+ */
+#include <linux/err.h>
+
+#include "map/map.h"
+#include "pools/frame.h"
+
+/**
+ * map_page() - take a reference to the frame behind a page
+ * @map:	the map
+ * @index:	the page, below @map->pages
+ * @fill:	allocate one if there is none
+ * Return: the page, to be released with map_put_page(); NULL for a hole;
+ * ERR_PTR of what map_fill() returns; ERR_PTR(-EIO): its memory has failed.
+ */
+struct page *map_page(struct map *map, unsigned long index, bool fill)
+{
+	struct page *page;
+	struct leaf leaf;
+	u64 frame;
+	int err;
+
+	for (;;) {
+		down_read(&map->sem);
+		leaf = map->ops->look(map, index);
+		frame = leaf.frame + (index & ((1UL << leaf.order) - 1));
+		page = leaf.present ? frame_hold(frame) : NULL;
+		up_read(&map->sem);
+		if (page && frame_failed(frame)) {
+			frame_release(page);
+			return ERR_PTR(-EIO);
+		}
+		if (page || !fill)
+			return page;
+
+		err = map_fill(map, index);
+		if (err)
+			return ERR_PTR(err);
+	}
+}
+
+/**
+ * map_put_page() - give back what map_page() returned
+ * @page: the page
+ */
+void map_put_page(struct page *page)
+{
+	frame_release(page);
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Removing: frames leave a map.
+ */
+#include <linux/highmem.h>
+#include <linux/mm.h>
+
+#include "map/map.h"
+#include "pools/batch.h"
+#include "pools/frame.h"
+
+/* Clear the bytes from @from to before @to of a frame. */
+static void zero_part(u64 frame, size_t from, size_t to)
+{
+	struct page *page = frame_page(frame);
+
+	for (; from < to; from = round_down(from, PAGE_SIZE) + PAGE_SIZE)
+		memzero_page(page + from / PAGE_SIZE, offset_in_page(from),
+			     min_t(size_t, to - from, PAGE_SIZE - offset_in_page(from)));
+}
+
+/* Where the leaf, or the hole, ends that byte @pos is of. */
+static loff_t leaf_end(const struct leaf *leaf, loff_t pos)
+{
+	return round_down(pos, (loff_t)PAGE_SIZE << leaf->order) +
+	       ((loff_t)PAGE_SIZE << leaf->order);
+}
+
+/*
+ * Gather the frames that lie wholly between two bytes of one span, and clear what lies
+ * there partly.  Returns where it stopped: before @end if there is no room for more.
+ */
+static loff_t gather(struct map *map, loff_t start, loff_t end, struct frame_batch *batch)
+{
+	loff_t pos, next;
+
+	for (pos = start; pos < end; pos = next) {
+		struct leaf leaf = map->ops->look(map, pos >> PAGE_SHIFT);
+		loff_t whole = leaf_end(&leaf, pos);
+
+		next = min(end, whole);
+		if (!leaf.present)
+			continue;
+		if (next - pos < (loff_t)PAGE_SIZE << leaf.order)
+			zero_part(leaf.frame, pos & ((PAGE_SIZE << leaf.order) - 1),
+				  ((next - 1) & ((PAGE_SIZE << leaf.order) - 1)) + 1);
+		else if (!batch_add(batch, leaf.order, leaf.frame))
+			return pos;
+	}
+	return end;
+}
+
+/**
+ * map_remove() - take frames out that lie wholly in a range, clear what lies there partly
+ * @map:	the map, whose gate is closed there
+ * @start:	first byte; gets where to go on
+ * @end:	byte after the last
+ * @batch:	gets the frames
+ * @first:	gets the first byte of the spans that some were taken out of
+ * @last:	gets the byte after the last of these; not behind @first, if there were none
+ *
+ * Return: whether that was all; else it is to be called again when the batch was given back.
+ */
+bool map_remove(struct map *map, loff_t *start, loff_t end, struct frame_batch *batch,
+		loff_t *first, loff_t *last)
+{
+	loff_t begin = *start, pos, next;
+
+	*first = end;
+	*last = begin;
+	for (pos = begin; pos < end; pos = *start) {
+		unsigned long before = batch->nr_small + batch->nr_huge;
+		struct leaf leaf = map->ops->look(map, pos >> PAGE_SHIFT);
+
+		*start = min(end, leaf_end(&leaf, pos));
+		/* What was never touched holds nothing. */
+		if (!leaf.present && leaf.order)
+			continue;
+		next = min(end, round_down(pos, (loff_t)PMD_SIZE) + (loff_t)PMD_SIZE);
+		down_write(&map->sem);
+		*start = gather(map, pos, next, batch);
+		if (batch->nr_small + batch->nr_huge > before) {
+			map->ops->remove(map, DIV_ROUND_UP(pos, PAGE_SIZE), *start >> PAGE_SHIFT);
+			*first = min(*first, pos);
+			*last = *start;
+		}
+		up_write(&map->sem);
+		if (*start < next)
+			break;
+		cond_resched();
+	}
+	return *start == end;
+}

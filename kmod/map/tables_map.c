@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Maps that are kept in tables: one tableset, the truth, which gives all rights but to
+ * execute, is the map.
+ *
+ * The others show the same frames with other rights.  They are caches: what one shows
+ * is true, but it may lack what was added to the truth since it was last filled
+ * (tables_map_show()); a fault then fills it.  So adding a frame costs the same
+ * however many tablesets there are.
+ */
+#include <linux/mm.h>
+#include <linux/pagemap.h>
+#include <linux/rcupdate.h>
+
+#include "map/map.h"
+#include "pools/account.h"
+#include "pools/batch.h"
+#include "trace.h"
+
+static struct leaf tables_look(const struct map *map, unsigned long index)
+{
+	return tableset_look(map->truth, index);
+}
+
+static unsigned int tables_holes(const struct map *map, unsigned long first, unsigned long end,
+				 bool *empty)
+{
+	return tableset_holes(map->truth, first, end, empty);
+}
+
+static int tables_prepare(struct map *map, unsigned long span, unsigned int order)
+{
+	return tableset_prepare(map->truth, span, order);
+}
+
+static bool tables_add(struct map *map, unsigned long index, unsigned int order, u64 frame)
+{
+	return tableset_add(map->truth, index, order, frame);
+}
+
+/* No other tableset shows all of this GiB any more.  Pairs with tables_map_show(). */
+static void tables_added(struct map *map, unsigned long span)
+{
+	struct tableset *set;
+
+	/* The leaves before the bit; pairs with the barrier in tables_map_show(). */
+	smp_mb();
+	for (set = READ_ONCE(map->sets); set != map->truth; set = set->next)
+		tableset_stale(set, span / GIB_SPANS);
+}
+
+static bool clear_all(struct map *map, unsigned long first, unsigned long end)
+{
+	struct tableset *set;
+	bool found = false;
+
+	for (set = map->sets; set; set = set->next)
+		found |= tableset_clear(set, first, end);
+	return found;
+}
+
+static void tables_remove(struct map *map, unsigned long first, unsigned long end)
+{
+	clear_all(map, first, end);
+}
+
+static bool leaves_come_back(const struct map *map)
+{
+	struct tableset *set;
+
+	for (set = READ_ONCE(map->sets); set; set = set->next)
+		if (tableset_comes_back(set))
+			return true;
+	return false;
+}
+
+/*
+ * Who saw a small leaf before it was taken out may write it again on some kernels: take
+ * them out until nobody can be left who saw one.
+ */
+static void tables_settle(struct map *map, unsigned long first, unsigned long end)
+{
+	unsigned long page, next;
+	struct leaf leaf;
+	bool found;
+
+	if (!leaves_come_back(map))
+		return;
+	do {
+		found = false;
+		synchronize_rcu_expedited();
+		for (page = first; page < end; page = next) {
+			next = min(end, round_down(page, SPAN_PAGES) + SPAN_PAGES);
+			down_write(&map->sem);
+			leaf = tableset_look(map->truth, page);
+			if (!leaf.present || !leaf.order)
+				found |= clear_all(map, page, next);
+			up_write(&map->sem);
+			cond_resched();
+		}
+	} while (found);
+}
+
+static const struct map_ops tables_map_ops = {
+	.look = tables_look,
+	.holes = tables_holes,
+	.prepare = tables_prepare,
+	.add = tables_add,
+	.added = tables_added,
+	.remove = tables_remove,
+	.settle = tables_settle,
+};
+
+/**
+ * tables_map_set() - the tableset with some rights, if there is one
+ * @map:	the map
+ * @rights:	the rights
+ * Return: the set, which stays as long as the map; or NULL.
+ */
+struct tableset *tables_map_set(const struct map *map, enum morsel_rights rights)
+{
+	struct tableset *set;
+
+	for (set = READ_ONCE(map->sets); set; set = set->next)
+		if (set->rights == rights)
+			break;
+	return set;
+}
+
+/**
+ * tables_map_make_set() - the tableset with some rights, made if there is none
+ * @map:	the map
+ * @rights:	the rights
+ * Return: the set; ERR_PTR(-ENOMEM), ERR_PTR(-EDQUOT).
+ */
+struct tableset *tables_map_make_set(struct map *map, enum morsel_rights rights)
+{
+	struct tableset *set = tables_map_set(map, rights), *made, *old;
+
+	if (set)
+		return set;
+	made = tableset_make(map->account, rights, map_gibs(map), true);
+	if (IS_ERR(made))
+		return made;
+	old = READ_ONCE(map->sets);
+	do {
+		made->next = old;
+		set = tables_map_set(map, rights);
+		if (set) {
+			tableset_free(made);
+			return set;
+		}
+	} while (!try_cmpxchg(&map->sets, &old, made));
+	return made;
+}
+
+/**
+ * tables_map_show() - see that a tableset shows what the map has
+ * @map:	the map
+ * @set:	one of its sets; of the truth, nothing is to be done
+ * @first:	first span
+ * @end:	span after the last
+ * Return: 0, -ENOMEM or -EDQUOT.
+ */
+int tables_map_show(struct map *map, struct tableset *set, unsigned long first, unsigned long end)
+{
+	unsigned long span, gib, next, whole;
+	int err = 0;
+
+	if (set == map->truth)
+		return 0;
+	for (span = first; span < end && !err; span = next) {
+		gib = span / GIB_SPANS;
+		whole = min((gib + 1) * GIB_SPANS, DIV_ROUND_UP(map->pages, SPAN_PAGES));
+		next = min(end, whole);
+		/*
+		 * For a single span there is a fault: whoever says fresh may be
+		 * filling it yet.
+		 */
+		if ((next - span > 1 && test_bit(gib, set->fresh)) ||
+		    !tableset_has_gib(map->truth, gib))
+			continue;
+
+		down_read(&map->sem);
+		/*
+		 * A whole GiB is announced fresh first and filled then: what is
+		 * added meanwhile makes it stale again (tables_added()).
+		 */
+		if (span == gib * GIB_SPANS && next == whole) {
+			set_bit(gib, set->fresh);
+			/* The bit before the leaves; pairs with the barrier in tables_added(). */
+			smp_mb__after_atomic();
+		}
+		for (; span < next && !err; span++)
+			err = tableset_copy(set, map->truth, span);
+		if (err)
+			clear_bit(gib, set->fresh);
+		up_read(&map->sem);
+		cond_resched();
+	}
+	return err;
+}
+
+/**
+ * map_nr_tables() - how many pages of tables a map has
+ * @map: the map
+ * Return: the number.
+ */
+unsigned long map_nr_tables(const struct map *map)
+{
+	const struct tableset *set;
+	unsigned long tables = 0;
+
+	for (set = READ_ONCE(map->sets); set; set = set->next)
+		tables += atomic_long_read(&set->nr_tables);
+	return tables;
+}
+
+/* Dirtying a frame, as who has written to it by way of a pin does, means nothing here. */
+static const struct address_space_operations frame_aops = {
+	.dirty_folio = noop_dirty_folio,
+};
+
+/**
+ * tables_map_init() - make an empty map
+ * @map:	the map, zeroed but for @pages and @granule
+ * @account:	where frames and tables are to come from; takes the reference
+ * @host:	whose frames they will be
+ * Return: 0; -ENOMEM, -EDQUOT, and the reference is the caller's still.
+ */
+int tables_map_init(struct map *map, struct account *account, struct inode *host)
+{
+	struct tableset *truth = tableset_make(account, RIGHTS_RW, map_gibs(map), false);
+
+	if (IS_ERR(truth))
+		return PTR_ERR(truth);
+	map->ops = &tables_map_ops;
+	map->account = account;
+	map->mapping.host = host;
+	map->mapping.a_ops = &frame_aops;
+	init_rwsem(&map->sem);
+	init_rwsem(&map->filling);
+	gate_init(&map->gate);
+	map->truth = truth;
+	map->sets = truth;
+	return 0;
+}
+
+/**
+ * tables_map_free() - give all frames back now, and all tables after a grace period
+ * @map: the map, which no address space has attached any more
+ */
+void tables_map_free(struct map *map)
+{
+	loff_t pos = 0, end = (loff_t)map->pages << PAGE_SHIFT, first, last;
+	struct tableset *set, *next;
+	struct frame_batch batch;
+
+	batch_init(&batch);
+	while (pos < end) {
+		/* Not all at once: there may be many. */
+		map_remove(map, &pos, min(end, pos + (loff_t)PUD_SIZE), &batch, &first, &last);
+		map_give(map, &batch);
+	}
+	for (set = map->sets; set; set = next) {
+		next = set->next;
+		tableset_free(set);
+	}
+	account_put(map->account);
+}
+
+/**
+ * maps_sync() - wait until the tables of all freed maps are back in their pools, and charged
+ * no more
+ */
+void maps_sync(void)
+{
+	tablesets_sync();
+}

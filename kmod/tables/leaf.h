@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Entries of tables.
+ *
+ * Leaves are written without the kernel's set_pte_at() and friends: these
+ * account for mappings of a page in one address space, and a shared table
+ * belongs to none.
+ */
+#ifndef MORSEL_LEAF_H
+#define MORSEL_LEAF_H
+
+#include <linux/mm.h>
+#include <linux/pgtable.h>
+
+#include "tables/tableset.h"
+
+static inline pgprot_t rights_prot(enum morsel_rights rights)
+{
+	bool write = rights == RIGHTS_RW || rights == RIGHTS_RWX;
+	bool exec = rights == RIGHTS_RWX || rights == RIGHTS_ROX;
+	pgprot_t prot = vm_get_page_prot(VM_SHARED | VM_READ | (write ? VM_WRITE : 0) |
+					 (exec ? VM_EXEC : 0));
+
+	/*
+	 * Dirty from the start, so that no processor has to write to a shared
+	 * table; never dirty and read-only, which means shadow stack.
+	 */
+	return write ? __pgprot(pgprot_val(prot) | _PAGE_DIRTY) : prot;
+}
+
+static inline pte_t pte_leaf_entry(u64 frame, enum morsel_rights rights)
+{
+	return pfn_pte(frame, rights_prot(rights));
+}
+
+static inline pmd_t pmd_leaf_entry(u64 frame, enum morsel_rights rights)
+{
+	return pmd_mkhuge(pfn_pmd(frame, rights_prot(rights)));
+}
+
+static inline bool pmd_is_leaf(pmd_t pmd)
+{
+	return pmd_val(pmd) & _PAGE_PSE;
+}
+
+static inline pte_t *pmd_ptes(pmd_t pmd)
+{
+	return (pte_t *)pmd_page_vaddr(pmd);
+}
+
+/* Add an entry where there is none; false if somebody else was first. */
+static inline bool pmd_add(pmd_t *pmdp, pmd_t pmd)
+{
+	return !cmpxchg((pmdval_t *)pmdp, 0, pmd_val(pmd));
+}
+
+static inline bool pte_add(pte_t *ptep, pte_t pte)
+{
+	return !cmpxchg((pteval_t *)ptep, 0, pte_val(pte));
+}
+
+#endif /* MORSEL_LEAF_H */

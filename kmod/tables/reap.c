@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Tables on their way out: a lockless walker may be in them until a grace period
+ * has passed.
+ */
+#include <linux/mm.h>
+#include <linux/slab.h>
+
+#include "pools/account.h"
+#include "tables/leaf.h"
+#include "tables/tableset.h"
+
+static struct workqueue_struct *reaper;
+static atomic_t nr_dead = ATOMIC_INIT(0);
+
+static void reap_pmds(struct account *account, pmd_t *pmds)
+{
+	int i;
+
+	for (i = 0; i < GIB_SPANS; i++)
+		if (!pmd_none(pmds[i]) && !pmd_is_leaf(pmds[i]))
+			table_give(account, pmd_page(pmds[i]));
+	table_give(account, virt_to_page(pmds));
+}
+
+static void reap_puds(struct account *account, pud_t *puds, unsigned int entries)
+{
+	unsigned int i;
+
+	for (i = 0; i < entries; i++) {
+		if (pud_shows_nothing(puds[i]))
+			continue;
+		reap_pmds(account, pud_pgtable(puds[i]));
+		cond_resched();
+	}
+}
+
+static void reap(struct work_struct *work)
+{
+	struct tableset *set = container_of(to_rcu_work(work), struct tableset, dead);
+	unsigned long whole = set->gibs / TOP_GIBS, rest = set->gibs % TOP_GIBS, top;
+
+	for (top = 0; top < whole; top++) {
+		if (!set->tops[top])
+			continue;
+		reap_puds(set->account, set->tops[top], TOP_GIBS);
+		table_give(set->account, virt_to_page(set->tops[top]));
+	}
+	if (rest)
+		reap_puds(set->account, set->tops[whole], rest);
+	account_uncharge(set->account, set->kernel_pages);
+	account_unref(set->account);
+	kvfree(set);
+	atomic_dec(&nr_dead);
+}
+
+/**
+ * tableset_free() - give a tableset back after a grace period
+ * @set: the set, which nothing has spliced any more
+ */
+void tableset_free(struct tableset *set)
+{
+	atomic_inc(&nr_dead);
+	INIT_RCU_WORK(&set->dead, reap);
+	queue_rcu_work(reaper, &set->dead);
+}
+
+/**
+ * tablesets_sync() - wait until the tables of all freed sets are back in their pools
+ */
+void tablesets_sync(void)
+{
+	if (!atomic_read(&nr_dead))
+		return;
+	rcu_barrier();
+	flush_workqueue(reaper);
+}
+
+/**
+ * tablesets_init() - what all tablesets share
+ * Return: 0 or -ENOMEM.
+ */
+int tablesets_init(void)
+{
+	reaper = alloc_workqueue("morsel", WQ_UNBOUND, 0);
+	return reaper ? 0 : -ENOMEM;
+}
+
+/**
+ * tablesets_exit() - none is left
+ */
+void tablesets_exit(void)
+{
+	tablesets_sync();
+	destroy_workqueue(reaper);
+}

@@ -1,0 +1,385 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Tablesets: the tables of a map with one set of rights.
+ *
+ * One PMD table per GiB, whose entries are huge leaves or point to PTE tables.
+ * Entries are added by cmpxchg, by many at once, with the map's sem held for reading;
+ * they are removed with it held for writing.  Tables stay until the set goes, so
+ * looking for holes takes no lock.  PUD entries point to the PMD tables, those of
+ * 512 GiB in a table that can be spliced, too.
+ */
+#include <linux/slab.h>
+
+#include "pools/account.h"
+#include "tables/leaf.h"
+#include "tables/tableset.h"
+
+static struct page *take(struct tableset *set)
+{
+	struct page *table = table_take(set->account);
+
+	if (table)
+		atomic_long_inc(&set->nr_tables);
+	return table;
+}
+
+/* Somebody else's table was first. */
+static void give(struct tableset *set, struct page *table)
+{
+	table_give(set->account, table);
+	atomic_long_dec(&set->nr_tables);
+}
+
+/**
+ * tableset_make() - make a tableset without entries
+ * @account:	where pages of tables will come from, and who pays, also for the set
+ * @rights:	what its leaves are to allow
+ * @gibs:	how many GiBs it is for
+ * @cache:	it will show what another one has
+ * Return: the set; ERR_PTR(-ENOMEM), ERR_PTR(-EDQUOT).
+ */
+struct tableset *tableset_make(struct account *account, enum morsel_rights rights,
+			       unsigned long gibs, bool cache)
+{
+	unsigned long tops = DIV_ROUND_UP(gibs, TOP_GIBS), rest = gibs % TOP_GIBS, pages;
+	size_t fresh = cache ? BITS_TO_LONGS(gibs) * sizeof(long) : 0;
+	struct tableset *set;
+	pud_t *puds;
+	size_t size;
+	int err;
+
+	/* What does not fill its 512 GiB cannot be spliced as a whole, and needs no page. */
+	size = struct_size(set, tops, tops) + rest * sizeof(*puds) + fresh;
+	pages = DIV_ROUND_UP(size, PAGE_SIZE);
+	err = account_charge(account, pages);
+	if (err)
+		return ERR_PTR(err);
+	set = kvzalloc(size, GFP_KERNEL_ACCOUNT);
+	if (!set) {
+		account_uncharge(account, pages);
+		return ERR_PTR(-ENOMEM);
+	}
+	account_ref(account);
+	set->account = account;
+	set->rights = rights;
+	set->gibs = gibs;
+	set->kernel_pages = pages;
+	puds = (pud_t *)&set->tops[tops];
+	morsel_puds_clear(puds, rest);
+	if (rest)
+		set->tops[tops - 1] = puds;
+	if (cache)
+		set->fresh = (unsigned long *)(puds + rest);
+	return set;
+}
+
+/**
+ * tableset_puds() - the PUD table of 512 GiB, to be spliced
+ * @set:	the tableset
+ * @top:	which 512 GiB
+ * Return: the table; NULL: there is none yet, or the map ends before.
+ */
+pud_t *tableset_puds(const struct tableset *set, unsigned long top)
+{
+	return top < set->gibs / TOP_GIBS ? READ_ONCE(set->tops[top]) : NULL;
+}
+
+/* Where a span's PMD entry is; NULL where there is no table yet. */
+static pmd_t *span_entry(const struct tableset *set, unsigned long span)
+{
+	pmd_t *pmds = tableset_pmds(set, span / GIB_SPANS);
+
+	return pmds ? &pmds[span % GIB_SPANS] : NULL;
+}
+
+static pmd_t read_span(const struct tableset *set, unsigned long span)
+{
+	pmd_t *pmdp = span_entry(set, span);
+
+	return pmdp ? READ_ONCE(*pmdp) : __pmd(0);
+}
+
+/**
+ * tableset_span() - the PMD entry of a span, to be spliced
+ * @set:	the tableset
+ * @span:	which span
+ * Return: the entry, or none.
+ */
+pmd_t tableset_span(const struct tableset *set, unsigned long span)
+{
+	pmd_t pmd = read_span(set, span);
+
+	/* A leaf may be invalid for a moment, see tableset_clear(): that is not to be copied. */
+	return pmd_is_leaf(pmd) ? pmd_leaf_entry(pmd_pfn(pmd), set->rights) : pmd;
+}
+
+/**
+ * tableset_look() - what is there for a page?
+ * @set:	the tableset
+ * @index:	the page
+ * Return: the leaf, or the hole; without the map's sem, a hint.
+ */
+struct leaf tableset_look(const struct tableset *set, unsigned long index)
+{
+	pmd_t *pmds = tableset_pmds(set, index / GIB_PAGES), pmd;
+	pte_t pte;
+
+	if (!pmds)
+		return (struct leaf){.order = GIB_ORDER};
+	pmd = READ_ONCE(pmds[index / SPAN_PAGES % GIB_SPANS]);
+	if (pmd_none(pmd))
+		return (struct leaf){.order = HUGE_ORDER};
+	if (pmd_is_leaf(pmd))
+		return (struct leaf){pmd_pfn(pmd), HUGE_ORDER, true};
+	pte = READ_ONCE(pmd_ptes(pmd)[index % SPAN_PAGES]);
+	if (pte_none(pte))
+		return (struct leaf){};
+	return (struct leaf){pte_pfn(pte), 0, true};
+}
+
+/**
+ * tableset_holes() - how many pages have no leaf?
+ * @set:	the tableset
+ * @first:	first page
+ * @end:	page after the last, of the same span
+ * @empty:	gets whether nothing is in the span, not even a table
+ * Return: how many there are from @first to before @end.
+ */
+unsigned int tableset_holes(const struct tableset *set, unsigned long first, unsigned long end,
+			    bool *empty)
+{
+	pmd_t pmd = read_span(set, first / SPAN_PAGES);
+	unsigned int holes = 0;
+	unsigned long index;
+
+	*empty = pmd_none(pmd);
+	if (*empty)
+		return end - first;
+	if (pmd_is_leaf(pmd))
+		return 0;
+	for (index = first; index < end; index++)
+		holes += pte_none(READ_ONCE(pmd_ptes(pmd)[index % SPAN_PAGES]));
+	return holes;
+}
+
+/* The PUD entries of a top, made where there are none; NULL without memory. */
+static pud_t *make_puds(struct tableset *set, unsigned long top)
+{
+	pud_t *puds = READ_ONCE(set->tops[top]), *old;
+	struct page *table;
+
+	if (puds)
+		return puds;
+	table = take(set);
+	if (!table)
+		return NULL;
+	puds = page_address(table);
+	morsel_puds_clear(puds, PTRS_PER_PUD);
+	old = cmpxchg(&set->tops[top], NULL, puds);
+	if (!old)
+		return puds;
+	give(set, table);
+	return old;
+}
+
+/* As tableset_pmds(), but makes the table where there is none; NULL without memory. */
+static pmd_t *make_pmds(struct tableset *set, unsigned long gib)
+{
+	pmd_t *pmds = tableset_pmds(set, gib);
+	struct page *table;
+	pudval_t old;
+	pud_t *puds;
+
+	if (pmds)
+		return pmds;
+	puds = make_puds(set, gib / TOP_GIBS);
+	table = puds ? take(set) : NULL;
+	if (!table)
+		return NULL;
+	pmds = page_address(table);
+	old = cmpxchg((pudval_t *)&puds[gib % TOP_GIBS], pud_val(morsel_no_pud), table_entry(pmds));
+	if (old == pud_val(morsel_no_pud))
+		return pmds;
+	give(set, table);
+	return pud_pgtable(__pud(old));
+}
+
+/*
+ * The entry of a span, a PTE table where there was nothing; a none entry
+ * without memory.
+ */
+static pmd_t make_ptes(struct tableset *set, pmd_t *pmdp)
+{
+	pmd_t pmd = READ_ONCE(*pmdp);
+	struct page *table;
+
+	if (!pmd_none(pmd))
+		return pmd;
+	table = take(set);
+	if (!table)
+		return pmd;
+	if (!pmd_add(pmdp, __pmd(table_entry(page_address(table)))))
+		give(set, table);
+	return READ_ONCE(*pmdp);
+}
+
+/**
+ * tableset_prepare() - see that there is a table for leaves of a span
+ * @set:	the tableset
+ * @span:	which span
+ * @order:	of the leaves: 0 or HUGE_ORDER
+ * Return: 0; -EEXIST: a huge leaf is there; -ENOMEM, -EDQUOT.
+ */
+int tableset_prepare(struct tableset *set, unsigned long span, unsigned int order)
+{
+	pmd_t *pmds = make_pmds(set, span / GIB_SPANS), pmd;
+
+	if (!pmds)
+		return account_short(set->account, 0);
+	if (order)
+		return 0;
+	pmd = make_ptes(set, &pmds[span % GIB_SPANS]);
+	if (pmd_none(pmd))
+		return account_short(set->account, 0);
+	return pmd_is_leaf(pmd) ? -EEXIST : 0;
+}
+
+/**
+ * tableset_add() - add a leaf where there is none
+ * @set:	the tableset; tableset_prepare() has been called for the span
+ * @index:	the page
+ * @order:	0 or HUGE_ORDER
+ * @frame:	what it is to map
+ *
+ * Called with the map's sem held for reading.
+ * Return: false if there was something.
+ */
+bool tableset_add(struct tableset *set, unsigned long index, unsigned int order, u64 frame)
+{
+	pmd_t *pmdp = span_entry(set, index / SPAN_PAGES);
+
+	if (order)
+		return pmd_add(pmdp, pmd_leaf_entry(frame, set->rights));
+	return pte_add(&pmd_ptes(READ_ONCE(*pmdp))[index % SPAN_PAGES],
+		       pte_leaf_entry(frame, set->rights));
+}
+
+/**
+ * tableset_stale() - a leaf was added to what a set is to show
+ * @set:	the set
+ * @gib:	where: it does not show all of this any more
+ *
+ * Pairs with who says fresh and looks for leaves then: a barrier is to come between the
+ * leaf and this.
+ */
+void tableset_stale(struct tableset *set, unsigned long gib)
+{
+	if (test_bit(gib, set->fresh))
+		clear_bit(gib, set->fresh);
+}
+
+/**
+ * tableset_copy() - show what another set has of a span, with this one's rights
+ * @set:	the tableset
+ * @from:	the other one
+ * @span:	which span
+ *
+ * Called with the map's sem held for reading.
+ * Return: 0, -ENOMEM or -EDQUOT.
+ */
+int tableset_copy(struct tableset *set, const struct tableset *from, unsigned long span)
+{
+	pmd_t *pmds = make_pmds(set, span / GIB_SPANS), pmd = read_span(from, span);
+	pte_t *source, *to;
+	int i;
+
+	if (!pmds)
+		return account_short(set->account, 0);
+	if (pmd_none(pmd))
+		return 0;
+	if (pmd_is_leaf(pmd)) {
+		WRITE_ONCE(pmds[span % GIB_SPANS], pmd_leaf_entry(pmd_pfn(pmd), set->rights));
+		return 0;
+	}
+	source = pmd_ptes(pmd);
+	pmd = make_ptes(set, &pmds[span % GIB_SPANS]);
+	if (pmd_none(pmd))
+		return account_short(set->account, 0);
+	to = pmd_ptes(pmd);
+	for (i = 0; i < SPAN_PAGES; i++) {
+		pte_t pte = READ_ONCE(source[i]);
+
+		if (!pte_none(pte))
+			WRITE_ONCE(to[i], pte_leaf_entry(pte_pfn(pte), set->rights));
+	}
+	return 0;
+}
+
+/*
+ * Leaves go with the lock held under which generic code relies on them:
+ * get_user_pages() takes its reference to a frame under it, a fault that
+ * finds the entry there already writes it again, and madvise(MADV_COLD) takes a
+ * huge leaf out and puts it back.  Where there is none, huge leaves are not shared
+ * (may_share_table()), and who removes small ones waits for who is at it
+ * (tableset_comes_back()).
+ */
+
+/* Take a span's huge leaf out. */
+static void clear_huge(pmd_t *pmdp)
+{
+	spinlock_t *lock = compat_leaf_lock(pmdp);
+
+	spin_lock(lock);
+	WRITE_ONCE(*pmdp, __pmd(0));
+	spin_unlock(lock);
+}
+
+/* Take a span's small leaves from @first to before @end out; were there any? */
+static bool clear_small(pmd_t *pmdp, unsigned int first, unsigned int end)
+{
+	spinlock_t *lock = compat_leaf_lock(pmdp);
+	pte_t *ptes = pmd_ptes(*pmdp);
+	unsigned int index;
+	bool found = false;
+
+	spin_lock(lock);
+	for (index = first; index < end; index++) {
+		if (pte_none(READ_ONCE(ptes[index])))
+			continue;
+		WRITE_ONCE(ptes[index], __pte(0));
+		found = true;
+	}
+	spin_unlock(lock);
+	return found;
+}
+
+/**
+ * tableset_clear() - take leaves out
+ * @set:	the tableset
+ * @first:	first page
+ * @end:	page after the last, of the same span; of a huge leaf, all go
+ *
+ * Called with the map's sem held for writing.
+ * Return: whether there were any.
+ */
+bool tableset_clear(struct tableset *set, unsigned long first, unsigned long end)
+{
+	pmd_t *pmdp = span_entry(set, first / SPAN_PAGES);
+
+	if (!pmdp || pmd_none(*pmdp))
+		return false;
+	if (!pmd_is_leaf(*pmdp))
+		return clear_small(pmdp, first % SPAN_PAGES, (end - 1) % SPAN_PAGES + 1);
+	clear_huge(pmdp);
+	return true;
+}
+
+/**
+ * tableset_comes_back() - may who saw a small leaf write it again after it was taken out?
+ * @set: the tableset
+ * Return: whether somebody may, on this kernel.
+ */
+bool tableset_comes_back(const struct tableset *set)
+{
+	return compat_leaves_come_back(READ_ONCE(set->relied_on));
+}

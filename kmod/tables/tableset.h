@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Tablesets: the tables of a map with one set of rights.
+ */
+#ifndef MORSEL_TABLESET_H
+#define MORSEL_TABLESET_H
+
+#include <linux/atomic.h>
+#include <linux/mm_types.h>
+#include <linux/pgtable.h>
+#include <linux/workqueue.h>
+
+#include "tables/table.h"
+
+/*
+ * A span is what one PMD entry maps: 512 pages.  A GiB is what one PMD table
+ * maps: 512 spans.
+ */
+#define SPAN_PAGES PTRS_PER_PTE
+#define GIB_SPANS PTRS_PER_PMD
+#define GIB_PAGES ((unsigned long)GIB_SPANS * SPAN_PAGES)
+
+/* A top is what one PUD table maps: 512 GiB. */
+#define TOP_GIBS ((unsigned long)PTRS_PER_PUD)
+#define TOP_PAGES (TOP_GIBS * GIB_PAGES)
+#define TOP_SHIFT (PUD_SHIFT + 9)
+#define TOP_SIZE (1UL << TOP_SHIFT)
+#define TOP_MASK (~(TOP_SIZE - 1))
+
+/* log2 of the pages in a huge frame, and in a GiB */
+#define HUGE_ORDER (PMD_SHIFT - PAGE_SHIFT)
+#define GIB_ORDER (PUD_SHIFT - PAGE_SHIFT)
+
+/**
+ * enum morsel_rights - what a set of tables lets its users do
+ * @RIGHTS_RW:	reading and writing
+ * @RIGHTS_RO:	reading
+ * @RIGHTS_RWX:	reading, writing, executing
+ * @RIGHTS_ROX:	reading, executing
+ * @NR_RIGHTS:	how many there are
+ *
+ * A right must be true in the leaf: get_user_pages_fast() looks at nothing else
+ * for writing, and the kernel takes an upper entry with the no-execute bit for
+ * a bad one (pud_bad()).  So each set of rights in use has its own tables.
+ */
+enum morsel_rights { RIGHTS_RW, RIGHTS_RO, RIGHTS_RWX, RIGHTS_ROX, NR_RIGHTS };
+
+struct account;
+
+/**
+ * struct tableset - the tables of a map with one set of rights
+ * @next:	another one of the map
+ * @rights:	what the leaves allow
+ * @account:	pages of tables come from there, and are paid for
+ * @gibs:	how many GiBs there are
+ * @nr_tables:	pages of tables
+ * @kernel_pages: pages charged for what of this is the kernel's memory
+ * @dead:	frees it
+ * @relied_on:	PTE tables have been spliced by entries that compat_relied_on(); once
+ *		true, always
+ * @fresh:	a bit per GiB: it shows all that the map has; NULL where the tables
+ *		are the map
+ * @tops:	PUD entries per 512 GiB, or NULL; they go from NULL to a table once, by
+ *		cmpxchg, and so do the entries from showing nothing to PMD tables.  Those
+ *		of the rest, which is not 512 GiB long, follow in place
+ */
+struct tableset {
+	struct tableset *next;
+	enum morsel_rights rights;
+	struct account *account;
+	unsigned long gibs;
+	atomic_long_t nr_tables;
+	unsigned long kernel_pages;
+	struct rcu_work dead;
+	bool relied_on;
+	unsigned long *fresh;
+	pud_t *tops[];
+};
+
+/**
+ * struct leaf - what a tableset has for a page
+ * @frame:	the frame; the first one of those that a huge leaf maps
+ * @order:	log2 of the pages of the leaf, or of the hole as far as that can be told
+ *		from one entry: HUGE_ORDER, GIB_ORDER
+ * @present:	it is no hole
+ */
+struct leaf {
+	u64 frame;
+	unsigned int order;
+	bool present;
+};
+
+/* tableset.c */
+struct tableset *tableset_make(struct account *account, enum morsel_rights rights,
+			       unsigned long gibs, bool cache);
+pud_t *tableset_puds(const struct tableset *set, unsigned long top);
+pmd_t tableset_span(const struct tableset *set, unsigned long span);
+struct leaf tableset_look(const struct tableset *set, unsigned long index);
+unsigned int tableset_holes(const struct tableset *set, unsigned long first, unsigned long end,
+			    bool *empty);
+int tableset_prepare(struct tableset *set, unsigned long span, unsigned int order);
+bool tableset_add(struct tableset *set, unsigned long index, unsigned int order, u64 frame);
+int tableset_copy(struct tableset *set, const struct tableset *from, unsigned long span);
+bool tableset_clear(struct tableset *set, unsigned long first, unsigned long end);
+bool tableset_comes_back(const struct tableset *set);
+void tableset_stale(struct tableset *set, unsigned long gib);
+
+/* reap.c */
+int tablesets_init(void);
+void tablesets_exit(void);
+void tablesets_sync(void);
+void tableset_free(struct tableset *set);
+
+/* The PMD table of a GiB; NULL where there is none yet. */
+static inline pmd_t *tableset_pmds(const struct tableset *set, unsigned long gib)
+{
+	pud_t *puds = READ_ONCE(set->tops[gib / TOP_GIBS]), pud;
+
+	if (!puds)
+		return NULL;
+	pud = READ_ONCE(puds[gib % TOP_GIBS]);
+	return pud_shows_nothing(pud) ? NULL : pud_pgtable(pud);
+}
+
+static inline bool tableset_has_gib(const struct tableset *set, unsigned long gib)
+{
+	return tableset_pmds(set, gib);
+}
+
+#endif /* MORSEL_TABLESET_H */

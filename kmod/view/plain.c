@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The plain view: everybody sees the same, at once.
+ */
+#include <linux/err.h>
+
+#include "view/view.h"
+
+static struct tableset *plain_tables(const struct view *view, enum morsel_rights rights)
+{
+	return tables_map_set(view->map, rights);
+}
+
+static int plain_show(struct view *view, enum morsel_rights rights, unsigned long first,
+		      unsigned long end)
+{
+	struct tableset *set = tables_map_make_set(view->map, rights);
+
+	return IS_ERR(set) ? PTR_ERR(set) : tables_map_show(view->map, set, first, end);
+}
+
+/*
+ * The gate and the frame are map_fill()'s; the leaf in the map's own tables comes with
+ * the frame.
+ */
+static int plain_fault(struct view *view, enum morsel_rights rights, unsigned long index)
+{
+	unsigned long span = index / SPAN_PAGES;
+	int err = map_fill(view->map, index);
+
+	return err ?: plain_show(view, rights, span, span + 1);
+}
+
+static int plain_populate(struct view *view, unsigned long first, unsigned long end,
+			  unsigned int state)
+{
+	return map_populate(view->map, first, end, state);
+}
+
+static struct page *plain_page(struct view *view, unsigned long index, bool fill)
+{
+	return map_page(view->map, index, fill);
+}
+
+static void plain_hide(struct view *view, struct hidden *hidden)
+{
+	struct map *map = view->map;
+	loff_t start = hidden->pos;
+
+	map_remove(map, &hidden->pos, hidden->end, &hidden->frames, &hidden->first, &hidden->last);
+	if (hidden->frames.nr_small)
+		map->ops->settle(map, DIV_ROUND_UP(start, PAGE_SIZE), hidden->pos >> PAGE_SHIFT);
+}
+
+const struct view_ops plain_view_ops = {
+	.tables = plain_tables,
+	.show = plain_show,
+	.fault = plain_fault,
+	.populate = plain_populate,
+	.page = plain_page,
+	.hide = plain_hide,
+};

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Views: how a party sees a morsel.
+ */
+#ifndef MORSEL_VIEW_H
+#define MORSEL_VIEW_H
+
+#include "map/map.h"
+
+struct view;
+struct hidden;
+
+/**
+ * struct view_ops - what a kind of view does
+ * @tables:	the tableset that shows it with some rights; NULL where there is none, as
+ *		nobody has asked for anything in it
+ * @show:	see that there is one, and that it shows what there is, from span @first
+ *		to before @end; 0, -ENOMEM, -EDQUOT
+ * @fault:	see that it shows page @index, which may have to be allocated; 0,
+ *		-ENOMEM, -EDQUOT, -EINTR (a fatal signal)
+ * @populate:	see that all pages from @first to before @end are allocated, in bulk; errors
+ *		as of @fault; @state says which signals end it
+ * @page:	take a reference to what is behind a page, for reading or writing by the
+ *		kernel, to be given back by map_put_page(); NULL: a hole, unless @fill;
+ *		ERR_PTR() of what @fault returns; ERR_PTR(-EIO): its memory has failed
+ * @hide:	take what there is from @hidden->pos to before @hidden->end out of its
+ *		tables, or as much of that as there is memory to remember
+ */
+struct view_ops {
+	struct tableset *(*tables)(const struct view *view, enum morsel_rights rights);
+	int (*show)(struct view *view, enum morsel_rights rights, unsigned long first,
+		    unsigned long end);
+	int (*fault)(struct view *view, enum morsel_rights rights, unsigned long index);
+	int (*populate)(struct view *view, unsigned long first, unsigned long end,
+			unsigned int state);
+	struct page *(*page)(struct view *view, unsigned long index, bool fill);
+	void (*hide)(struct view *view, struct hidden *hidden);
+};
+
+/**
+ * struct view - how a party sees a morsel
+ * @ops:	its kind
+ * @map:	what there is to see
+ */
+struct view {
+	const struct view_ops *ops;
+	struct map *map;
+};
+
+/**
+ * struct hidden - what is being taken away
+ * @range:	what is closed
+ * @pos:	first byte that is still to be hidden
+ * @end:	byte after the last
+ * @first:	first byte of what was hidden last
+ * @last:	byte after the last of that; not behind @first: there was nothing
+ * @frames:	these frames
+ */
+struct hidden {
+	struct closed range;
+	loff_t pos;
+	loff_t end;
+	loff_t first;
+	loff_t last;
+	struct frame_batch frames;
+};
+
+static inline enum morsel_rights rights_of(unsigned long vm_flags)
+{
+	return (vm_flags & VM_WRITE ? 0 : RIGHTS_RO) | (vm_flags & VM_EXEC ? RIGHTS_RWX : 0);
+}
+
+/* plain.c */
+extern const struct view_ops plain_view_ops;
+
+/* view.c */
+void view_close(struct view *view, struct hidden *hidden, loff_t start, loff_t end);
+void view_open(struct view *view, struct hidden *hidden);
+void view_discard(struct view *view, struct hidden *hidden);
+
+#endif /* MORSEL_VIEW_H */
