@@ -36,6 +36,13 @@ builds_clean() {
 	[[ " $* " != *" CHECK="* ]] || grep -q '^ *CHECK ' "$log" || { echo "sparse did not run"; return 1; }
 }
 
+# rooms_of_build KERNEL: what the linker has seen, too.
+rooms_of_build() {
+	local root
+	root=$("$QEMU_DIR/root" "$1")
+	flock "$root/lock" "$QEMU_DIR/rooms" kmod "$root/tree/src/kmod"
+}
+
 # A list of paths that names tests nobody runs says nothing.
 paths_are_tested() {
 	local name missing=0
@@ -86,6 +93,7 @@ static() {
 	one "checkpatch" style
 	one "no way around exported symbols" no_tricks
 	one "kernel versions are asked for in kmod/compat alone" versions_in_compat
+	one "every room uses what it may use" "$QEMU_DIR/rooms" kmod
 	one "what breaks the rule of rooms is noticed" "$QEMU_DIR/rooms-selftest"
 	one "every test that kmod/PATHS.md names exists" paths_are_tested
 	one "no generated files in the tree" no_generated
@@ -101,13 +109,15 @@ build() {
 	# Making the root may take minutes, and fail.
 	one "has a root, kernel $1" "$QEMU_DIR/root" "$1" || return
 	if [ -n "$(lane_of "$1")" ]; then
-		one "builds without warnings, kernel $1" builds_clean "$1"
+		one "builds without warnings, kernel $1" builds_clean "$1" || return
+		one "every room uses what it may use, kernel $1" rooms_of_build "$1"
 		return
 	fi
 	local sparse=("${SPARSE[@]}")
 	# The sparse of that release does not get through its backport's headers.
 	[ "$(suite_of "$1")" != trixie-backports ] || sparse=()
 	one "builds without warnings, kernel $1" builds_clean "$1" "${sparse[@]}" W=1 || return
+	one "every room uses what it may use, kernel $1" rooms_of_build "$1"
 	one "needs exported symbols only, kernel $1" exported_only "$1"
 }
 
