@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * planted ROUNDS: goes where the faults are planted that debug builds of the
- * module offer (see kmod/debug.h); qemu/selftest looks whether the kernel
+ * module offer (see kmod/debug/debug.h); qemu/selftest looks whether the kernel
  * notices them.
  */
 #include "common.h"
