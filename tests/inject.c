@@ -64,6 +64,18 @@ bool disarm(void)
 	return !atoi(text);
 }
 
+void fail_all_pages(bool fail)
+{
+	/* Armed last, as setting it up takes memory, too. */
+	if (!fail)
+		assert_true(write_text("/proc/self/make-it-fail", "0"));
+	assert_true(write_text(DEBUG "fail_page_alloc/task-filter", fail ? "Y" : "N"));
+	assert_true(write_text(DEBUG "fail_page_alloc/times", fail ? "-1" : "1"));
+	assert_true(write_text(DEBUG "fail_page_alloc/probability", fail ? "100" : "0"));
+	if (fail)
+		assert_true(write_text("/proc/self/make-it-fail", "1"));
+}
+
 void injection_end(void)
 {
 	close(fail_nth);

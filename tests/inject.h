@@ -22,5 +22,7 @@ void spare_cache_creation(void);
 void arm(unsigned int nth);
 /* Stop; true if an allocation failed since arm(). */
 bool disarm(void);
+/* Have every page fail that the process asks for, or, again, none. */
+void fail_all_pages(bool fail);
 
 #endif /* TESTS_INJECT_H */

@@ -619,6 +619,50 @@ static void load_fails(void **state)
 	injection_end();
 }
 
+/* Small frames, more than are gathered without memory, and behind them, a GiB later, a huge one. */
+static int create_mixed(void)
+{
+	uint64_t bytes = pool_info().limit_bytes;
+	int mixed = create(GIB + 2 * HUGE, MORSEL_GRANULE_AUTO);
+	unsigned int i;
+
+	/* No room for huge ones. */
+	assert_done(resize_pool(HUGE));
+	for (i = 0; i < 100; i++)
+		assert_int_equal(pwrite(mixed, page, PAGE, i * PAGE), PAGE);
+	assert_int_equal(info_of(mixed).huge_bytes, 0);
+	assert_done(resize_pool(bytes));
+	assert_int_equal(pwrite(mixed, page, PAGE, GIB), PAGE);
+	assert_int_equal(info_of(mixed).huge_bytes, HUGE);
+	return mixed;
+}
+
+/*
+ * Frames are gathered before they are given back, and where there is no memory for that, some
+ * at a time.  Fails if then one is forgotten.
+ */
+static void freeing_needs_no_memory(void **state)
+{
+	int punched = create_mixed(), closed;
+
+	injection_begin();
+	fail_all_pages(true);
+	assert_done(punch(punched, 0, 0));
+	fail_all_pages(false);
+	assert_int_equal(info_of(punched).frame_bytes, 0);
+	close(punched);
+
+	closed = create_mixed();
+	fail_all_pages(true);
+	close(closed);
+	/* It is done when the program goes back to its own code. */
+	fail_all_pages(false);
+	injection_end();
+	fd = other = -1;
+	memory = NULL;
+	clear_after_call();
+}
+
 static void allocations_fail(void **state)
 {
 	skip_because("this kernel cannot inject faults (see qemu/config/memory)");
@@ -667,6 +711,7 @@ int main(void)
 		TEST(mprotect_fails),
 		TEST(mremap_fails),
 		TEST(fork_fails),
+		TEST(freeing_needs_no_memory),
 		TEST(load_fails),
 		TEST(module_unloads),
 	};

@@ -80,8 +80,8 @@ struct gate {
  *		writing to remove them
  * @filling:	held for reading to get frames and add them, for writing to find
  *		out whether there are none
- * @gate:	what is being changed
  * @small:	frames of 4 KiB
+ * @gate:	what is being changed
  * @huge:	frames of 2 MiB
  */
 struct map {
@@ -97,8 +97,8 @@ struct map {
 	/* What each fault writes to: together, and apart from what it only reads. */
 	struct rw_semaphore sem ____cacheline_aligned_in_smp;
 	struct rw_semaphore filling;
-	struct gate gate;
 	atomic_long_t small;
+	struct gate gate;
 
 	atomic_long_t huge ____cacheline_aligned_in_smp;
 };
@@ -138,7 +138,7 @@ struct page *map_page(struct map *map, unsigned long index, bool fill);
 void map_put_page(struct page *page);
 
 /* remove.c */
-bool map_remove(struct map *map, loff_t *start, loff_t end, struct frame_batch *batch,
+void map_remove(struct map *map, loff_t *start, loff_t end, struct frame_batch *batch,
 		loff_t *first, loff_t *last);
 
 /* tables_map.c */

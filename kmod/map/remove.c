@@ -53,15 +53,13 @@ static loff_t gather(struct map *map, loff_t start, loff_t end, struct frame_bat
 /**
  * map_remove() - take frames out that lie wholly in a range, clear what lies there partly
  * @map:	the map, whose gate is closed there
- * @start:	first byte; gets where to go on
+ * @start:	first byte; gets where to go on, once the batch was given back: @end if all is done
  * @end:	byte after the last
  * @batch:	gets the frames
  * @first:	gets the first byte of the spans that some were taken out of
  * @last:	gets the byte after the last of these; not behind @first, if there were none
- *
- * Return: whether that was all; else it is to be called again when the batch was given back.
  */
-bool map_remove(struct map *map, loff_t *start, loff_t end, struct frame_batch *batch,
+void map_remove(struct map *map, loff_t *start, loff_t end, struct frame_batch *batch,
 		loff_t *first, loff_t *last)
 {
 	loff_t begin = *start, pos, next;
@@ -72,10 +70,13 @@ bool map_remove(struct map *map, loff_t *start, loff_t end, struct frame_batch *
 		unsigned long before = batch->nr_small + batch->nr_huge;
 		struct leaf leaf = map->ops->look(map, pos >> PAGE_SHIFT);
 
+		cond_resched();
 		*start = min(end, leaf_end(&leaf, pos));
 		/* What was never touched holds nothing. */
 		if (!leaf.present && leaf.order)
 			continue;
+		/* Not with the sem held: faults elsewhere would wait for memory, too. */
+		batch_reserve(batch, leaf.order ? 1 : SPAN_PAGES);
 		next = min(end, round_down(pos, (loff_t)PMD_SIZE) + (loff_t)PMD_SIZE);
 		down_write(&map->sem);
 		*start = gather(map, pos, next, batch);
@@ -87,7 +88,5 @@ bool map_remove(struct map *map, loff_t *start, loff_t end, struct frame_batch *
 		up_write(&map->sem);
 		if (*start < next)
 			break;
-		cond_resched();
 	}
-	return *start == end;
 }

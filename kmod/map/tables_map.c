@@ -54,7 +54,8 @@ static bool clear_all(struct map *map, unsigned long first, unsigned long end)
 	struct tableset *set;
 	bool found = false;
 
-	for (set = map->sets; set; set = set->next)
+	/* One that is just being added is empty. */
+	for (set = READ_ONCE(map->sets); set; set = set->next)
 		found |= tableset_clear(set, first, end);
 	return found;
 }
@@ -90,13 +91,16 @@ static void tables_settle(struct map *map, unsigned long first, unsigned long en
 		found = false;
 		synchronize_rcu_expedited();
 		for (page = first; page < end; page = next) {
+			cond_resched();
+			/* The gate is closed: where there is no table, none comes. */
+			leaf = tableset_look(map->truth, page);
+			next = min(end, round_down(page, 1UL << leaf.order) + (1UL << leaf.order));
+			if (leaf.order)
+				continue;
 			next = min(end, round_down(page, SPAN_PAGES) + SPAN_PAGES);
 			down_write(&map->sem);
-			leaf = tableset_look(map->truth, page);
-			if (!leaf.present || !leaf.order)
-				found |= clear_all(map, page, next);
+			found |= clear_all(map, page, next);
 			up_write(&map->sem);
-			cond_resched();
 		}
 	} while (found);
 }
@@ -258,8 +262,7 @@ void tables_map_free(struct map *map)
 
 	batch_init(&batch);
 	while (pos < end) {
-		/* Not all at once: there may be many. */
-		map_remove(map, &pos, min(end, pos + (loff_t)PUD_SIZE), &batch, &first, &last);
+		map_remove(map, &pos, end, &batch, &first, &last);
 		map_give(map, &batch);
 	}
 	for (set = map->sets; set; set = next) {

@@ -24,14 +24,22 @@ static unsigned int order_of(u64 noted)
 	return noted & HUGE_MARK ? HUGE_ORDER : 0;
 }
 
+static struct batch_part *part_alloc(void)
+{
+	const gfp_t gfp = GFP_KERNEL | __GFP_NOWARN | __GFP_NORETRY;
+	unsigned long page = __get_free_page(gfp | __GFP_ACCOUNT);
+
+	/* A group at its limit is to free memory all the same: it is a page, and for a moment. */
+	return (struct batch_part *)(page ?: __get_free_page(gfp));
+}
+
 static bool batch_grow(struct frame_batch *batch)
 {
 	struct batch_part *part;
 
 	if (batch->nr_parts == PARTS_MAX)
 		return false;
-	part = (struct batch_part *)__get_free_page(GFP_KERNEL_ACCOUNT | __GFP_NOWARN |
-						    __GFP_NORETRY);
+	part = part_alloc();
 	if (!part)
 		return false;
 	part->next = NULL;
@@ -39,9 +47,23 @@ static bool batch_grow(struct frame_batch *batch)
 	part->nr = 0;
 	part->size = (PAGE_SIZE - sizeof(*part)) / sizeof(u64);
 	batch->nr_parts++;
-	batch->last->next = part;
-	batch->last = part;
+	batch->room += part->size;
+	batch->tail->next = part;
+	batch->tail = part;
 	return true;
+}
+
+/**
+ * batch_reserve() - make room, as far as there is memory
+ * @batch:	the batch
+ * @count:	for how many frames
+ *
+ * May sleep, and reclaim memory.
+ */
+void batch_reserve(struct frame_batch *batch, unsigned long count)
+{
+	while (batch->room < count && batch_grow(batch))
+		;
 }
 
 /**
@@ -50,18 +72,16 @@ static bool batch_grow(struct frame_batch *batch)
  * @order:	log2 of its pages
  * @frame:	the frame
  * Return: true; false: there is no room, and nothing was noted: what is there is to be
- * given back first.  May sleep.
+ * given back first.
  */
 bool batch_add(struct frame_batch *batch, unsigned int order, u64 frame)
 {
-	struct batch_part *part = batch->last;
-
-	if (part->nr == part->size) {
-		if (!batch_grow(batch))
-			return false;
-		part = batch->last;
-	}
-	part->frames[part->nr++] = frame | (order ? HUGE_MARK : 0);
+	if (!batch->room)
+		return false;
+	if (batch->last->nr == batch->last->size)
+		batch->last = batch->last->next;
+	batch->last->frames[batch->last->nr++] = frame | (order ? HUGE_MARK : 0);
+	batch->room--;
 	if (order)
 		batch->nr_huge++;
 	else

@@ -31,7 +31,9 @@ struct batch_part {
  * @nr_small:	how many of 4 KiB
  * @nr_huge:	how many of 2 MiB
  * @nr_parts:	how many pages of kernel memory hold some
+ * @room:	for how many more there is room
  * @last:	where the next one goes
+ * @tail:	the last part, which may have none yet
  * @first:	what needs no memory
  * @inlined:	its frames
  */
@@ -39,7 +41,9 @@ struct frame_batch {
 	unsigned long nr_small;
 	unsigned long nr_huge;
 	unsigned int nr_parts;
+	unsigned long room;
 	struct batch_part *last;
+	struct batch_part *tail;
 	struct batch_part first;
 	u64 inlined[BATCH_INLINE];
 };
@@ -59,11 +63,13 @@ static inline void batch_init(struct frame_batch *batch)
 	batch->nr_small = 0;
 	batch->nr_huge = 0;
 	batch->nr_parts = 0;
+	batch->room = BATCH_INLINE;
 	batch->first.next = NULL;
 	batch->first.frames = batch->inlined;
 	batch->first.nr = 0;
 	batch->first.size = BATCH_INLINE;
 	batch->last = &batch->first;
+	batch->tail = &batch->first;
 }
 
 static inline bool batch_empty(const struct frame_batch *batch)
@@ -76,6 +82,7 @@ static inline struct batch_walk batch_walk(const struct frame_batch *batch)
 	return (struct batch_walk){.part = &batch->first};
 }
 
+void batch_reserve(struct frame_batch *batch, unsigned long count);
 bool batch_add(struct frame_batch *batch, unsigned int order, u64 frame);
 bool batch_next(struct batch_walk *walk, unsigned int *order, u64 *frame);
 void batch_give(struct frame_batch *batch, struct account *account);
