@@ -86,12 +86,25 @@ void quarantine_add(struct account *account, unsigned int order, u64 frame)
 	look_later(quarantine);
 }
 
+/* How frames are looked at, from what costs little to what leaves none. */
+enum look { LOOK_BRIEFLY, LOOK_CLOSELY, TAKE_ALL };
+
+/*
+ * Of failed memory, a pin may be kept for ever, which is none that counts.  To find that in a
+ * huge frame takes a look at each page, which is for who has time.
+ */
+static bool may_go(struct page *page, unsigned int order, enum look how)
+{
+	return how == TAKE_ALL || page_ref_count(page) == 1 ||
+	       ((!order || how == LOOK_CLOSELY) && frame_bad(page_to_pfn(page), order));
+}
+
 /*
  * Look at the first frames of a queue, at most @left of them, and take out those that may
- * go, or all.  Returns how many were looked at.
+ * go.  Returns how many were looked at.
  */
 static unsigned long take_some(struct account *account, unsigned int order, unsigned long left,
-			       bool all, u64 *frames, unsigned int *taken)
+			       enum look how, u64 *frames, unsigned int *taken)
 {
 	struct quarantine *quarantine = &account->pool->quarantine;
 	struct frame_queue *queue = queue_of(account, order);
@@ -103,7 +116,7 @@ static unsigned long take_some(struct account *account, unsigned int order, unsi
 	left = min3(left, queue->nr, (unsigned long)BATCH);
 	for (seen = 0; seen < left; seen++) {
 		page = queue_take(queue);
-		if (all || !frame_pinned(page_to_pfn(page), order))
+		if (may_go(page, order, how))
 			frames[(*taken)++] = page_to_pfn(page);
 		else
 			queue_add(queue, page);
@@ -112,13 +125,13 @@ static unsigned long take_some(struct account *account, unsigned int order, unsi
 	return left;
 }
 
-static void reap_queue(struct account *account, unsigned int order, bool all)
+static void reap_queue(struct account *account, unsigned int order, enum look how)
 {
 	unsigned long left = READ_ONCE(queue_of(account, order)->nr), seen;
 	u64 frames[BATCH] __uninitialized;
 	unsigned int taken;
 
-	while (left && (seen = take_some(account, order, left, all, frames, &taken))) {
+	while (left && (seen = take_some(account, order, left, how, frames, &taken))) {
 		left -= seen;
 		if (taken) {
 			account_put_frames(account, order, taken, frames);
@@ -130,13 +143,13 @@ static void reap_queue(struct account *account, unsigned int order, bool all)
 }
 
 /* The account is one that has some, or the caller's; in the end it may be gone if it is not. */
-static void reap_account(struct account *account, bool all)
+static void reap_account(struct account *account, enum look how)
 {
 	struct quarantine *quarantine = &account->pool->quarantine;
 	bool done;
 
-	reap_queue(account, 0, all);
-	reap_queue(account, HUGE_ORDER, all);
+	reap_queue(account, 0, how);
+	reap_queue(account, HUGE_ORDER, how);
 	spin_lock(&quarantine->lock);
 	done = !list_empty(&account->aside) && !account->small.nr && !account->huge.nr;
 	if (done)
@@ -147,11 +160,10 @@ static void reap_account(struct account *account, bool all)
 }
 
 /* Each account that has some now; those that join meanwhile come after the last. */
-static void reap_all(struct quarantine *quarantine, bool all)
+static void reap_all(struct quarantine *quarantine, enum look how) __must_hold(&quarantine->reaping)
 {
 	struct account *account, *next, *last;
 
-	mutex_lock(&quarantine->reaping);
 	spin_lock(&quarantine->lock);
 	next = list_first_entry_or_null(&quarantine->accounts, struct account, aside);
 	last = next ? list_last_entry(&quarantine->accounts, struct account, aside) : NULL;
@@ -160,9 +172,8 @@ static void reap_all(struct quarantine *quarantine, bool all)
 		spin_lock(&quarantine->lock);
 		next = account == last ? NULL : list_next_entry(account, aside);
 		spin_unlock(&quarantine->lock);
-		reap_account(account, all);
+		reap_account(account, how);
 	}
-	mutex_unlock(&quarantine->reaping);
 }
 
 /**
@@ -171,8 +182,23 @@ static void reap_all(struct quarantine *quarantine, bool all)
  */
 void quarantine_reap(struct frame_pool *pool)
 {
-	if (atomic_long_read(&pool->quarantine.pages))
-		reap_all(&pool->quarantine, false);
+	if (!atomic_long_read(&pool->quarantine.pages))
+		return;
+	mutex_lock(&pool->quarantine.reaping);
+	reap_all(&pool->quarantine, LOOK_BRIEFLY);
+	mutex_unlock(&pool->quarantine.reaping);
+}
+
+/**
+ * quarantine_try_reap() - as quarantine_reap(), unless somebody is at it
+ * @pool: the pool
+ */
+void quarantine_try_reap(struct frame_pool *pool)
+{
+	if (!atomic_long_read(&pool->quarantine.pages) || !mutex_trylock(&pool->quarantine.reaping))
+		return;
+	reap_all(&pool->quarantine, LOOK_BRIEFLY);
+	mutex_unlock(&pool->quarantine.reaping);
 }
 
 /**
@@ -187,7 +213,7 @@ void quarantine_reap_account(struct account *account)
 	if (list_empty(&account->aside))
 		return;
 	mutex_lock(&quarantine->reaping);
-	reap_account(account, false);
+	reap_account(account, LOOK_BRIEFLY);
 	mutex_unlock(&quarantine->reaping);
 }
 
@@ -196,7 +222,9 @@ static void quarantine_work(struct work_struct *work)
 	struct quarantine *quarantine = container_of(to_delayed_work(work), struct quarantine,
 						     work);
 
-	reap_all(quarantine, false);
+	mutex_lock(&quarantine->reaping);
+	reap_all(quarantine, LOOK_CLOSELY);
+	mutex_unlock(&quarantine->reaping);
 	if (atomic_long_read(&quarantine->pages))
 		look_later(quarantine);
 }
@@ -221,5 +249,7 @@ void quarantine_init(struct quarantine *quarantine)
 void quarantine_exit(struct frame_pool *pool)
 {
 	cancel_delayed_work_sync(&pool->quarantine.work);
-	reap_all(&pool->quarantine, true);
+	mutex_lock(&pool->quarantine.reaping);
+	reap_all(&pool->quarantine, TAKE_ALL);
+	mutex_unlock(&pool->quarantine.reaping);
 }

@@ -51,6 +51,7 @@ void quarantine_init(struct quarantine *quarantine);
 void quarantine_exit(struct frame_pool *pool);
 void quarantine_add(struct account *account, unsigned int order, u64 frame);
 void quarantine_reap(struct frame_pool *pool);
+void quarantine_try_reap(struct frame_pool *pool);
 void quarantine_reap_account(struct account *account);
 
 #endif /* MORSEL_QUARANTINE_H */

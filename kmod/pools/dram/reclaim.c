@@ -147,8 +147,12 @@ unsigned long dram_count_idle(struct dram_pool *dram)
  */
 bool dram_is_full(struct dram_pool *dram, unsigned long pages)
 {
-	return !pool_pinned(&dram->pool) &&
-	       atomic_long_read(&dram->used) + pages > READ_ONCE(dram->limit);
+	if (atomic_long_read(&dram->used) + pages <= READ_ONCE(dram->limit))
+		return false;
+	if (!pool_pinned(&dram->pool))
+		return true;
+	quarantine_reap(&dram->pool);
+	return atomic_long_read(&dram->used) + pages > READ_ONCE(dram->limit);
 }
 
 /**
@@ -226,8 +230,10 @@ static unsigned long dram_shrink_scan(struct shrinker *shrinker, struct shrink_c
 	if (!mutex_trylock(&dram_pools_lock))
 		return SHRINK_STOP;
 	list_for_each_entry(dram, &dram_pools, list) {
-		quarantine_reap(&dram->pool);
-		mutex_lock(&dram->giving);
+		/* Who holds these is at it, or may be waiting for memory itself. */
+		quarantine_try_reap(&dram->pool);
+		if (!mutex_trylock(&dram->giving))
+			continue;
 		dram_give_idle(dram, &walk);
 		mutex_unlock(&dram->giving);
 	}
