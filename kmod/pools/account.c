@@ -16,7 +16,7 @@
 #include "pools/pool.h"
 
 /* All accounts, by payer.  References are given back with the lock held. */
-static DEFINE_HASHTABLE(accounts, 6);
+static DEFINE_HASHTABLE(accounts, 10);
 static DEFINE_SPINLOCK(accounts_lock);
 
 static struct account *account_find(const struct frame_pool *pool, const struct payer *payer)

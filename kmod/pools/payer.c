@@ -34,7 +34,7 @@ struct payer {
 	atomic_long_t used;
 };
 
-static DEFINE_HASHTABLE(payers, 6);
+static DEFINE_HASHTABLE(payers, 10);
 /* Taken in reclaim, too: so nothing is allocated with it held. */
 static DEFINE_SPINLOCK(payers_lock);
 
@@ -49,9 +49,9 @@ static struct payer *payer_find(kuid_t uid)
 }
 
 /**
- * payer_get() - take a reference to a user's account
+ * payer_get() - take a reference to a payer
  * @uid: the user
- * Return: the account, or NULL without memory.
+ * Return: the payer, or NULL without memory.
  */
 struct payer *payer_get(kuid_t uid)
 {
@@ -81,7 +81,7 @@ struct payer *payer_get(kuid_t uid)
 
 /**
  * payer_put() - give back a reference
- * @payer: the account
+ * @payer: the payer
  */
 void payer_put(struct payer *payer)
 {
@@ -97,16 +97,20 @@ void payer_put(struct payer *payer)
 
 static unsigned long payer_limit(const struct payer *payer)
 {
-	if (READ_ONCE(payer->own))
+	unsigned long bytes;
+
+	/* Pairs with the store in morsel_limit_set(): the limit is there. */
+	if (smp_load_acquire(&payer->own))
 		return READ_ONCE(payer->limit);
 	if (uid_eq(payer->uid, GLOBAL_ROOT_UID))
 		return ULONG_MAX;
-	return READ_ONCE(user_limit) ? READ_ONCE(user_limit) >> PAGE_SHIFT : ULONG_MAX;
+	bytes = READ_ONCE(user_limit);
+	return bytes ? bytes >> PAGE_SHIFT : ULONG_MAX;
 }
 
 /**
  * payer_room() - how much a user may take yet
- * @payer: the account
+ * @payer: the payer
  * Return: pages.
  */
 unsigned long payer_room(const struct payer *payer)
@@ -118,7 +122,7 @@ unsigned long payer_room(const struct payer *payer)
 
 /**
  * payer_charge() - count pages against a user's ceiling
- * @payer:	the account
+ * @payer:	the payer
  * @pages:	how many were taken, or are about to be
  * Return: 0, or -EDQUOT and nothing is counted.
  */
@@ -136,8 +140,8 @@ int payer_charge(struct payer *payer, unsigned long pages)
 }
 
 /**
- * payer_uncharge() - take pages off a user's account
- * @payer:	the account
+ * payer_uncharge() - take pages off what a payer has
+ * @payer:	the payer
  * @pages:	how many were given back
  */
 void payer_uncharge(struct payer *payer, unsigned long pages)
@@ -208,9 +212,12 @@ int morsel_limit_set(const struct morsel_limit *args)
 		return -ENOMEM;
 	spin_lock(&payers_lock);
 	payer->refs += own - payer->own;
-	WRITE_ONCE(payer->limit,
-		   args->bytes == MORSEL_UNLIMITED ? ULONG_MAX : args->bytes >> PAGE_SHIFT);
-	WRITE_ONCE(payer->own, own);
+	/* Who charges looks without the lock: a limit that is not the payer's own is not read. */
+	if (own)
+		WRITE_ONCE(payer->limit,
+			   args->bytes == MORSEL_UNLIMITED ? ULONG_MAX : args->bytes >> PAGE_SHIFT);
+	/* After the limit; pairs with payer_limit(). */
+	smp_store_release(&payer->own, own);
 	spin_unlock(&payers_lock);
 	payer_put(payer);
 	return 0;
