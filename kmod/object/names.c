@@ -4,6 +4,7 @@
  */
 #include <linux/mutex.h>
 #include <linux/rhashtable.h>
+#include <linux/sched/signal.h>
 #include <linux/string.h>
 #include <linux/xarray.h>
 
@@ -167,7 +168,7 @@ struct morsel *morsel_find(u64 id, const char *name)
 /**
  * morsel_next() - the morsel that follows by id, of those that the caller may see
  * @id: of the one before, or 0; becomes that of this one
- * Return: the morsel, with a reference; NULL: there is none.
+ * Return: the morsel, with a reference; NULL: there is none, or the caller is being killed.
  */
 struct morsel *morsel_next(u64 *id)
 {
@@ -187,6 +188,9 @@ struct morsel *morsel_next(u64 *id)
 			return m;
 		if (held)
 			iput(&m->inode);
+		/* There may be millions that are not the caller's to see. */
+		if (fatal_signal_pending(current))
+			return NULL;
 		cond_resched();
 	}
 }

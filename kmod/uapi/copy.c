@@ -16,6 +16,7 @@
 int morsel_copy_in(void *to, size_t size, const void __user *from)
 {
 	u32 user_size;
+	int err;
 
 	if (get_user(user_size, (const u32 __user *)from))
 		return -EFAULT;
@@ -24,7 +25,11 @@ int morsel_copy_in(void *to, size_t size, const void __user *from)
 		return -EINVAL;
 	if (user_size > PAGE_SIZE)
 		return -E2BIG;
-	return copy_struct_from_user(to, size, from, user_size);
+	err = copy_struct_from_user(to, size, from, user_size);
+	/* What was looked at, whatever another thread has written there since. */
+	if (!err)
+		*(u32 *)to = user_size;
+	return err;
 }
 
 /**
