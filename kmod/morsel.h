@@ -5,7 +5,8 @@
  *	uapi/		/dev/morsel and a morsel's ioctls: what user space calls
  *	object/		morsels: making, finding by id and name, freeing; their descriptors
  *	attach/		mmap: attaching to address spaces, faults, splicing, flushing
- *	map/		which frames a morsel has, in page tables
+ *	view/		how the holder of a descriptor sees a morsel
+ *	map/		which frames a morsel has
  *	tables/		pages of tables
  *	pools/		where frames come from, whatever their kind, and who pays
  *	frames/		the allocator of a pool's frames, which takes no lock
@@ -18,6 +19,7 @@
  *	  i_mmap_rwsem (the kernel's), and morsel->attached_lock, see below
  *	  map->sem
  *	    gate->lock
+ *	  a frame's lock (who has one waits at no gate), a quarantine's reaping lock
  *
  *	mm->mmap_lock
  *	  i_mmap_rwsem (the kernel's)	registry lock (names.c)	a fill lock (fill.c)
@@ -70,8 +72,8 @@
  * @name:	"" or the name; fixed once created
  * @named:	it is in the directory; under the registry lock
  * @name_node:	in the directory, by @name; under the registry lock
+ * @plain:	what everybody sees of it; read by each fault, so not beside what these write
  * @map:	which frames it has
- * @plain:	what everybody sees of it
  * @faults:	faults taken in all attachments
  * @attachments: attachments now
  * @attached_lock: protects @attached and @flush_cpus
@@ -84,8 +86,8 @@ struct morsel {
 	char name[MORSEL_NAME_MAX];
 	bool named;
 	struct rhash_head name_node;
-	struct map map;
 	struct view plain;
+	struct map map;
 	atomic64_t faults;
 	atomic_t attachments;
 	struct mutex attached_lock;

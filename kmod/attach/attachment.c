@@ -106,6 +106,21 @@ struct attachment *attachment_create(struct morsel *m, struct vm_area_struct *vm
 	return att;
 }
 
+/*
+ * Unmapping has taken everything out already, and the mapping off the file's list; one that
+ * failed half-way has not.
+ */
+static void unsplice_rest(struct attachment *att)
+{
+	bool flush;
+
+	spin_lock(&att->splices.lock);
+	flush = unsplice_locked(att, att->start, att->end, true);
+	spin_unlock(&att->splices.lock);
+	if (flush)
+		flush_unspliced(att);
+}
+
 /**
  * attachment_destroy() - the last mapping of an attachment has gone
  * @att: the attachment
@@ -114,12 +129,8 @@ void attachment_destroy(struct attachment *att)
 {
 	struct morsel *m = att->m;
 
-	/*
-	 * Unmapping has taken everything out already; a mapping that failed
-	 * half-way has not.
-	 */
 	if (!att->ending)
-		unsplice_gone(att, att->start, att->end);
+		unsplice_rest(att);
 	if (morsel_planted(PLANT_LOCK_ORDER)) {
 		spin_lock(&att->notifier.mm->page_table_lock);
 		spin_lock(&att->splices.lock);

@@ -204,7 +204,7 @@ out:
  * @start:	first byte
  * @end:	byte after the last
  * @act:	what, with what nobody can reach any more; it may be called several times,
- *		each time for what was hidden since
+ *		each time for what was hidden since, and leaves @hidden->frames empty
  *
  * The gate is closed, so that nothing new comes; the view hides what there is; every
  * address space drops its entries, and its translations, and unmap_mapping_range() tells

@@ -132,7 +132,7 @@ static struct attached_top *top_at(const struct splices *s, unsigned long addr)
  * May address spaces share the morsel's PMD tables?  Generic code changes huge
  * leaves under the table's lock, or, where tables have none, under the address
  * space's: then a table with huge leaves must not be in several.  PTE tables may
- * always be shared, as who takes entries out knows how to wait (remove_again()).
+ * always be shared, as who takes entries out knows how to wait (tables_settle()).
  */
 static bool may_share_table(const struct morsel *m)
 {

@@ -49,13 +49,12 @@ static int check_create(const struct morsel_create *args)
  * among the names; what is kept for freeing it.  Descriptors and mappings are bounded by
  * what bounds those of other files.
  */
-#define OWN_PAGES 1
 #define OWN_BYTES                                                             \
 	(sizeof(struct morsel) + 2 * sizeof(struct xa_node) +                 \
 	 (IS_ENABLED(CONFIG_CPUMASK_OFFSTACK) ? sizeof(struct cpumask) : 0) + \
 	 4 * sizeof(struct rhash_head *) + 256)
-/* Kernels that look after their locks keep more in each. */
-static_assert(IS_ENABLED(CONFIG_LOCKDEP) || OWN_BYTES <= OWN_PAGES * PAGE_SIZE);
+/* One, but where kernels keep more in each lock to look after it. */
+#define OWN_PAGES DIV_ROUND_UP(OWN_BYTES, PAGE_SIZE)
 
 /* Where the frames of a morsel come from, who pays, for the morsel itself, too, and its map. */
 static int found(struct morsel *m, const struct morsel_create *args)

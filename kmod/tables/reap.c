@@ -17,9 +17,13 @@ static void reap_pmds(struct account *account, pmd_t *pmds)
 {
 	int i;
 
-	for (i = 0; i < GIB_SPANS; i++)
-		if (!pmd_none(pmds[i]) && !pmd_is_leaf(pmds[i]))
+	for (i = 0; i < GIB_SPANS; i++) {
+		if (pmd_none(pmds[i]))
+			continue;
+		/* The truth's have been given back; the others' map what is not theirs. */
+		if (!pmd_is_leaf(pmds[i]))
 			table_give(account, pmd_page(pmds[i]));
+	}
 	table_give(account, virt_to_page(pmds));
 }
 

@@ -13,6 +13,7 @@
 
 #include "morsel.h"
 #include "pools/frame.h"
+#include "pools/pool.h"
 #include "uapi/calls.h"
 
 struct extent_walk {
@@ -41,7 +42,7 @@ static void extent_add(struct extent_walk *walk, unsigned long first, unsigned l
 {
 	struct morsel_extent *last = walk->nr ? &walk->batch[walk->nr - 1] : NULL;
 	u64 frame = leaf->present ? leaf->frame + (first & ((1UL << leaf->order) - 1)) : 0;
-	u32 node = leaf->present ? page_to_nid(frame_page(frame)) : MORSEL_ANY;
+	u32 node = leaf->present ? frame_pool(frame)->node : MORSEL_ANY;
 	u64 length = (u64)(end - first) << PAGE_SHIFT;
 
 	if (last && last->level == level_of(leaf) && last->node == node &&

@@ -28,7 +28,15 @@ static int plain_fault(struct view *view, enum morsel_rights rights, unsigned lo
 	unsigned long span = index / SPAN_PAGES;
 	int err = map_fill(view->map, index);
 
-	return err ?: plain_show(view, rights, span, span + 1);
+	if (err)
+		return err;
+	err = plain_show(view, rights, span, span + 1);
+	if (err) {
+		/* There may be enough once the tables of what is gone are back. */
+		maps_sync();
+		err = plain_show(view, rights, span, span + 1);
+	}
+	return err;
 }
 
 static int plain_populate(struct view *view, unsigned long first, unsigned long end,

@@ -24,7 +24,8 @@ struct hidden;
  *		kernel, to be given back by map_put_page(); NULL: a hole, unless @fill;
  *		ERR_PTR() of what @fault returns; ERR_PTR(-EIO): its memory has failed
  * @hide:	take what there is from @hidden->pos to before @hidden->end out of its
- *		tables, or as much of that as there is memory to remember
+ *		tables, or as much of that as there is memory to remember, @hidden->frames
+ *		being empty; set @hidden->first and ->last, and move @hidden->pos on
  */
 struct view_ops {
 	struct tableset *(*tables)(const struct view *view, enum morsel_rights rights);
