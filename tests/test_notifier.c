@@ -296,6 +296,46 @@ static void exit_is_told(void **state)
 	}
 }
 
+/*
+ * While one range is being punched, as somebody there takes long to let go, others are punched and
+ * filled.  Fails if a morsel has one punch at a time.
+ */
+static void a_punch_holds_its_own_range_back_alone(void **state)
+{
+	struct notify_range range = {.length = HUGE};
+	int fd, listener;
+	char *memory;
+	pid_t pid;
+
+	if (!loaded)
+		skip_because("there is no morsel_notify.ko");
+	fd = create(8 * HUGE, MORSEL_GRANULE_4K);
+	memory = map(fd, 8 * HUGE, RW);
+	memory[0] = 1;
+	memory[2 * HUGE] = 2;
+	range.start = (uintptr_t)memory;
+	listener = open(NOTIFY_DEVICE, O_RDWR | O_CLOEXEC);
+	assert_done(listener);
+	assert_done(ioctl(listener, NOTIFY_WATCH, &range));
+
+	assert_done(ioctl(listener, NOTIFY_HOLD, 1));
+	pid = spawn();
+	if (!pid) {
+		need(!punch(fd, 0, HUGE));
+		_exit(0);
+	}
+	assert_done(ioctl(listener, NOTIFY_HELD));
+	assert_done(punch(fd, 2 * HUGE, HUGE));
+	assert_int_equal(pwrite(fd, "x", 1, 2 * HUGE), 1);
+	assert_int_equal(pwrite(fd, "x", 1, 4 * HUGE), 1);
+	assert_int_equal(waitpid(pid, NULL, WNOHANG), 0);
+	assert_done(ioctl(listener, NOTIFY_HOLD, 0));
+	assert_child_done(pid);
+	assert_int_equal(memory[0], 0);
+	assert_int_equal(memory[2 * HUGE], 'x');
+	close(listener);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -320,6 +360,7 @@ int main(void)
 		TEST(protect_from_reading_reaches_tlbs_of_devices),
 		TEST(protect_a_part_reaches_tlbs_of_devices),
 		TEST(mremap_reaches_tlbs_of_devices),
+		TEST(a_punch_holds_its_own_range_back_alone),
 		TEST(module_unloads),
 	};
 

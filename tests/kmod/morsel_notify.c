@@ -29,6 +29,9 @@
  * @lock:	protects @counts
  * @counts:	since they were read last
  * @pasid:	@mm has been given one
+ * @hold:	who tells of the range is to wait
+ * @held:	how many do
+ * @changed:	one of these two was
  */
 struct watch {
 	struct mmu_notifier notifier;
@@ -41,6 +44,9 @@ struct watch {
 	spinlock_t lock;
 	struct notify_counts counts;
 	bool pasid;
+	bool hold;
+	atomic_t held;
+	wait_queue_head_t changed;
 };
 
 static void count(struct watch *w, __u32 *counter, unsigned long start, unsigned long end)
@@ -57,6 +63,13 @@ static int heard_start(struct mmu_notifier *notifier, const struct mmu_notifier_
 	struct watch *w = container_of(notifier, struct watch, notifier);
 
 	count(w, &w->counts.starts, range->start, range->end);
+	if (range->start >= w->end || range->end <= w->start ||
+	    !mmu_notifier_range_blockable(range))
+		return 0;
+	atomic_inc(&w->held);
+	wake_up_all(&w->changed);
+	wait_event(w->changed, !READ_ONCE(w->hold));
+	atomic_dec(&w->held);
 	return 0;
 }
 
@@ -219,6 +232,18 @@ static int change_pasid(struct watch *w, bool on)
 	return err;
 }
 
+static int hold(struct watch *w, bool on)
+{
+	WRITE_ONCE(w->hold, on);
+	wake_up_all(&w->changed);
+	return 0;
+}
+
+static int wait_until_held(struct watch *w)
+{
+	return wait_event_interruptible(w->changed, READ_ONCE(w->hold) && atomic_read(&w->held));
+}
+
 static long notify_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	struct watch *w = file->private_data;
@@ -235,6 +260,12 @@ static long notify_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	case NOTIFY_PASID:
 		err = change_pasid(w, arg);
 		break;
+	case NOTIFY_HOLD:
+		err = hold(w, arg);
+		break;
+	case NOTIFY_HELD:
+		err = wait_until_held(w);
+		break;
 	default:
 		err = -ENOTTY;
 	}
@@ -250,6 +281,7 @@ static int notify_open(struct inode *inode, struct file *file)
 		return -ENOMEM;
 	mutex_init(&w->setup);
 	spin_lock_init(&w->lock);
+	init_waitqueue_head(&w->changed);
 	file->private_data = w;
 	return 0;
 }
@@ -258,6 +290,7 @@ static int notify_release(struct inode *inode, struct file *file)
 {
 	struct watch *w = file->private_data;
 
+	hold(w, false);
 	if (w->pasid)
 		clear_pasid(w->mm);
 	if (w->mm) {

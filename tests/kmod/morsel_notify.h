@@ -30,5 +30,9 @@ struct notify_range {
 #define NOTIFY_COUNTS _IOR('N', 2, struct notify_counts)
 /* Have that address space look as if a device shared it (1), or not any more (0). */
 #define NOTIFY_PASID _IO('N', 3)
+/* Hold who tells of the range from now on until told otherwise (1), or let them go (0). */
+#define NOTIFY_HOLD _IO('N', 4)
+/* Wait until somebody is held. */
+#define NOTIFY_HELD _IO('N', 5)
 
 #endif /* MORSEL_NOTIFY_H */
