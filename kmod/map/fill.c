@@ -31,54 +31,20 @@ static bool span_huge(const struct map *map, unsigned long span)
 	}
 }
 
-static bool span_closed(const struct map *map, unsigned long span)
-{
-	return gate_is_closed(map, span * SPAN_PAGES, (span + 1) * SPAN_PAGES);
-}
-
-/* Add a frame that is a whole span. */
-static int add_huge(struct map *map, unsigned long span, u64 frame)
-{
-	int err = map->ops->prepare(map, span, HUGE_ORDER);
-
-	if (err)
-		return err;
-	if (span_closed(map, span))
-		return -EEXIST;
-	map_claim(map, frame, span * SPAN_PAGES);
-	if (!map->ops->add(map, span * SPAN_PAGES, HUGE_ORDER, frame))
-		return -EEXIST;
-	map_count(map, HUGE_ORDER, 1);
-	map->ops->added(map, span);
-	return 0;
-}
-
 /*
- * Put frames, small ones, into the holes of a span from @first to before @end.
- * Returns how many were used; -EEXIST: the span is huge, or closed.
+ * Put frames into the holes of a span from @first to before @end.  Returns how many were
+ * used; -EEXIST: something else is there, or the span is closed.
  */
-static int add_small(struct map *map, unsigned long first, unsigned long end, const u64 *frames,
-		     unsigned int count)
+static int add(struct map *map, unsigned long first, unsigned long end, unsigned int order,
+	       const u64 *frames, unsigned int count)
 {
-	unsigned long span = first / SPAN_PAGES, index;
-	unsigned int used = 0;
-	int err;
+	unsigned long span = round_down(first, SPAN_PAGES);
+	int used = -EEXIST;
 
-	err = map->ops->prepare(map, span, 0);
-	if (err)
-		return err;
-	if (span_closed(map, span))
-		return -EEXIST;
-
-	for (index = first; index < end && used < count; index++) {
-		if (map->ops->look(map, index).present)
-			continue;
-		map_claim(map, frames[used], index);
-		if (map->ops->add(map, index, 0, frames[used]))
-			used++;
-	}
-	map_count(map, 0, used);
-	map->ops->added(map, span);
+	down_read(&map->sem);
+	if (!gate_is_closed(map, span, span + SPAN_PAGES))
+		used = map->ops->add(map, first, end, order, frames, count);
+	up_read(&map->sem);
 	return used;
 }
 
@@ -89,16 +55,14 @@ static int add_small(struct map *map, unsigned long first, unsigned long end, co
 static int fill_huge(struct map *map, unsigned long span)
 {
 	u64 frame;
-	int err;
+	int used;
 
 	if (!account_take(map->account, HUGE_ORDER, 1, &frame))
 		return account_short(map->account, HUGE_ORDER);
-	down_read(&map->sem);
-	err = add_huge(map, span, frame);
-	up_read(&map->sem);
-	if (err)
+	used = add(map, span * SPAN_PAGES, (span + 1) * SPAN_PAGES, HUGE_ORDER, &frame, 1);
+	if (used < 0)
 		map_give_unused(map, HUGE_ORDER, 1, &frame);
-	return err == -EEXIST ? -EAGAIN : err;
+	return used == -EEXIST ? -EAGAIN : min(used, 0);
 }
 
 /**
@@ -132,12 +96,10 @@ static int fill_small(struct map *map, unsigned long first, unsigned long end, u
 
 	if (!got)
 		return account_short(map->account, 0);
-	down_read(&map->sem);
-	used = add_small(map, first, end, fill->frames, got);
-	up_read(&map->sem);
-
+	used = add(map, first, end, 0, fill->frames, got);
 	unused = got - max(used, 0);
-	map_give_unused(map, 0, unused, fill->frames + got - unused);
+	if (unused)
+		map_give_unused(map, 0, unused, fill->frames + got - unused);
 	if (used > 0 && morsel_planted(PLANT_EARLY_FREE))
 		map_give_unused(map, 0, 1, fill->frames);
 	if (used < 0)

@@ -20,8 +20,16 @@ void gate_init(struct gate *gate)
 	init_waitqueue_head(&gate->opened);
 }
 
-/* With the sem held, or the gate's lock. */
-static bool overlaps_closed(const struct map *map, unsigned long first, unsigned long end)
+/**
+ * gate_overlaps() - is any page of a range closed, as some are?
+ * @map:	the map
+ * @first:	first page
+ * @end:	page after the last
+ *
+ * Called with the map's sem held, or the gate's lock.
+ * Return: whether one is.
+ */
+bool gate_overlaps(const struct map *map, unsigned long first, unsigned long end)
 {
 	const struct closed *range;
 
@@ -32,7 +40,7 @@ static bool overlaps_closed(const struct map *map, unsigned long first, unsigned
 }
 
 /**
- * gate_is_open() - is no page of a range closed?
+ * gate_has_open() - is no page of a range closed, though some are?
  * @map:	the map
  * @first:	first page
  * @end:	page after the last
@@ -40,16 +48,13 @@ static bool overlaps_closed(const struct map *map, unsigned long first, unsigned
  * Without the map's sem, a hint.
  * Return: whether none is.
  */
-bool gate_is_open(struct map *map, unsigned long first, unsigned long end)
+bool gate_has_open(struct map *map, unsigned long first, unsigned long end)
 {
 	struct gate *gate = &map->gate;
 	bool open;
 
-	/* Each fault comes here. */
-	if (list_empty_careful(&gate->closed))
-		return true;
 	spin_lock(&gate->lock);
-	open = !overlaps_closed(map, first, end);
+	open = !gate_overlaps(map, first, end);
 	spin_unlock(&gate->lock);
 	return open;
 }
@@ -60,7 +65,7 @@ static bool close_if_open(struct map *map, struct closed *range)
 	bool open;
 
 	down_write(&map->sem);
-	open = !overlaps_closed(map, range->first, range->end);
+	open = !gate_overlaps(map, range->first, range->end);
 	if (open) {
 		spin_lock(&gate->lock);
 		list_add(&range->list, &gate->closed);
@@ -104,21 +109,7 @@ void gate_open(struct map *map, struct closed *range)
 }
 
 /**
- * gate_is_closed() - is any page of a range closed?
- * @map:	the map
- * @first:	first page
- * @end:	page after the last
- *
- * Called with the map's sem held.
- * Return: whether one is.
- */
-bool gate_is_closed(const struct map *map, unsigned long first, unsigned long end)
-{
-	return !list_empty(&map->gate.closed) && overlaps_closed(map, first, end);
-}
-
-/**
- * gate_wait() - wait until a range is open
+ * gate_wait_open() - wait until a range is open
  * @map:	the map
  * @first:	first page
  * @end:	page after the last
@@ -126,7 +117,7 @@ bool gate_is_closed(const struct map *map, unsigned long first, unsigned long en
  * Somebody may close it again before the caller takes the map's sem.
  * Return: 0, or -EINTR (a fatal signal).
  */
-int gate_wait(struct map *map, unsigned long first, unsigned long end)
+int gate_wait_open(struct map *map, unsigned long first, unsigned long end)
 {
 	return wait_event_killable(map->gate.opened, gate_is_open(map, first, end)) ? -EINTR : 0;
 }

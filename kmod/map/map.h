@@ -11,6 +11,7 @@
 #include <linux/wait.h>
 
 #include "pools/batch.h"
+#include "pools/frame.h"
 #include "tables/tableset.h"
 
 struct map;
@@ -20,10 +21,10 @@ struct map;
  * @look:	what is there for a page?  Without the sem, a hint
  * @holes:	how many pages of one span, from @first to before @end, have no frame?
  *		*@empty: nothing is in the span, so that a huge frame fits
- * @prepare:	see that frames of an order can be added to a span; 0, -EEXIST (it is
- *		huge), -ENOMEM, -EDQUOT.  As @add, with the sem held for reading
- * @add:	add a frame where there is none; false if somebody else was first
- * @added:	called after some were added to a span
+ * @add:	put frames of an order into the holes from @first to before @end, of one span,
+ *		with the sem held for reading, and have them say whose they are; how many
+ *		came in; -EEXIST: the span is huge, or something is where it is to be;
+ *		-ENOMEM, -EDQUOT
  * @remove:	take the leaves of one span from @first to before @end out, with the sem
  *		held for writing.  What frames there were is known from @look
  * @settle:	called when small ones were removed from @first to before @end, before
@@ -33,9 +34,8 @@ struct map_ops {
 	struct leaf (*look)(const struct map *map, unsigned long index);
 	unsigned int (*holes)(const struct map *map, unsigned long first, unsigned long end,
 			      bool *empty);
-	int (*prepare)(struct map *map, unsigned long span, unsigned int order);
-	bool (*add)(struct map *map, unsigned long index, unsigned int order, u64 frame);
-	void (*added)(struct map *map, unsigned long span);
+	int (*add)(struct map *map, unsigned long first, unsigned long end, unsigned int order,
+		   const u64 *frames, unsigned int count);
 	void (*remove)(struct map *map, unsigned long first, unsigned long end);
 	void (*settle)(struct map *map, unsigned long first, unsigned long end);
 };
@@ -113,19 +113,51 @@ static inline bool map_fault_around_valid(u32 bytes)
 	return is_power_of_2(bytes) && bytes >= PAGE_SIZE && bytes <= PMD_SIZE;
 }
 
+/* Have a frame, which nobody sees yet, say whose it is, and which page. */
+static inline void map_claim(struct map *map, u64 frame, unsigned long index)
+{
+	struct folio *folio = page_folio(frame_page(frame));
+
+	folio->index = index;
+	WRITE_ONCE(folio->mapping, &map->mapping);
+}
+
+/* Frames have come, or gone, if there are less than none. */
+static inline void map_count(struct map *map, unsigned int order, long count)
+{
+	atomic_long_add(count, order ? &map->huge : &map->small);
+}
+
 /* gate.c */
 void gate_init(struct gate *gate);
 void gate_close(struct map *map, struct closed *range, unsigned long first, unsigned long end);
 void gate_open(struct map *map, struct closed *range);
-bool gate_is_closed(const struct map *map, unsigned long first, unsigned long end);
-bool gate_is_open(struct map *map, unsigned long first, unsigned long end);
-int gate_wait(struct map *map, unsigned long first, unsigned long end);
+bool gate_overlaps(const struct map *map, unsigned long first, unsigned long end);
+bool gate_has_open(struct map *map, unsigned long first, unsigned long end);
+int gate_wait_open(struct map *map, unsigned long first, unsigned long end);
+
+/*
+ * Each fault asks thrice, and mostly nothing is closed: is any page of a range, with the map's
+ * sem held; is none, without, as a hint; and wait, until none is.
+ */
+static inline bool gate_is_closed(const struct map *map, unsigned long first, unsigned long end)
+{
+	return !list_empty(&map->gate.closed) && gate_overlaps(map, first, end);
+}
+
+static inline bool gate_is_open(struct map *map, unsigned long first, unsigned long end)
+{
+	return list_empty_careful(&map->gate.closed) || gate_has_open(map, first, end);
+}
+
+static inline int gate_wait(struct map *map, unsigned long first, unsigned long end)
+{
+	return gate_is_open(map, first, end) ? 0 : gate_wait_open(map, first, end);
+}
 
 /* owner.c */
-void map_claim(struct map *map, u64 frame, unsigned long index);
 void map_give(struct map *map, struct frame_batch *batch);
 void map_give_unused(struct map *map, unsigned int order, unsigned int count, const u64 *frames);
-void map_count(struct map *map, unsigned int order, long count);
 
 /* fill.c */
 void map_fill_init(void);

@@ -10,22 +10,7 @@
 #include "map/map.h"
 #include "pools/account.h"
 #include "pools/batch.h"
-#include "pools/frame.h"
 #include "trace.h"
-
-/**
- * map_claim() - have a frame, which nobody sees yet, say whose it is
- * @map:	the map
- * @frame:	the frame
- * @index:	the page that it is to be
- */
-void map_claim(struct map *map, u64 frame, unsigned long index)
-{
-	struct folio *folio = page_folio(frame_page(frame));
-
-	folio->index = index;
-	WRITE_ONCE(folio->mapping, &map->mapping);
-}
 
 /*
  * A frame leaves the map.  Under its lock, since who has that may rely on the
@@ -39,17 +24,6 @@ static void disclaim(u64 frame)
 	WRITE_ONCE(folio->mapping, NULL);
 	folio_unlock(folio);
 	cond_resched();
-}
-
-/**
- * map_count() - frames have come, or gone
- * @map:	the map
- * @order:	of each
- * @count:	how many; negative: gone
- */
-void map_count(struct map *map, unsigned int order, long count)
-{
-	atomic_long_add(count, order ? &map->huge : &map->small);
 }
 
 /**

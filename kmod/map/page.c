@@ -5,7 +5,6 @@
 #include <linux/err.h>
 
 #include "map/map.h"
-#include "pools/frame.h"
 
 /**
  * map_page() - take a reference to the frame behind a page

@@ -7,7 +7,6 @@
 
 #include "map/map.h"
 #include "pools/batch.h"
-#include "pools/frame.h"
 
 /* Clear the bytes from @from to before @to of a frame. */
 static void zero_part(u64 frame, size_t from, size_t to)

@@ -28,25 +28,58 @@ static unsigned int tables_holes(const struct map *map, unsigned long first, uns
 	return tableset_holes(map->truth, first, end, empty);
 }
 
-static int tables_prepare(struct map *map, unsigned long span, unsigned int order)
+static int add_huge(struct map *map, unsigned long first, u64 frame)
 {
-	return tableset_prepare(map->truth, span, order);
+	int err = tableset_prepare(map->truth, first / SPAN_PAGES);
+
+	if (err)
+		return err;
+	map_claim(map, frame, first);
+	return tableset_add_huge(map->truth, first / SPAN_PAGES, frame) ? 1 : -EEXIST;
 }
 
-static bool tables_add(struct map *map, unsigned long index, unsigned int order, u64 frame)
+static int add_small(struct map *map, unsigned long first, unsigned long end, const u64 *frames,
+		     unsigned int count)
 {
-	return tableset_add(map->truth, index, order, frame);
+	unsigned int used = 0;
+	struct leaves leaves;
+	unsigned long index;
+	int err;
+
+	err = tableset_leaves(map->truth, first / SPAN_PAGES, &leaves);
+	if (err)
+		return err;
+	for (index = first; index < end && used < count; index++) {
+		if (!leaves_hole(&leaves, index))
+			continue;
+		map_claim(map, frames[used], index);
+		used += leaves_add(&leaves, index, frames[used]);
+	}
+	return used;
 }
 
-/* No other tableset shows all of this GiB any more.  Pairs with tables_map_show(). */
-static void tables_added(struct map *map, unsigned long span)
+/* No tableset but the truth shows all of this GiB any more.  Pairs with tables_map_show(). */
+static void mark_stale(struct map *map, unsigned long gib)
 {
 	struct tableset *set;
 
 	/* The leaves before the bit; pairs with the barrier in tables_map_show(). */
 	smp_mb();
 	for (set = READ_ONCE(map->sets); set != map->truth; set = set->next)
-		tableset_stale(set, span / GIB_SPANS);
+		tableset_stale(set, gib);
+}
+
+static int tables_add(struct map *map, unsigned long first, unsigned long end, unsigned int order,
+		      const u64 *frames, unsigned int count)
+{
+	int used = order ? add_huge(map, first, *frames)
+			 : add_small(map, first, end, frames, count);
+
+	if (used > 0) {
+		map_count(map, order, used);
+		mark_stale(map, first / GIB_PAGES);
+	}
+	return used;
 }
 
 static bool clear_all(struct map *map, unsigned long first, unsigned long end)
@@ -108,9 +141,7 @@ static void tables_settle(struct map *map, unsigned long first, unsigned long en
 static const struct map_ops tables_map_ops = {
 	.look = tables_look,
 	.holes = tables_holes,
-	.prepare = tables_prepare,
 	.add = tables_add,
-	.added = tables_added,
 	.remove = tables_remove,
 	.settle = tables_settle,
 };
@@ -188,11 +219,11 @@ int tables_map_show(struct map *map, struct tableset *set, unsigned long first, 
 		down_read(&map->sem);
 		/*
 		 * A whole GiB is announced fresh first and filled then: what is
-		 * added meanwhile makes it stale again (tables_added()).
+		 * added meanwhile makes it stale again (mark_stale()).
 		 */
 		if (span == gib * GIB_SPANS && next == whole) {
 			set_bit(gib, set->fresh);
-			/* The bit before the leaves; pairs with the barrier in tables_added(). */
+			/* The bit before the leaves; pairs with the barrier in mark_stale(). */
 			smp_mb__after_atomic();
 		}
 		for (; span < next && !err; span++)

@@ -28,11 +28,6 @@ static inline pgprot_t rights_prot(enum morsel_rights rights)
 	return write ? __pgprot(pgprot_val(prot) | _PAGE_DIRTY) : prot;
 }
 
-static inline pte_t pte_leaf_entry(u64 frame, enum morsel_rights rights)
-{
-	return pfn_pte(frame, rights_prot(rights));
-}
-
 static inline pmd_t pmd_leaf_entry(u64 frame, enum morsel_rights rights)
 {
 	return pmd_mkhuge(pfn_pmd(frame, rights_prot(rights)));
@@ -52,11 +47,6 @@ static inline pte_t *pmd_ptes(pmd_t pmd)
 static inline bool pmd_add(pmd_t *pmdp, pmd_t pmd)
 {
 	return !cmpxchg((pmdval_t *)pmdp, 0, pmd_val(pmd));
-}
-
-static inline bool pte_add(pte_t *ptep, pte_t pte)
-{
-	return !cmpxchg((pteval_t *)ptep, 0, pte_val(pte));
 }
 
 #endif /* MORSEL_LEAF_H */

@@ -224,44 +224,51 @@ static pmd_t make_ptes(struct tableset *set, pmd_t *pmdp)
 }
 
 /**
- * tableset_prepare() - see that there is a table for leaves of a span
+ * tableset_prepare() - see that there is a table for a huge leaf
  * @set:	the tableset
  * @span:	which span
- * @order:	of the leaves: 0 or HUGE_ORDER
- * Return: 0; -EEXIST: a huge leaf is there; -ENOMEM, -EDQUOT.
+ * Return: 0, -ENOMEM or -EDQUOT.
  */
-int tableset_prepare(struct tableset *set, unsigned long span, unsigned int order)
+int tableset_prepare(struct tableset *set, unsigned long span)
 {
-	pmd_t *pmds = make_pmds(set, span / GIB_SPANS), pmd;
-
-	if (!pmds)
-		return account_short(set->account, 0);
-	if (order)
-		return 0;
-	pmd = make_ptes(set, &pmds[span % GIB_SPANS]);
-	if (pmd_none(pmd))
-		return account_short(set->account, 0);
-	return pmd_is_leaf(pmd) ? -EEXIST : 0;
+	return make_pmds(set, span / GIB_SPANS) ? 0 : account_short(set->account, 0);
 }
 
 /**
- * tableset_add() - add a leaf where there is none
+ * tableset_add_huge() - add a huge leaf where there is nothing
  * @set:	the tableset; tableset_prepare() has been called for the span
- * @index:	the page
- * @order:	0 or HUGE_ORDER
+ * @span:	which span
  * @frame:	what it is to map
  *
  * Called with the map's sem held for reading.
  * Return: false if there was something.
  */
-bool tableset_add(struct tableset *set, unsigned long index, unsigned int order, u64 frame)
+bool tableset_add_huge(struct tableset *set, unsigned long span, u64 frame)
 {
-	pmd_t *pmdp = span_entry(set, index / SPAN_PAGES);
+	return pmd_add(span_entry(set, span), pmd_leaf_entry(frame, set->rights));
+}
 
-	if (order)
-		return pmd_add(pmdp, pmd_leaf_entry(frame, set->rights));
-	return pte_add(&pmd_ptes(READ_ONCE(*pmdp))[index % SPAN_PAGES],
-		       pte_leaf_entry(frame, set->rights));
+/**
+ * tableset_leaves() - the small leaves of a span, with a table for them made where there is none
+ * @set:	the tableset
+ * @span:	which span
+ * @leaves:	gets them
+ * Return: 0; -EEXIST: there is a huge one; -ENOMEM, -EDQUOT.
+ */
+int tableset_leaves(struct tableset *set, unsigned long span, struct leaves *leaves)
+{
+	pmd_t *pmds = make_pmds(set, span / GIB_SPANS), pmd;
+
+	if (!pmds)
+		return account_short(set->account, 0);
+	pmd = make_ptes(set, &pmds[span % GIB_SPANS]);
+	if (pmd_none(pmd))
+		return account_short(set->account, 0);
+	if (pmd_is_leaf(pmd))
+		return -EEXIST;
+	leaves->ptes = pmd_ptes(pmd);
+	leaves->prot = rights_prot(set->rights);
+	return 0;
 }
 
 /**
@@ -290,8 +297,9 @@ void tableset_stale(struct tableset *set, unsigned long gib)
 int tableset_copy(struct tableset *set, const struct tableset *from, unsigned long span)
 {
 	pmd_t *pmds = make_pmds(set, span / GIB_SPANS), pmd = read_span(from, span);
-	pte_t *source, *to;
-	int i;
+	struct leaves leaves;
+	pte_t *source;
+	int i, err;
 
 	if (!pmds)
 		return account_short(set->account, 0);
@@ -302,15 +310,14 @@ int tableset_copy(struct tableset *set, const struct tableset *from, unsigned lo
 		return 0;
 	}
 	source = pmd_ptes(pmd);
-	pmd = make_ptes(set, &pmds[span % GIB_SPANS]);
-	if (pmd_none(pmd))
-		return account_short(set->account, 0);
-	to = pmd_ptes(pmd);
+	err = tableset_leaves(set, span, &leaves);
+	if (err)
+		return err;
 	for (i = 0; i < SPAN_PAGES; i++) {
 		pte_t pte = READ_ONCE(source[i]);
 
 		if (!pte_none(pte))
-			WRITE_ONCE(to[i], pte_leaf_entry(pte_pfn(pte), set->rights));
+			WRITE_ONCE(leaves.ptes[i], pfn_pte(pte_pfn(pte), leaves.prot));
 	}
 	return 0;
 }

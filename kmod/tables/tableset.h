@@ -90,6 +90,29 @@ struct leaf {
 	bool present;
 };
 
+/**
+ * struct leaves - the small leaves of a span
+ * @ptes:	these
+ * @prot:	what new ones allow
+ */
+struct leaves {
+	pte_t *ptes;
+	pgprot_t prot;
+};
+
+static inline bool leaves_hole(const struct leaves *leaves, unsigned long index)
+{
+	return pte_none(READ_ONCE(leaves->ptes[index % SPAN_PAGES]));
+}
+
+/* Add a leaf where there is none; false if somebody else was first. */
+static inline bool leaves_add(const struct leaves *leaves, unsigned long index, u64 frame)
+{
+	pte_t pte = pfn_pte(frame, leaves->prot);
+
+	return !cmpxchg((pteval_t *)&leaves->ptes[index % SPAN_PAGES], 0, pte_val(pte));
+}
+
 /* tableset.c */
 struct tableset *tableset_make(struct account *account, enum morsel_rights rights,
 			       unsigned long gibs, bool cache);
@@ -98,8 +121,9 @@ pmd_t tableset_span(const struct tableset *set, unsigned long span);
 struct leaf tableset_look(const struct tableset *set, unsigned long index);
 unsigned int tableset_holes(const struct tableset *set, unsigned long first, unsigned long end,
 			    bool *empty);
-int tableset_prepare(struct tableset *set, unsigned long span, unsigned int order);
-bool tableset_add(struct tableset *set, unsigned long index, unsigned int order, u64 frame);
+int tableset_prepare(struct tableset *set, unsigned long span);
+bool tableset_add_huge(struct tableset *set, unsigned long span, u64 frame);
+int tableset_leaves(struct tableset *set, unsigned long span, struct leaves *leaves);
 int tableset_copy(struct tableset *set, const struct tableset *from, unsigned long span);
 bool tableset_clear(struct tableset *set, unsigned long first, unsigned long end);
 bool tableset_comes_back(const struct tableset *set);

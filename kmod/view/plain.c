@@ -28,7 +28,7 @@ static int plain_fault(struct view *view, enum morsel_rights rights, unsigned lo
 	unsigned long span = index / SPAN_PAGES;
 	int err = map_fill(view->map, index);
 
-	if (err)
+	if (err || plain_tables(view, rights) == view->map->truth)
 		return err;
 	err = plain_show(view, rights, span, span + 1);
 	if (err) {

@@ -33,30 +33,6 @@ struct page *dram_borrow(struct dram_pool *dram, gfp_t gfp, unsigned int order)
 	return alloc_pages_node(dram->pool.node, gfp | __GFP_ZERO | __GFP_THISNODE, order);
 }
 
-static struct frames *allocator_of(struct dram_pool *dram, unsigned int order)
-{
-	return order ? &dram->huge.frames : &dram->small.frames;
-}
-
-/**
- * dram_get_numbers() - get frames that are borrowed and free
- * @dram:	the pool
- * @order:	log2 of a frame's pages
- * @count:	how many
- * @numbers:	where to put their numbers
- * Return: how many there are.
- */
-unsigned int dram_get_numbers(struct dram_pool *dram, unsigned int order, unsigned int count,
-			      u64 *numbers)
-{
-	unsigned int got;
-
-	/* Not to be preempted with a child claimed that no processor has: others wait for that. */
-	got = frames_get(allocator_of(dram, order), get_cpu(), 0, count, numbers);
-	put_cpu();
-	return got;
-}
-
 /**
  * dram_put_numbers() - put frames that nobody else holds
  * @dram:	the pool
