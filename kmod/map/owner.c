@@ -55,12 +55,13 @@ void map_give(struct map *map, struct frame_batch *batch)
 	unsigned int order;
 	u64 frame;
 
-	if (batch_empty(batch))
-		return;
-	trace_morsel_free(map, batch->nr_small, batch->nr_huge);
-	map_count(map, 0, -(long)batch->nr_small);
-	map_count(map, HUGE_ORDER, -(long)batch->nr_huge);
+	if (!batch_empty(batch)) {
+		trace_morsel_free(map, batch->nr_small, batch->nr_huge);
+		map_count(map, 0, -(long)batch->nr_small);
+		map_count(map, HUGE_ORDER, -(long)batch->nr_huge);
+	}
 	while (batch_next(&walk, &order, &frame))
 		disclaim(frame);
+	/* Also if there is nothing: room may have been made for some. */
 	batch_give(batch, map->account);
 }
