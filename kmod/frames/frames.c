@@ -170,7 +170,7 @@ int frames_remove(struct frames *f, uint32_t child, uint32_t nr)
 	uint32_t word;
 	uint16_t old;
 
-	if (child >= f->nr_children || !nr || nr > FRAMES_PER_CHILD)
+	if (child >= f->nr_children || nr > FRAMES_PER_CHILD)
 		return -EINVAL;
 	if (frames_load(&f->trees[child / CHILDREN_PER_TREE]) & TREE_DOUBT(child) ||
 	    !frames_update(&f->children[child], &old, child_remove, nr))

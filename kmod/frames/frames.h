@@ -211,7 +211,8 @@ int frames_add(struct frames *f, uint32_t child, uint32_t nr);
  * frames_remove() - take a child away if all its frames are free
  * @f:		the allocator
  * @child:	which
- * @nr:		how many frames it has
+ * @nr:		how many frames it has; less, down to none, if the caller knows that the
+ *		others are in use for good
  * Return: 0; -EINVAL: no such child; -EBUSY: frames are in use or claimed, or
  * it is absent.
  */

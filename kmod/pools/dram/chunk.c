@@ -95,12 +95,10 @@ void dram_give_chunk(struct dram_pool *dram, unsigned int child, struct dram_wal
 	unsigned int free = frames_child_free(&dram->small.frames, child);
 	struct dram_chunk *chunk;
 
-	/* Who has seen its count has seen the chunk. */
-	if (!free)
-		return;
-	chunk = dram->chunks[child];
-	if (free != chunk->nr - atomic_read(&chunk->nr_lost) ||
-	    !dram_is_old(walk, READ_ONCE(chunk->since)) ||
+	/* It may be about to be added. */
+	chunk = smp_load_acquire(&dram->chunks[child]);
+	if (!chunk || free != chunk->nr - atomic_read(&chunk->nr_lost) ||
+	    (free && !dram_is_old(walk, READ_ONCE(chunk->since))) ||
 	    frames_remove(&dram->small.frames, child, free))
 		return;
 	dram->chunks[child] = NULL;
@@ -120,7 +118,8 @@ static void chunk_add(struct dram_pool *dram, unsigned int child, struct dram_ch
 		frame_mark(chunk_page(chunk, i), dram->pool.id, (u64)child * CHUNK_PAGES + i);
 	/* Idle it is until somebody takes of it, who may not be allowed to any more. */
 	chunk->since = jiffies;
-	dram->chunks[child] = chunk;
+	/* Pairs with dram_give_chunk(). */
+	smp_store_release(&dram->chunks[child], chunk);
 	atomic64_inc(&dram->borrows);
 	dram_tidy_later();
 	err = frames_add(&dram->small.frames, child, chunk->nr);
@@ -244,6 +243,7 @@ unsigned int dram_get_small(struct dram_pool *dram, unsigned int count, u64 *fra
  */
 bool dram_exchange_page(struct dram_pool *dram)
 {
+	struct dram_walk walk = {.before = jiffies};
 	struct dram_chunk *chunk;
 	unsigned int index;
 	u64 number;
@@ -254,7 +254,13 @@ bool dram_exchange_page(struct dram_pool *dram)
 	index = number % CHUNK_PAGES;
 	set_bit(index, chunk->gone);
 	page_return(chunk_page(chunk, index));
-	atomic_inc(&chunk->nr_lost);
+	if (atomic_inc_return(&chunk->nr_lost) == chunk->nr) {
+		/* That was all of it; if a processor has claimed it yet, it goes later. */
+		mutex_lock(&dram->giving);
+		dram_give_chunk(dram, number / CHUNK_PAGES, &walk);
+		mutex_unlock(&dram->giving);
+		dram_tidy_later();
+	}
 	return true;
 }
 
