@@ -872,6 +872,25 @@ static void children_go_when_all_is_free(void **state)
 	free_frames(f);
 }
 
+/* Fails if a child of which all is in use for good stays, or one goes that a processor has claimed. */
+static void a_child_goes_of_which_nothing_is_free(void **state)
+{
+	struct frames *f = make_frames(1024, 1, true);
+	uint64_t got[512];
+
+	assert_int_equal(frames_remove(f, 0, 0), -EBUSY);
+	assert_int_equal(frames_get(f, 0, 0, 512, got), 512);
+	assert_int_equal(frames_remove(f, got[0] / 512, 1), -EBUSY);
+	frames_drain(f);
+	assert_int_equal(frames_remove(f, got[0] / 512, 0), 0);
+	assert_valid(f);
+	assert_int_equal(stat_of(f).absent, 1);
+	assert_int_equal(frames_remove(f, got[0] / 512, 0), -EBUSY);
+	assert_int_equal(frames_add(f, got[0] / 512, 512), 0);
+	assert_all_free(f);
+	free_frames(f);
+}
+
 /* Fails if a child that was added in part has other frames than these. */
 static void a_child_may_be_added_in_part(void **state)
 {
@@ -1256,6 +1275,7 @@ int main(void)
 		cmocka_unit_test(what_was_got_is_put_in_smaller_pieces),
 		cmocka_unit_test(children_are_there_once_added),
 		cmocka_unit_test(children_go_when_all_is_free),
+		cmocka_unit_test(a_child_goes_of_which_nothing_is_free),
 		cmocka_unit_test(a_child_may_be_added_in_part),
 		cmocka_unit_test(near_nodes_are_asked_before_far_ones),
 		cmocka_unit_test(draining_makes_claimed_children_whole),

@@ -244,17 +244,19 @@ unsigned int dram_get_small(struct dram_pool *dram, unsigned int count, u64 *fra
 bool dram_exchange_page(struct dram_pool *dram)
 {
 	struct dram_walk walk = {.before = jiffies};
+	unsigned int index, nr;
 	struct dram_chunk *chunk;
-	unsigned int index;
 	u64 number;
 
 	if (!dram_get_numbers(dram, 0, 1, &number))
 		return false;
 	chunk = dram->chunks[number / CHUNK_PAGES];
 	index = number % CHUNK_PAGES;
+	nr = chunk->nr;
 	set_bit(index, chunk->gone);
 	page_return(chunk_page(chunk, index));
-	if (atomic_inc_return(&chunk->nr_lost) == chunk->nr) {
+	/* The chunk may be given back once all of it is counted: it is not looked at after that. */
+	if (atomic_inc_return(&chunk->nr_lost) == nr) {
 		/* That was all of it; if a processor has claimed it yet, it goes later. */
 		mutex_lock(&dram->giving);
 		dram_give_chunk(dram, number / CHUNK_PAGES, &walk);

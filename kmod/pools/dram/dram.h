@@ -103,7 +103,7 @@ struct dram_allocator {
  * @small:	pages
  * @huge:	huge frames
  * @chunks:	by child of @small; set before the child is added, and read by who
- *		has a frame of it or, under @giving, the child's count
+ *		has a frame of it, or under @giving, with which they go
  * @huges:	by frame of @huge
  * @limit:	pages it may hold
  * @growing:	held for reading by who borrows; for writing by who has found nothing,
