@@ -24,42 +24,41 @@ int morsel_file_open(struct inode *inode, struct file *file)
 	return 0;
 }
 
+/* Copy a part of a page, or, of a hole, which is only read, zeros. */
+static size_t copy_part(struct page *page, size_t offset, size_t part, struct iov_iter *iter,
+			bool write)
+{
+	if (write)
+		return copy_page_from_iter(page, offset, part, iter);
+	return page ? copy_to_iter(page_address(page) + offset, part, iter)
+		    : iov_iter_zero(part, iter);
+}
+
 /*
  * Reading and writing go page by page with a reference to the frame, and no
  * lock held: copying may fault, and the caller's memory may be this very
  * morsel.
  */
-
-/**
- * morsel_read_iter() - read(2) and its like
- * @iocb:	the descriptor, and where to begin
- * @to:		where to copy
- * Return: bytes read, or a negative errno.
- */
-ssize_t morsel_read_iter(struct kiocb *iocb, struct iov_iter *to)
+static ssize_t copy_pages(struct kiocb *iocb, struct iov_iter *iter, bool write)
 {
-	struct morsel *m = file_morsel(iocb->ki_filp);
 	struct view *view = file_view(iocb->ki_filp);
-	loff_t size = i_size_read(&m->inode), pos = iocb->ki_pos;
+	loff_t size = i_size_read(file_inode(iocb->ki_filp)), pos = iocb->ki_pos;
 	size_t copied, part;
 	struct page *page;
 	ssize_t done = 0;
 
-	while (pos < size && iov_iter_count(to)) {
+	while (pos < size && iov_iter_count(iter)) {
 		part = min_t(loff_t, size - pos,
-			     min_t(size_t, iov_iter_count(to), PAGE_SIZE - offset_in_page(pos)));
-		page = view->ops->page(view, pos >> PAGE_SHIFT, false);
+			     min_t(size_t, iov_iter_count(iter), PAGE_SIZE - offset_in_page(pos)));
+		page = view->ops->page(view, pos >> PAGE_SHIFT, write);
 		if (IS_ERR(page)) {
 			if (!done)
 				done = PTR_ERR(page);
 			break;
 		}
-		if (page) {
-			copied = copy_to_iter(page_address(page) + offset_in_page(pos), part, to);
+		copied = copy_part(page, offset_in_page(pos), part, iter, write);
+		if (page)
 			map_put_page(page);
-		} else {
-			copied = iov_iter_zero(part, to);
-		}
 		pos += copied;
 		done += copied;
 		if (copied < part || (signal_pending(current) && done)) {
@@ -74,6 +73,17 @@ ssize_t morsel_read_iter(struct kiocb *iocb, struct iov_iter *to)
 }
 
 /**
+ * morsel_read_iter() - read(2) and its like
+ * @iocb:	the descriptor, and where to begin
+ * @to:		where to copy
+ * Return: bytes read, or a negative errno.
+ */
+ssize_t morsel_read_iter(struct kiocb *iocb, struct iov_iter *to)
+{
+	return copy_pages(iocb, to, false);
+}
+
+/**
  * morsel_write_iter() - write(2) and its like
  * @iocb:	the descriptor, and where to begin
  * @from:	what to copy
@@ -81,44 +91,14 @@ ssize_t morsel_read_iter(struct kiocb *iocb, struct iov_iter *to)
  */
 ssize_t morsel_write_iter(struct kiocb *iocb, struct iov_iter *from)
 {
-	struct morsel *m = file_morsel(iocb->ki_filp);
-	struct view *view = file_view(iocb->ki_filp);
-	loff_t size = i_size_read(&m->inode), pos;
-	size_t copied, part;
-	struct page *page;
-	ssize_t done;
+	ssize_t count = generic_write_checks(iocb, from);
 
-	done = generic_write_checks(iocb, from);
-	if (done <= 0)
-		return done;
-	pos = iocb->ki_pos;
+	if (count <= 0)
+		return count;
 	/* A morsel does not grow. */
-	if (pos >= size)
+	if (iocb->ki_pos >= i_size_read(file_inode(iocb->ki_filp)))
 		return -ENOSPC;
-
-	done = 0;
-	while (pos < size && iov_iter_count(from)) {
-		part = min_t(loff_t, size - pos,
-			     min_t(size_t, iov_iter_count(from), PAGE_SIZE - offset_in_page(pos)));
-		page = view->ops->page(view, pos >> PAGE_SHIFT, true);
-		if (IS_ERR(page)) {
-			if (!done)
-				done = PTR_ERR(page);
-			break;
-		}
-		copied = copy_page_from_iter(page, offset_in_page(pos), part, from);
-		map_put_page(page);
-		pos += copied;
-		done += copied;
-		if (copied < part || (signal_pending(current) && done)) {
-			if (!done)
-				done = -EFAULT;
-			break;
-		}
-		cond_resched();
-	}
-	iocb->ki_pos = pos;
-	return done;
+	return copy_pages(iocb, from, true);
 }
 
 /**
