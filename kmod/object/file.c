@@ -126,6 +126,7 @@ long morsel_fallocate(struct file *file, int mode, loff_t offset, loff_t len)
 {
 	struct morsel *m = file_morsel(file);
 	loff_t size = i_size_read(&m->inode), end = offset + len;
+	struct view *view = file_view(file);
 
 	switch (mode) {
 	case FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE:
@@ -142,9 +143,10 @@ long morsel_fallocate(struct file *file, int mode, loff_t offset, loff_t len)
 		fallthrough;
 	case FALLOC_FL_KEEP_SIZE:
 		end = min(end, size);
-		return offset < end ? map_populate(&m->map, offset >> PAGE_SHIFT,
-						   DIV_ROUND_UP(end, PAGE_SIZE), TASK_INTERRUPTIBLE)
-				    : 0;
+		if (offset >= end)
+			return 0;
+		return view->ops->populate(view, offset >> PAGE_SHIFT, DIV_ROUND_UP(end, PAGE_SIZE),
+					   TASK_INTERRUPTIBLE);
 	default:
 		return -EOPNOTSUPP;
 	}

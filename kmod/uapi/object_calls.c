@@ -48,10 +48,11 @@ static int range_pages(struct morsel *m, const struct morsel_range *range, unsig
 int call_populate(struct morsel_request *req)
 {
 	struct morsel *m = file_morsel(req->file);
+	struct view *view = file_view(req->file);
 	unsigned long first, end;
 	int err = range_pages(m, &req->args.range, &first, &end);
 
-	return err ?: map_populate(&m->map, first, end, TASK_INTERRUPTIBLE);
+	return err ?: view->ops->populate(view, first, end, TASK_INTERRUPTIBLE);
 }
 
 /**
