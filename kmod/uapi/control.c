@@ -185,6 +185,8 @@ int call_pool_list(struct morsel_request *req)
 	struct morsel_pool_info info;
 	u32 id;
 
+	if (err)
+		return err;
 	maps_sync();
 	id = min_t(u64, cursor->list.cursor, U32_MAX);
 	while (!err && morsel_cursor_room(cursor) && !morsel_pool_next(&id, &info)) {
