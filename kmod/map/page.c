@@ -24,7 +24,7 @@ struct page *map_page(struct map *map, unsigned long index, bool fill)
 	for (;;) {
 		down_read(&map->sem);
 		leaf = map->ops->look(map, index);
-		frame = leaf.frame + (index & ((1UL << leaf.order) - 1));
+		frame = leaf_frame(&leaf, index);
 		page = leaf.present ? frame_hold(frame) : NULL;
 		up_read(&map->sem);
 		if (page && frame_failed(frame)) {

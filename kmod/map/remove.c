@@ -19,10 +19,9 @@ static void zero_part(u64 frame, size_t from, size_t to)
 }
 
 /* Where the leaf, or the hole, ends that byte @pos is of. */
-static loff_t leaf_end(const struct leaf *leaf, loff_t pos)
+static loff_t byte_end(const struct leaf *leaf, loff_t pos)
 {
-	return round_down(pos, (loff_t)PAGE_SIZE << leaf->order) +
-	       ((loff_t)PAGE_SIZE << leaf->order);
+	return (loff_t)leaf_end(leaf, pos >> PAGE_SHIFT) << PAGE_SHIFT;
 }
 
 /*
@@ -35,9 +34,8 @@ static loff_t gather(struct map *map, loff_t start, loff_t end, struct frame_bat
 
 	for (pos = start; pos < end; pos = next) {
 		struct leaf leaf = map->ops->look(map, pos >> PAGE_SHIFT);
-		loff_t whole = leaf_end(&leaf, pos);
 
-		next = min(end, whole);
+		next = min(end, byte_end(&leaf, pos));
 		if (!leaf.present)
 			continue;
 		if (next - pos < (loff_t)PAGE_SIZE << leaf.order)
@@ -70,7 +68,7 @@ void map_remove(struct map *map, loff_t *start, loff_t end, struct frame_batch *
 		struct leaf leaf = map->ops->look(map, pos >> PAGE_SHIFT);
 
 		cond_resched();
-		*start = min(end, leaf_end(&leaf, pos));
+		*start = min(end, byte_end(&leaf, pos));
 		/* What was never touched holds nothing. */
 		if (!leaf.present && leaf.order)
 			continue;

@@ -15,7 +15,6 @@
 #include "map/map.h"
 #include "pools/account.h"
 #include "pools/batch.h"
-#include "trace.h"
 
 static struct leaf tables_look(const struct map *map, unsigned long index)
 {
@@ -127,7 +126,7 @@ static void tables_settle(struct map *map, unsigned long first, unsigned long en
 			cond_resched();
 			/* The gate is closed: where there is no table, none comes. */
 			leaf = tableset_look(map->truth, page);
-			next = min(end, round_down(page, 1UL << leaf.order) + (1UL << leaf.order));
+			next = min(end, leaf_end(&leaf, page));
 			if (leaf.order)
 				continue;
 			next = min(end, round_down(page, SPAN_PAGES) + SPAN_PAGES);

@@ -37,13 +37,12 @@
  * @RIGHTS_RO:	reading
  * @RIGHTS_RWX:	reading, writing, executing
  * @RIGHTS_ROX:	reading, executing
- * @NR_RIGHTS:	how many there are
  *
  * A right must be true in the leaf: get_user_pages_fast() looks at nothing else
  * for writing, and the kernel takes an upper entry with the no-execute bit for
  * a bad one (pud_bad()).  So each set of rights in use has its own tables.
  */
-enum morsel_rights { RIGHTS_RW, RIGHTS_RO, RIGHTS_RWX, RIGHTS_ROX, NR_RIGHTS };
+enum morsel_rights { RIGHTS_RW, RIGHTS_RO, RIGHTS_RWX, RIGHTS_ROX };
 
 struct account;
 
@@ -89,6 +88,18 @@ struct leaf {
 	unsigned int order;
 	bool present;
 };
+
+/* The frame of one of a leaf's pages. */
+static inline u64 leaf_frame(const struct leaf *leaf, unsigned long index)
+{
+	return leaf->frame + (index & ((1UL << leaf->order) - 1));
+}
+
+/* The page behind a leaf, or a hole, that a page is of. */
+static inline unsigned long leaf_end(const struct leaf *leaf, unsigned long index)
+{
+	return (index | ((1UL << leaf->order) - 1)) + 1;
+}
 
 /**
  * struct leaves - the small leaves of a span

@@ -41,7 +41,7 @@ static void extent_add(struct extent_walk *walk, unsigned long first, unsigned l
 		       const struct leaf *leaf)
 {
 	struct morsel_extent *last = walk->nr ? &walk->batch[walk->nr - 1] : NULL;
-	u64 frame = leaf->present ? leaf->frame + (first & ((1UL << leaf->order) - 1)) : 0;
+	u64 frame = leaf->present ? leaf_frame(leaf, first) : 0;
 	u32 node = leaf->present ? frame_pool(frame)->node : MORSEL_ANY;
 	u64 length = (u64)(end - first) << PAGE_SHIFT;
 
@@ -92,7 +92,7 @@ static unsigned long extent_gather(struct extent_walk *walk, struct map *map, un
 	down_read(&map->sem);
 	for (; index < end; index = next) {
 		leaf = map->ops->look(map, index);
-		next = min(map->pages, round_down(index, 1UL << leaf.order) + (1UL << leaf.order));
+		next = min(map->pages, leaf_end(&leaf, index));
 		extent_add(walk, index, next, &leaf);
 	}
 	up_read(&map->sem);
