@@ -76,6 +76,8 @@
  * @map:	which frames it has
  * @faults:	faults taken in all attachments
  * @attachments: attachments now
+ * @populating:	the task that asked last for a place with MAP_POPULATE; a hint for its mmap(),
+ *		and never followed
  * @attached_lock: protects @attached and @flush_cpus
  * @attached:	the attachments
  * @flush_cpus:	where those to be flushed are gathered
@@ -90,6 +92,7 @@ struct morsel {
 	struct map map;
 	atomic64_t faults;
 	atomic_t attachments;
+	struct task_struct *populating;
 	struct mutex attached_lock;
 	struct list_head attached;
 	cpumask_var_t flush_cpus;

@@ -77,12 +77,12 @@ struct splices {
  * @vmas:	VMAs that share this attachment: more than one after a split
  * @devices:	devices walk the address space's tables, too; under the splices'
  *		lock
- * @flushing:	flushes after detaching that are not done yet; raised under
- *		that lock
+ * @flushing:	who takes entries out, until that is flushed; raised under that lock
  * @to_flush:	one of them is morsel_revoke()'s; under the morsel's
  *		@attached_lock, as the next two
  * @made:	the VMA that mmap() made it for, as long as that lives; else NULL
  * @unlinked:	that was not in the file's list when it was detached last
+ * @populate:	it was made with MAP_POPULATE
  * @ending:	the address space is at its end, and flushed by the kernel before
  *		its mappings are closed
  * @splices:	what stands in the address space's tables
@@ -101,6 +101,7 @@ struct attachment {
 	bool to_flush;
 	struct vm_area_struct *made;
 	bool unlinked;
+	bool populate;
 	bool ending;
 	struct splices splices;
 };
@@ -127,7 +128,7 @@ void attachment_destroy(struct attachment *att);
 /* revoke.c */
 void morsel_revoke(struct morsel *m, loff_t start, loff_t end,
 		   void (*act)(struct view *view, struct hidden *hidden));
-bool unsplice_locked(struct attachment *att, unsigned long start, unsigned long end, bool gone);
+bool unsplice_range(struct attachment *att, unsigned long start, unsigned long end, bool gone);
 void unsplice_gone(struct attachment *att, unsigned long start, unsigned long end);
 void flush_unspliced(struct attachment *att);
 void walkers_keep_out(struct morsel *m);
@@ -146,6 +147,7 @@ bool may_cross(const struct attachment *att, unsigned long addr);
 unsigned long unsplice_at(struct attachment *att, unsigned long addr);
 
 /* tlb.c */
+void morsel_forget_here(unsigned long addr);
 void morsel_flush_mm(struct mm_struct *mm);
 void morsel_flush_add(struct mm_struct *mm, struct cpumask *cpus);
 void morsel_flush_cpus(const struct cpumask *cpus, unsigned int spaces);

@@ -6,6 +6,8 @@
 #include <linux/mm.h>
 #include <linux/mm_inline.h>
 #include <linux/mmu_notifier.h>
+#include <linux/sched/signal.h>
+#include <linux/signal.h>
 
 #include "attach/attach.h"
 #include "debug/debug.h"
@@ -55,7 +57,7 @@ static bool attachment_invalidate(struct mmu_interval_notifier *notifier,
 		walkers_keep_out(att->m);
 	spin_lock(&att->splices.lock);
 	mmu_interval_set_seq(notifier, seq);
-	flush = unsplice_locked(att, range->start, range->end, gone);
+	flush = unsplice_range(att, range->start, range->end, gone);
 	/* Who begins to walk from here on finds nothing. */
 	tell_devices(att);
 	spin_unlock(&att->splices.lock);
@@ -75,6 +77,38 @@ static const struct mmu_interval_notifier_ops attachment_notifier_ops = {
 	.invalidate = attachment_invalidate,
 };
 
+static int insert(struct attachment *att, struct mm_struct *mm)
+{
+	return mmu_interval_notifier_insert_locked(&att->notifier, mm, att->start,
+						   att->end - att->start, &attachment_notifier_ops);
+}
+
+/*
+ * The first notifier of an address space is not made while its task is wanted elsewhere: by
+ * a signal, a stop, or work of io_uring.  No other file's mmap() fails for these, nor does an
+ * access, and starting over might never come to an end.  So all but what kills has to wait.
+ */
+static int insert_undisturbed(struct attachment *att, struct mm_struct *mm)
+{
+	bool wanted = false, work = false;
+	sigset_t most, before;
+	int err;
+
+	siginitsetinv(&most, sigmask(SIGKILL));
+	sigprocmask(SIG_BLOCK, &most, &before);
+	do {
+		wanted |= test_and_clear_thread_flag(TIF_SIGPENDING);
+		work |= test_and_clear_thread_flag(TIF_NOTIFY_SIGNAL);
+		err = insert(att, mm);
+	} while (err == -EINTR && !fatal_signal_pending(current));
+	if (work)
+		set_thread_flag(TIF_NOTIFY_SIGNAL);
+	if (wanted)
+		set_thread_flag(TIF_SIGPENDING);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	return err;
+}
+
 /**
  * attachment_create() - attach a morsel to a mapping's address space
  * @m:		the morsel
@@ -82,7 +116,8 @@ static const struct mmu_interval_notifier_ops attachment_notifier_ops = {
  * @made:	mmap() is making it; else it is, or will be, in the file's list
  *
  * Called with the mmap_lock held for writing.
- * Return: the attachment, with nothing spliced; ERR_PTR(-ENOMEM), ERR_PTR(-EINTR).
+ * Return: the attachment, with nothing spliced; ERR_PTR(-ENOMEM), ERR_PTR(-EINTR) (a fatal
+ * signal).
  */
 struct attachment *attachment_create(struct morsel *m, struct vm_area_struct *vma, bool made)
 {
@@ -93,8 +128,9 @@ struct attachment *attachment_create(struct morsel *m, struct vm_area_struct *vm
 		return ERR_PTR(-ENOMEM);
 	att->made = made ? vma : NULL;
 	refcount_set(&att->vmas, 1);
-	err = mmu_interval_notifier_insert_locked(&att->notifier, vma->vm_mm, att->start,
-						  att->end - att->start, &attachment_notifier_ops);
+	err = insert(att, vma->vm_mm);
+	if (err == -EINTR)
+		err = insert_undisturbed(att, vma->vm_mm);
 	if (err) {
 		attachment_free(att);
 		return ERR_PTR(err);
@@ -115,7 +151,7 @@ static void unsplice_rest(struct attachment *att)
 	bool flush;
 
 	spin_lock(&att->splices.lock);
-	flush = unsplice_locked(att, att->start, att->end, true);
+	flush = unsplice_range(att, att->start, att->end, true);
 	spin_unlock(&att->splices.lock);
 	if (flush)
 		flush_unspliced(att);

@@ -15,9 +15,8 @@
 #include "trace.h"
 
 /*
- * Attach a mapping that could not be when it was inherited or moved: memory was
- * short, or a signal came in.  That takes the mmap_lock for writing, so the
- * fault is taken again; called with it held for reading.
+ * Attach a mapping that was not when it was inherited or moved.  That takes the mmap_lock
+ * for writing, so the fault is taken again; called with it held for reading.
  */
 static vm_fault_t attach_late(struct vm_fault *vmf)
 {
@@ -26,20 +25,25 @@ static vm_fault_t attach_late(struct vm_fault *vmf)
 	struct vm_area_struct *vma;
 	struct attachment *att;
 
-	if (!(vmf->flags & FAULT_FLAG_ALLOW_RETRY) ||
-	    vmf->flags & (FAULT_FLAG_RETRY_NOWAIT | FAULT_FLAG_TRIED))
+	if (!(vmf->flags & FAULT_FLAG_ALLOW_RETRY))
 		return VM_FAULT_SIGBUS;
+	if (vmf->flags & FAULT_FLAG_RETRY_NOWAIT)
+		return VM_FAULT_RETRY;
 
 	mmap_read_unlock(mm);
-	if (!mmap_write_lock_killable(mm)) {
-		vma = vma_lookup(mm, addr);
-		if (vma && vma->vm_ops == &morsel_vm_ops && !vma->vm_private_data) {
-			att = attachment_create(file_morsel(vma->vm_file), vma, false);
-			if (!IS_ERR(att))
-				vma->vm_private_data = att;
+	if (mmap_write_lock_killable(mm))
+		return VM_FAULT_RETRY;
+	vma = vma_lookup(mm, addr);
+	if (vma && vma->vm_ops == &morsel_vm_ops && !vma->vm_private_data) {
+		att = attachment_create(file_morsel(vma->vm_file), vma, false);
+		if (IS_ERR(att)) {
+			/* Of an error the lock is kept. */
+			mmap_write_downgrade(mm);
+			return VM_FAULT_SIGBUS;
 		}
-		mmap_write_unlock(mm);
+		vma->vm_private_data = att;
 	}
+	mmap_write_unlock(mm);
 	return VM_FAULT_RETRY;
 }
 
@@ -70,6 +74,23 @@ static int splice_fault(struct attachment *att, struct vm_area_struct *vma, unsi
 	return err;
 }
 
+/*
+ * Is the kernel filling the mapping, or getting memory of one that was to be filled?  Then
+ * page by page would be slow.  Copies to and from user memory may be interrupted.
+ */
+static bool populates(const struct attachment *att, const struct vm_fault *vmf)
+{
+	return att->populate && !(vmf->flags & (FAULT_FLAG_USER | FAULT_FLAG_INTERRUPTIBLE));
+}
+
+/* Fill the span around a page.  What there is not for all of it, there may be for the page. */
+static void populate_span(struct view *view, unsigned long index)
+{
+	unsigned long first = round_down(index, SPAN_PAGES);
+
+	view->ops->populate(view, first, min(first + SPAN_PAGES, view->map->pages), TASK_KILLABLE);
+}
+
 /**
  * morsel_fault() - a page fault in a mapping of a morsel
  * @vmf: what the kernel knows of it
@@ -89,11 +110,18 @@ vm_fault_t morsel_fault(struct vm_fault *vmf)
 		return attach_late(vmf);
 
 	count_fault(att->m);
+	if (populates(att, vmf))
+		populate_span(att->view, vmf->pgoff);
 	err = att->view->ops->fault(att->view, rights_of(vma->vm_flags), vmf->pgoff);
 	/* Most often only the frame was missing. */
 	if (!err && !is_spliced(att, vmf->address))
 		err = splice_fault(att, vma, vmf->address);
 
+	/*
+	 * This CPU may remember an upper entry that led to nothing.  Some forget it when they
+	 * report the fault; that all do is nowhere said.
+	 */
+	morsel_forget_here(vmf->address);
 	trace_morsel_fault(att->m, vmf->address, vmf->pgoff, err);
 	/* Of a signal that kills, too: else who copies to user memory would fault for ever. */
 	return err ? VM_FAULT_SIGBUS : VM_FAULT_NOPAGE;

@@ -13,6 +13,12 @@
 #include "debug/debug.h"
 #include "trace.h"
 
+/* Before entries are taken out, with the lock held: others are to know that there may be some. */
+static void begin(struct attachment *att)
+{
+	atomic_inc(&att->flushing);
+}
+
 /*
  * After @entries were taken out, with the lock held: is there anything to flush?
  * Somebody else may have taken what was asked for, and not have flushed yet.
@@ -22,27 +28,42 @@ static bool must_flush(struct attachment *att, unsigned long start, unsigned lon
 {
 	if (entries)
 		trace_morsel_detach(att->m, start, end, entries);
-	else if (!atomic_read(&att->flushing))
-		return false;
-	atomic_inc(&att->flushing);
-	return true;
+	if (entries || atomic_read(&att->flushing) > 1)
+		return true;
+	atomic_dec(&att->flushing);
+	return false;
 }
 
 /**
- * unsplice_locked() - take out what is spliced in a part of an attachment
- * @att:	the attachment
+ * unsplice_range() - take out what is spliced in a part of an attachment
+ * @att:	the attachment, with the splices' lock held; it is let go now and then
  * @start:	first address
  * @end:	address after the last
  * @gone:	see unsplice()
  *
- * Called with the splices' lock held.
- * Return: whether flush_unspliced() is to follow, without it.
+ * What somebody splices meanwhile leads to tables in which nothing is any more of what
+ * is to be taken away; and while a notifier is called, nobody does.
+ * Return: whether flush_unspliced() is to follow, without the lock.
  */
-bool unsplice_locked(struct attachment *att, unsigned long start, unsigned long end, bool gone)
+bool unsplice_range(struct attachment *att, unsigned long start, unsigned long end, bool gone)
 {
+	unsigned long pos, next, entries = 0;
+
 	start = max(start, att->start);
 	end = min(end, att->end);
-	return start < end && must_flush(att, start, end, unsplice(att, start, end, gone));
+	if (start >= end)
+		return false;
+	begin(att);
+	for (pos = start; pos < end; pos = next) {
+		/* A morsel may have tens of thousands of GiB: not all at once. */
+		if (pos > start) {
+			spin_unlock(&att->splices.lock);
+			spin_lock(&att->splices.lock);
+		}
+		next = min(end - 1, pos | ~TOP_MASK) + 1;
+		entries += unsplice(att, pos, next, gone);
+	}
+	return must_flush(att, start, end, entries);
 }
 
 static void flushed(struct attachment *att)
@@ -108,10 +129,12 @@ void unsplice_gone(struct attachment *att, unsigned long start, unsigned long en
 
 	walkers_keep_out(att->m);
 	spin_lock(&att->splices.lock);
-	if (start < end)
-		flush = unsplice_locked(att, start, end, true);
-	else
+	if (start < end) {
+		flush = unsplice_range(att, start, end, true);
+	} else {
+		begin(att);
 		flush = must_flush(att, start, end, unsplice_at(att, start));
+	}
 	spin_unlock(&att->splices.lock);
 	walkers_may_come(att->m);
 	if (flush)
@@ -173,8 +196,8 @@ static void unsplice_everywhere(struct morsel *m, loff_t start, loff_t end)
 		if (first >= last)
 			continue;
 		spin_lock(&att->splices.lock);
-		att->to_flush = unsplice_locked(att, att->start + (first - base),
-						att->start + (last - base), false);
+		att->to_flush = unsplice_range(att, att->start + (first - base),
+					       att->start + (last - base), false);
 		spin_unlock(&att->splices.lock);
 		if (att->to_flush) {
 			morsel_flush_add(att->notifier.mm, m->flush_cpus);

@@ -46,6 +46,18 @@ static void flush_here(void *unused)
 	local_irq_restore(flags);
 }
 
+/**
+ * morsel_forget_here() - have this CPU look for an address anew
+ * @addr: of the current address space
+ *
+ * With the translation go the upper entries that it was found by, or was not (Intel SDM
+ * vol. 3, INVLPG; AMD APM vol. 2, 5.5).
+ */
+void morsel_forget_here(unsigned long addr)
+{
+	asm volatile("invlpg (%0)" : : "r"(addr) : "memory");
+}
+
 /*
  * Whoever switches to the address space from here on sees what was changed in
  * its tables before; returned are the CPUs that may use it now.
@@ -58,10 +70,13 @@ static const struct cpumask *raise_generation(struct mm_struct *mm)
 	 */
 	smp_mb__before_atomic();
 	atomic64_inc(&mm->context.tlb_gen);
-	/* And the new generation before the mask: a CPU that sets its bit later sees it. */
+	/*
+	 * And the new generation before the mask: a CPU that sets its bit later sees it.  So
+	 * with the identifier: who has used it for an old entry had it before.
+	 */
 	smp_mb__after_atomic();
 
-	return compat_broadcast_tlb() ? cpu_online_mask : mm_cpumask(mm);
+	return compat_global_asid(mm) ? cpu_online_mask : mm_cpumask(mm);
 }
 
 /**

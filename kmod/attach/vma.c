@@ -3,6 +3,7 @@
  * Mappings: making them, finding a place for them, and what becomes of them.
  */
 #include <linux/file.h>
+#include <linux/highmem.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
 
@@ -30,8 +31,15 @@ static void morsel_vma_open(struct vm_area_struct *vma)
 	if (!(vma->vm_flags & VM_WIPEONFORK))
 		vm_flags_set(vma, VM_WIPEONFORK);
 
-	/* This function cannot fail: where attaching does, the first fault tries again. */
-	att = attachment_create(file_morsel(vma->vm_file), vma, false);
+	/*
+	 * What is inherited is attached by the first fault: most children call exec(), and
+	 * the first notifier of an address space takes the locks of all files that it maps.
+	 * This function cannot fail: where attaching does, a fault tries again, too.
+	 */
+	if (att && att->notifier.mm == vma->vm_mm)
+		att = attachment_create(file_morsel(vma->vm_file), vma, false);
+	else
+		att = NULL;
 	vma->vm_private_data = IS_ERR(att) ? NULL : att;
 }
 
@@ -94,12 +102,42 @@ static int morsel_vma_mprotect(struct vm_area_struct *vma, unsigned long start, 
 	return 0;
 }
 
+/*
+ * What a debugger is given where get_user_pages() is not: of a mapping without rights, or one
+ * that is not attached yet.  It does not wait, as others that only look come here, too.
+ */
+static int morsel_vma_access(struct vm_area_struct *vma, unsigned long addr, void *buf, int len,
+			     int write)
+{
+	unsigned long index = page_at(vma, addr);
+	struct view *view = file_view(vma->vm_file);
+	size_t part = min_t(size_t, len, PAGE_SIZE - offset_in_page(addr));
+	struct page *page;
+
+	if (!(vma->vm_flags & (write ? VM_WRITE : VM_MAYREAD)) ||
+	    index >= file_morsel(vma->vm_file)->map.pages)
+		return -EFAULT;
+	page = view->ops->page(view, index, write);
+	if (IS_ERR(page))
+		return PTR_ERR(page);
+	if (write)
+		memcpy_to_page(page, offset_in_page(addr), buf, part);
+	else if (page)
+		memcpy_from_page(buf, page, offset_in_page(addr), part);
+	else
+		memset(buf, 0, part);
+	if (page)
+		map_put_page(page);
+	return part;
+}
+
 const struct vm_operations_struct morsel_vm_ops = {
 	.open = morsel_vma_open,
 	.close = morsel_vma_close,
 	.may_split = morsel_vma_may_split,
 	.mprotect = morsel_vma_mprotect,
 	.fault = morsel_fault,
+	.access = morsel_vma_access,
 };
 
 /**
@@ -133,6 +171,8 @@ int morsel_mmap(struct file *file, struct vm_area_struct *vma)
 	att = attachment_create(m, vma, true);
 	if (IS_ERR(att))
 		return PTR_ERR(att);
+	/* The note of morsel_get_unmapped_area(), unless another task's took its place. */
+	att->populate = cmpxchg(&m->populating, current, NULL) == current;
 
 	/*
 	 * MIXEDMAP keeps khugepaged, KSM and NUMA balancing away but lets
@@ -157,9 +197,9 @@ int morsel_mmap(struct file *file, struct vm_area_struct *vma)
  * @pgoff:	offset in the morsel, in pages
  * @flags:	of mmap()
  *
- * The place is aligned so that as much as possible is spliced by few entries.  Here is
- * also where MAP_POPULATE is served, in bulk: this is the only function of a
- * driver that sees the flag, and populating a morsel needs no address.
+ * The place is aligned so that as much as possible is spliced by few entries.  This is also
+ * the only function of a driver that sees MAP_POPULATE.  What mmap() does about that comes
+ * at its end, by faults: these are to fill more than a page each (populates()).
  *
  * Return: the address, or a negative errno.
  */
@@ -167,19 +207,14 @@ unsigned long morsel_get_unmapped_area(struct file *file, unsigned long addr, un
 				       unsigned long pgoff, unsigned long flags)
 {
 	unsigned long offset = pgoff << PAGE_SHIFT, align, found;
-	unsigned long pages = file_morsel(file)->map.pages;
-	struct view *view = file_view(file);
+	struct morsel *m = file_morsel(file);
 
 	if (!IS_ALIGNED(len | offset, PMD_SIZE))
 		return -EINVAL;
-
-	/*
-	 * As for files, MAP_POPULATE does what it can, and mmap() does not fail
-	 * for it.
-	 */
-	if (flags & MAP_POPULATE && pgoff < pages)
-		view->ops->populate(view, pgoff, min(pages, pgoff + (len >> PAGE_SHIFT)),
-				    TASK_INTERRUPTIBLE);
+	if (flags & MAP_POPULATE)
+		WRITE_ONCE(m->populating, current);
+	else
+		cmpxchg(&m->populating, current, NULL);
 
 	if (flags & MAP_FIXED) {
 		if (!IS_ALIGNED(addr, PMD_SIZE))

@@ -20,6 +20,8 @@
 #include <linux/version.h>
 #include <linux/vmstat.h>
 
+#include <asm/tlbflush.h>
+
 #include "features.h"
 
 /*
@@ -238,13 +240,13 @@ static inline int compat_shrinker_register(struct shrinker *shrinker, const char
 #endif
 
 /*
- * Processors that broadcast TLB flushes (AMD, from 6.15) translate with
- * identifiers that the generation of an mm does not reach.
+ * Processors that broadcast TLB flushes (AMD, from 6.15) translate address spaces that run on
+ * many of them with an identifier that the generation of an mm does not reach.
  */
-static inline bool compat_broadcast_tlb(void)
+static inline bool compat_global_asid(struct mm_struct *mm)
 {
-#ifdef X86_FEATURE_INVLPGB
-	return boot_cpu_has(X86_FEATURE_INVLPGB);
+#ifdef COMPAT_HAVE_MM_GLOBAL_ASID
+	return mm_global_asid(mm);
 #else
 	return false;
 #endif

@@ -13,6 +13,8 @@
 #include <linux/shrinker.h>
 #include <linux/userfaultfd_k.h>
 
+#include <asm/tlbflush.h>
+
 /* 6.16: what the constructors of tables are made of, which name no address space. */
 #ifdef TEST_PAGETABLE_CTOR
 bool test(struct ptdesc *ptdesc);
@@ -69,6 +71,15 @@ size_t test(void);
 size_t test(void)
 {
 	return offsetof(struct mmu_notifier_ops, arch_invalidate_secondary_tlbs);
+}
+#endif
+
+/* 6.15: address spaces that run on many processors have one identifier on all of them. */
+#ifdef TEST_MM_GLOBAL_ASID
+bool test(struct mm_struct *mm);
+bool test(struct mm_struct *mm)
+{
+	return mm_global_asid(mm);
 }
 #endif
 

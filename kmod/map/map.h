@@ -179,6 +179,7 @@ void tables_map_free(struct map *map);
 struct tableset *tables_map_set(const struct map *map, enum morsel_rights rights);
 struct tableset *tables_map_make_set(struct map *map, enum morsel_rights rights);
 int tables_map_show(struct map *map, struct tableset *set, unsigned long first, unsigned long end);
+int tables_map_show_page(struct map *map, struct tableset *set, unsigned long index);
 unsigned long map_nr_tables(const struct map *map);
 void maps_sync(void);
 

@@ -8,14 +8,16 @@
 #include "map/map.h"
 #include "pools/batch.h"
 
-/* Clear the bytes from @from to before @to of a frame. */
+/*
+ * Clear the bytes from @from to before @to of a frame, but for memory that has failed:
+ * whoever reads that is told, and to write to it may be the end of the machine.
+ */
 static void zero_part(u64 frame, size_t from, size_t to)
 {
-	struct page *page = frame_page(frame);
-
 	for (; from < to; from = round_down(from, PAGE_SIZE) + PAGE_SIZE)
-		memzero_page(page + from / PAGE_SIZE, offset_in_page(from),
-			     min_t(size_t, to - from, PAGE_SIZE - offset_in_page(from)));
+		if (!frame_failed(frame + from / PAGE_SIZE))
+			memzero_page(frame_page(frame) + from / PAGE_SIZE, offset_in_page(from),
+				     min_t(size_t, to - from, PAGE_SIZE - offset_in_page(from)));
 }
 
 /* Where the leaf, or the hole, ends that byte @pos is of. */

@@ -188,25 +188,70 @@ struct tableset *tables_map_make_set(struct map *map, enum morsel_rights rights)
 	return made;
 }
 
+/*
+ * So many entries are written at once, as many as a GiB has in small leaves, which takes as
+ * long as clearing a huge frame or two.
+ */
+#define SHOW_MOST GIB_PAGES
+
+/* What showing a span comes to, in entries. */
+static unsigned long show_cost(const struct map *map, unsigned long span)
+{
+	return tableset_has_ptes(map->truth, span) ? SPAN_PAGES : 1;
+}
+
+/*
+ * Show spans of one GiB; with the map's sem held for reading, so that none of what is shown
+ * is being removed.
+ */
+static int show_spans(struct map *map, struct tableset *set, unsigned long first, unsigned long end,
+		      unsigned long *cost)
+{
+	unsigned long gib = first / GIB_SPANS, span;
+	unsigned long whole = min((gib + 1) * GIB_SPANS, DIV_ROUND_UP(map->pages, SPAN_PAGES));
+	int err = 0;
+
+	down_read(&map->sem);
+	/*
+	 * A whole GiB is announced fresh first and filled then: what is
+	 * added meanwhile makes it stale again (mark_stale()).
+	 */
+	if (first == gib * GIB_SPANS && end == whole) {
+		set_bit(gib, set->fresh);
+		/* The bit before the leaves; pairs with the barrier in mark_stale(). */
+		smp_mb__after_atomic();
+	}
+	for (span = first; span < end && !err; span++) {
+		*cost += show_cost(map, span);
+		err = tableset_copy(set, map->truth, span);
+	}
+	if (err)
+		clear_bit(gib, set->fresh);
+	up_read(&map->sem);
+	return err;
+}
+
 /**
- * tables_map_show() - see that a tableset shows what the map has
+ * tables_map_show() - see that a tableset shows what the map has, if that is not too much
  * @map:	the map
  * @set:	one of its sets; of the truth, nothing is to be done
  * @first:	first span
  * @end:	span after the last
+ *
+ * Of a single span, or of a GiB, it is not; what is left, faults will show.
  * Return: 0, -ENOMEM or -EDQUOT.
  */
 int tables_map_show(struct map *map, struct tableset *set, unsigned long first, unsigned long end)
 {
-	unsigned long span, gib, next, whole;
+	unsigned long span, gib, next, cost = 0;
 	int err = 0;
 
 	if (set == map->truth)
 		return 0;
-	for (span = first; span < end && !err; span = next) {
+	for (span = first; span < end && !err && cost < SHOW_MOST; span = next) {
 		gib = span / GIB_SPANS;
-		whole = min((gib + 1) * GIB_SPANS, DIV_ROUND_UP(map->pages, SPAN_PAGES));
-		next = min(end, whole);
+		next = min(end, (gib + 1) * GIB_SPANS);
+		cost++;
 		/*
 		 * For a single span there is a fault: whoever says fresh may be
 		 * filling it yet.
@@ -214,25 +259,30 @@ int tables_map_show(struct map *map, struct tableset *set, unsigned long first, 
 		if ((next - span > 1 && test_bit(gib, set->fresh)) ||
 		    !tableset_has_gib(map->truth, gib))
 			continue;
-
-		down_read(&map->sem);
-		/*
-		 * A whole GiB is announced fresh first and filled then: what is
-		 * added meanwhile makes it stale again (mark_stale()).
-		 */
-		if (span == gib * GIB_SPANS && next == whole) {
-			set_bit(gib, set->fresh);
-			/* The bit before the leaves; pairs with the barrier in mark_stale(). */
-			smp_mb__after_atomic();
-		}
-		for (; span < next && !err; span++)
-			err = tableset_copy(set, map->truth, span);
-		if (err)
-			clear_bit(gib, set->fresh);
-		up_read(&map->sem);
+		err = show_spans(map, set, span, next, &cost);
 		cond_resched();
 	}
 	return err;
+}
+
+/**
+ * tables_map_show_page() - see that a tableset shows a page that the map has
+ * @map:	the map
+ * @set:	one of its sets
+ * @index:	the page
+ *
+ * If nothing of its GiB was shown yet, all that there is of it is, where there is memory.
+ * Return: 0, -ENOMEM or -EDQUOT.
+ */
+int tables_map_show_page(struct map *map, struct tableset *set, unsigned long index)
+{
+	unsigned long span = index / SPAN_PAGES, gib = index / GIB_PAGES;
+
+	if (set != map->truth && !tableset_has_gib(set, gib))
+		tables_map_show(map, set, gib * GIB_SPANS,
+				min((gib + 1) * GIB_SPANS, DIV_ROUND_UP(map->pages, SPAN_PAGES)));
+	/* Also then: there may have been too little memory, or somebody else is at it yet. */
+	return tables_map_show(map, set, span, span + 1);
 }
 
 /**

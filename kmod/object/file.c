@@ -5,6 +5,7 @@
 #include <linux/blk_types.h>
 #include <linux/falloc.h>
 #include <linux/highmem.h>
+#include <linux/sched/signal.h>
 #include <linux/seq_file.h>
 #include <linux/stat.h>
 #include <linux/uio.h>
@@ -61,7 +62,7 @@ static ssize_t copy_pages(struct kiocb *iocb, struct iov_iter *iter, bool write)
 			map_put_page(page);
 		pos += copied;
 		done += copied;
-		if (copied < part || (signal_pending(current) && done)) {
+		if (copied < part || fatal_signal_pending(current)) {
 			if (!done)
 				done = -EFAULT;
 			break;

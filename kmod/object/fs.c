@@ -181,7 +181,7 @@ int morsel_objects_init(const struct file_operations *fops)
 		return err;
 	err = -ENOMEM;
 	inodes = kmem_cache_create("morsel", sizeof(struct morsel), __alignof__(struct morsel),
-				   SLAB_ACCOUNT | SLAB_RECLAIM_ACCOUNT, morsel_inode_init_once);
+				   SLAB_ACCOUNT, morsel_inode_init_once);
 	if (!inodes)
 		goto out_names;
 	mount = kern_mount(&morsel_fs);

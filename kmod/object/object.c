@@ -174,7 +174,7 @@ struct file *morsel_create(struct morsel_create *args)
  */
 bool morsel_visible(struct morsel *m)
 {
-	return !generic_permission(&nop_mnt_idmap, &m->inode, MAY_READ);
+	return !inode_permission(&nop_mnt_idmap, &m->inode, MAY_READ);
 }
 
 static bool own(struct morsel *m)
@@ -197,7 +197,8 @@ struct file *morsel_open(struct morsel_open *args)
 		return ERR_CAST(m);
 	if (!morsel_visible(m))
 		err = -ENOENT;
-	else if (!read_only && generic_permission(&nop_mnt_idmap, &m->inode, MAY_WRITE))
+	else if (!read_only &&
+		 inode_permission(&nop_mnt_idmap, &m->inode, MAY_OPEN | MAY_READ | MAY_WRITE))
 		err = -EACCES;
 	if (err) {
 		iput(&m->inode);

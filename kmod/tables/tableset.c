@@ -162,6 +162,19 @@ unsigned int tableset_holes(const struct tableset *set, unsigned long first, uns
 	return holes;
 }
 
+/**
+ * tableset_has_ptes() - does a span have small leaves, or a table for them?
+ * @set:	the tableset
+ * @span:	which span
+ * Return: whether.
+ */
+bool tableset_has_ptes(const struct tableset *set, unsigned long span)
+{
+	pmd_t pmd = read_span(set, span);
+
+	return !pmd_none(pmd) && !pmd_is_leaf(pmd);
+}
+
 /* The PUD entries of a top, made where there are none; NULL without memory. */
 static pud_t *make_puds(struct tableset *set, unsigned long top)
 {

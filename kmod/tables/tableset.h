@@ -132,6 +132,7 @@ pmd_t tableset_span(const struct tableset *set, unsigned long span);
 struct leaf tableset_look(const struct tableset *set, unsigned long index);
 unsigned int tableset_holes(const struct tableset *set, unsigned long first, unsigned long end,
 			    bool *empty);
+bool tableset_has_ptes(const struct tableset *set, unsigned long span);
 int tableset_prepare(struct tableset *set, unsigned long span);
 bool tableset_add_huge(struct tableset *set, unsigned long span, u64 frame);
 int tableset_leaves(struct tableset *set, unsigned long span, struct leaves *leaves);

@@ -8,8 +8,9 @@
  */
 #include <linux/capability.h>
 #include <linux/mm.h>
-#include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
+#include <linux/user_namespace.h>
 
 #include "morsel.h"
 #include "pools/frame.h"
@@ -37,6 +38,10 @@ static u32 level_of(const struct leaf *leaf)
 	}
 }
 
+/*
+ * Who may not know which frames there are is not to be told by where an extent ends which
+ * ones follow each other.
+ */
 static void extent_add(struct extent_walk *walk, unsigned long first, unsigned long end,
 		       const struct leaf *leaf)
 {
@@ -46,7 +51,8 @@ static void extent_add(struct extent_walk *walk, unsigned long first, unsigned l
 	u64 length = (u64)(end - first) << PAGE_SHIFT;
 
 	if (last && last->level == level_of(leaf) && last->node == node &&
-	    (!leaf->present || frame == last->frame + last->length / PAGE_SIZE)) {
+	    (!leaf->present || !walk->show_frames ||
+	     frame == last->frame + last->length / PAGE_SIZE)) {
 		last->length += length;
 		return;
 	}
@@ -102,7 +108,10 @@ static unsigned long extent_gather(struct extent_walk *walk, struct map *map, un
 /* Fill the array with what there is from the cursor, a byte offset, on. */
 static int list_extents(struct map *map, struct morsel_cursor *cursor)
 {
-	struct extent_walk walk = {.show_frames = capable(CAP_SYS_ADMIN)};
+	struct extent_walk walk = {
+		/* Who lacks it has done nothing that is to be logged: the rest is for all. */
+		.show_frames = ns_capable_noaudit(&init_user_ns, CAP_SYS_ADMIN),
+	};
 	unsigned long index = cursor->list.cursor >> PAGE_SHIFT;
 	int err = 0;
 
@@ -112,6 +121,9 @@ static int list_extents(struct map *map, struct morsel_cursor *cursor)
 	while (index < map->pages && !err) {
 		index = extent_gather(&walk, map, index);
 		err = extent_copy(&walk, cursor, 1);
+		/* Where extents are long, the caller's array does not fill up. */
+		if (!err && fatal_signal_pending(current))
+			err = -EINTR;
 		cond_resched();
 	}
 	if (!err)

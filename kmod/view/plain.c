@@ -19,22 +19,28 @@ static int plain_show(struct view *view, enum morsel_rights rights, unsigned lon
 	return IS_ERR(set) ? PTR_ERR(set) : tables_map_show(view->map, set, first, end);
 }
 
+static int show_page(struct view *view, enum morsel_rights rights, unsigned long index)
+{
+	struct tableset *set = tables_map_make_set(view->map, rights);
+
+	return IS_ERR(set) ? PTR_ERR(set) : tables_map_show_page(view->map, set, index);
+}
+
 /*
  * The gate and the frame are map_fill()'s; the leaf in the map's own tables comes with
  * the frame.
  */
 static int plain_fault(struct view *view, enum morsel_rights rights, unsigned long index)
 {
-	unsigned long span = index / SPAN_PAGES;
 	int err = map_fill(view->map, index);
 
 	if (err || plain_tables(view, rights) == view->map->truth)
 		return err;
-	err = plain_show(view, rights, span, span + 1);
+	err = show_page(view, rights, index);
 	if (err) {
 		/* There may be enough once the tables of what is gone are back. */
 		maps_sync();
-		err = plain_show(view, rights, span, span + 1);
+		err = show_page(view, rights, index);
 	}
 	return err;
 }

@@ -15,7 +15,8 @@ struct hidden;
  * @tables:	the tableset that shows it with some rights; NULL where there is none, as
  *		nobody has asked for anything in it
  * @show:	see that there is one, and that it shows what there is, from span @first
- *		to before @end; 0, -ENOMEM, -EDQUOT
+ *		to before @end, as far as that takes no longer than a fault; 0, -ENOMEM,
+ *		-EDQUOT
  * @fault:	see that it shows page @index, which may have to be allocated; 0,
  *		-ENOMEM, -EDQUOT, -EINTR (a fatal signal)
  * @populate:	see that all pages from @first to before @end are allocated, in bulk; errors
