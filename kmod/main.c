@@ -40,6 +40,7 @@ static int __init morsel_init(void)
 	}
 
 	map_fill_init();
+	payers_init();
 	err = morsel_tables_init();
 	if (err)
 		return err;

@@ -126,8 +126,8 @@ struct attachment *attachment_create(struct morsel *m, struct vm_area_struct *vm
 void attachment_destroy(struct attachment *att);
 
 /* revoke.c */
-void morsel_revoke(struct morsel *m, loff_t start, loff_t end,
-		   void (*act)(struct view *view, struct hidden *hidden));
+int morsel_revoke(struct morsel *m, loff_t start, loff_t end,
+		  void (*act)(struct view *view, struct hidden *hidden));
 bool unsplice_range(struct attachment *att, unsigned long start, unsigned long end, bool gone);
 void unsplice_gone(struct attachment *att, unsigned long start, unsigned long end);
 void flush_unspliced(struct attachment *att);

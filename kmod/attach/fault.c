@@ -6,6 +6,7 @@
  * splice_around() puts the tables into the address space, where they are not yet;
  * again, if a notifier came in between.
  */
+#include <linux/file.h>
 #include <linux/mm.h>
 #include <linux/mmu_notifier.h>
 #include <linux/sched/signal.h>
@@ -13,6 +14,13 @@
 #include "attach/attach.h"
 #include "debug/debug.h"
 #include "trace.h"
+
+/* May a fault let go of the mmap_lock, and be taken again? */
+static bool may_leave(const struct vm_fault *vmf)
+{
+	return (vmf->flags & (FAULT_FLAG_ALLOW_RETRY | FAULT_FLAG_RETRY_NOWAIT)) ==
+	       FAULT_FLAG_ALLOW_RETRY;
+}
 
 /*
  * Attach a mapping that was not when it was inherited or moved.  That takes the mmap_lock
@@ -25,10 +33,8 @@ static vm_fault_t attach_late(struct vm_fault *vmf)
 	struct vm_area_struct *vma;
 	struct attachment *att;
 
-	if (!(vmf->flags & FAULT_FLAG_ALLOW_RETRY))
-		return VM_FAULT_SIGBUS;
-	if (vmf->flags & FAULT_FLAG_RETRY_NOWAIT)
-		return VM_FAULT_RETRY;
+	if (!may_leave(vmf))
+		return vmf->flags & FAULT_FLAG_RETRY_NOWAIT ? VM_FAULT_RETRY : VM_FAULT_SIGBUS;
 
 	mmap_read_unlock(mm);
 	if (mmap_write_lock_killable(mm))
@@ -44,6 +50,18 @@ static vm_fault_t attach_late(struct vm_fault *vmf)
 		vma->vm_private_data = att;
 	}
 	mmap_write_unlock(mm);
+	return VM_FAULT_RETRY;
+}
+
+/* Wait as view_wait() does, without keeping others from the address space. */
+static vm_fault_t wait_outside(struct vm_fault *vmf, int err)
+{
+	struct file *file = get_file(vmf->vma->vm_file);
+	unsigned long index = vmf->pgoff;
+
+	mmap_read_unlock(vmf->vma->vm_mm);
+	view_wait(file_view(file), index, err);
+	fput(file);
 	return VM_FAULT_RETRY;
 }
 
@@ -110,9 +128,18 @@ vm_fault_t morsel_fault(struct vm_fault *vmf)
 		return attach_late(vmf);
 
 	count_fault(att->m);
+	if (may_leave(vmf) && view_waits(att->view, vmf->pgoff, 0))
+		return wait_outside(vmf, 0);
 	if (populates(att, vmf))
 		populate_span(att->view, vmf->pgoff);
 	err = att->view->ops->fault(att->view, rights_of(vma->vm_flags), vmf->pgoff);
+	if (err && view_waits(att->view, vmf->pgoff, err)) {
+		if (may_leave(vmf) && !(vmf->flags & FAULT_FLAG_TRIED))
+			return wait_outside(vmf, err);
+		if (view_wait(att->view, vmf->pgoff, err))
+			err = att->view->ops->fault(att->view, rights_of(vma->vm_flags),
+						    vmf->pgoff);
+	}
 	/* Most often only the frame was missing. */
 	if (!err && !is_spliced(att, vmf->address))
 		err = splice_fault(att, vma, vmf->address);

@@ -8,6 +8,7 @@
  */
 #include <linux/delay.h>
 #include <linux/mm.h>
+#include <linux/sched/signal.h>
 
 #include "attach/attach.h"
 #include "debug/debug.h"
@@ -233,15 +234,19 @@ out:
  * address space drops its entries, and its translations, and unmap_mapping_range() tells
  * secondary MMUs; then it is acted on, and the gate is opened.  Who is about to
  * fill the range again waits until then.
+ * Return: 0; -EINTR: a fatal signal came in, and it is done for a part of the range.
  */
-void morsel_revoke(struct morsel *m, loff_t start, loff_t end,
-		   void (*act)(struct view *view, struct hidden *hidden))
+int morsel_revoke(struct morsel *m, loff_t start, loff_t end,
+		  void (*act)(struct view *view, struct hidden *hidden))
 {
 	struct view *view = &m->plain;
 	struct hidden hidden;
+	int err;
 
-	view_close(view, &hidden, start, end);
-	while (hidden.pos < hidden.end) {
+	err = view_close(view, &hidden, start, end);
+	if (err)
+		return err;
+	while (!err && hidden.pos < hidden.end) {
 		view->ops->hide(view, &hidden);
 		/* Where nothing was, walking the tables of all who map it is for nothing. */
 		if (hidden.first < hidden.last) {
@@ -250,6 +255,9 @@ void morsel_revoke(struct morsel *m, loff_t start, loff_t end,
 					    hidden.last - hidden.first, 1);
 		}
 		act(view, &hidden);
+		if (fatal_signal_pending(current))
+			err = -EINTR;
 	}
 	view_open(view, &hidden);
+	return err;
 }

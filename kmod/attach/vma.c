@@ -3,7 +3,6 @@
  * Mappings: making them, finding a place for them, and what becomes of them.
  */
 #include <linux/file.h>
-#include <linux/highmem.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
 
@@ -110,25 +109,11 @@ static int morsel_vma_access(struct vm_area_struct *vma, unsigned long addr, voi
 			     int write)
 {
 	unsigned long index = page_at(vma, addr);
-	struct view *view = file_view(vma->vm_file);
-	size_t part = min_t(size_t, len, PAGE_SIZE - offset_in_page(addr));
-	struct page *page;
 
 	if (!(vma->vm_flags & (write ? VM_WRITE : VM_MAYREAD)) ||
 	    index >= file_morsel(vma->vm_file)->map.pages)
 		return -EFAULT;
-	page = view->ops->page(view, index, write);
-	if (IS_ERR(page))
-		return PTR_ERR(page);
-	if (write)
-		memcpy_to_page(page, offset_in_page(addr), buf, part);
-	else if (page)
-		memcpy_from_page(buf, page, offset_in_page(addr), part);
-	else
-		memset(buf, 0, part);
-	if (page)
-		map_put_page(page);
-	return part;
+	return view_copy(file_view(vma->vm_file), index, offset_in_page(addr), buf, len, write);
 }
 
 const struct vm_operations_struct morsel_vm_ops = {

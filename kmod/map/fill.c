@@ -200,7 +200,6 @@ static int fill_part(struct map *map, const struct fill *fill, unsigned long sta
 			continue;
 		if (alone || (err != -ENOMEM && err != -EDQUOT))
 			return err;
-		tablesets_sync();
 		alone = true;
 	}
 }

@@ -83,14 +83,17 @@ static bool close_if_open(struct map *map, struct closed *range)
  * @end:	page after the last
  *
  * Who adds frames there has done so when it returns.
+ * Return: 0; -EINTR: a fatal signal, and nothing is closed.
  */
-void gate_close(struct map *map, struct closed *range, unsigned long first, unsigned long end)
+int gate_close(struct map *map, struct closed *range, unsigned long first, unsigned long end)
 {
 	range->first = first;
 	range->end = end;
-	do
-		wait_event(map->gate.opened, gate_is_open(map, first, end));
-	while (!close_if_open(map, range));
+	do {
+		if (wait_event_killable(map->gate.opened, gate_is_open(map, first, end)))
+			return -EINTR;
+	} while (!close_if_open(map, range));
+	return 0;
 }
 
 /**

@@ -130,7 +130,7 @@ static inline void map_count(struct map *map, unsigned int order, long count)
 
 /* gate.c */
 void gate_init(struct gate *gate);
-void gate_close(struct map *map, struct closed *range, unsigned long first, unsigned long end);
+int gate_close(struct map *map, struct closed *range, unsigned long first, unsigned long end);
 void gate_open(struct map *map, struct closed *range);
 bool gate_overlaps(const struct map *map, unsigned long first, unsigned long end);
 bool gate_has_open(struct map *map, unsigned long first, unsigned long end);
@@ -181,6 +181,7 @@ struct tableset *tables_map_make_set(struct map *map, enum morsel_rights rights)
 int tables_map_show(struct map *map, struct tableset *set, unsigned long first, unsigned long end);
 int tables_map_show_page(struct map *map, struct tableset *set, unsigned long index);
 unsigned long map_nr_tables(const struct map *map);
-void maps_sync(void);
+bool map_waits(struct map *map, int err);
+bool map_wait(struct map *map, int err);
 
 #endif /* MORSEL_MAP_H */

@@ -17,6 +17,7 @@
 struct page *map_page(struct map *map, unsigned long index, bool fill)
 {
 	struct page *page;
+	bool waited = false;
 	struct leaf leaf;
 	u64 frame;
 	int err;
@@ -35,6 +36,11 @@ struct page *map_page(struct map *map, unsigned long index, bool fill)
 			return page;
 
 		err = map_fill(map, index);
+		if (err && !waited) {
+			waited = map_wait(map, err);
+			if (waited)
+				continue;
+		}
 		if (err)
 			return ERR_PTR(err);
 	}

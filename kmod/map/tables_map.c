@@ -353,10 +353,23 @@ void tables_map_free(struct map *map)
 }
 
 /**
- * maps_sync() - wait until the tables of all freed maps are back in their pools, and charged
- * no more
+ * map_waits() - is there something to wait for, as account_waits() says?
+ * @map:	the map
+ * @err:	how getting memory for it failed
+ * Return: whether.
  */
-void maps_sync(void)
+bool map_waits(struct map *map, int err)
 {
-	tablesets_sync();
+	return account_waits(map->account, err);
+}
+
+/**
+ * map_wait() - wait for what may make room, as account_wait() does
+ * @map:	the map
+ * @err:	how getting memory for it failed
+ * Return: is it worth trying again?
+ */
+bool map_wait(struct map *map, int err)
+{
+	return account_wait(map->account, err);
 }

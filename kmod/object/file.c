@@ -134,9 +134,7 @@ long morsel_fallocate(struct file *file, int mode, loff_t offset, loff_t len)
 		/* To the end of the last page, so that its frame goes too. */
 		if (end >= size)
 			end = (loff_t)m->map.pages << PAGE_SHIFT;
-		if (offset < end)
-			morsel_revoke(m, offset, end, view_discard);
-		return 0;
+		return offset < end ? morsel_revoke(m, offset, end, view_discard) : 0;
 	case 0:
 		/* A morsel does not grow. */
 		if (end > size)

@@ -61,26 +61,30 @@ static int found(struct morsel *m, const struct morsel_create *args)
 {
 	struct frame_pool *pool = morsel_pool_choose(args->pool, args->node);
 	struct account *account;
-	struct payer *payer;
+	struct payers payers;
 	int err;
 
 	if (IS_ERR(pool))
 		return PTR_ERR(pool);
-	payer = payer_get(current_fsuid());
-	if (!payer) {
+	err = payers_get(&payers);
+	if (err) {
 		morsel_pool_release(pool);
-		return -ENOMEM;
+		return err;
 	}
-	account = account_get(pool, payer);
+	account = account_get(pool, &payers);
 	if (!account)
 		return -ENOMEM;
 	err = account_charge(account, OWN_PAGES);
+	if (err && account_wait(account, err))
+		err = account_charge(account, OWN_PAGES);
 	if (err) {
 		account_put(account);
 		return err;
 	}
 	/* Once the account is the map's, all goes with that. */
 	err = tables_map_init(&m->map, account, &m->inode);
+	if (err && account_wait(account, err))
+		err = tables_map_init(&m->map, account, &m->inode);
 	if (err) {
 		account_uncharge(account, OWN_PAGES);
 		account_put(account);
@@ -101,15 +105,10 @@ static struct morsel *make(const struct morsel_create *args)
 	map_set_fault_around(&m->map, args->fault_around ?: default_around(args->granule));
 	m->plain = (struct view){&plain_view_ops, &m->map};
 	err = found(m, args);
-	if (err == -EDQUOT) {
-		/* Tables of morsels that are gone count until they are freed. */
-		maps_sync();
-		err = found(m, args);
-	}
 	if (!err && !zalloc_cpumask_var(&m->flush_cpus, GFP_KERNEL_ACCOUNT))
 		err = -ENOMEM;
 	if (!err && args->flags & MORSEL_CREATE_POPULATE)
-		err = map_populate(&m->map, 0, m->map.pages, TASK_KILLABLE);
+		err = m->plain.ops->populate(&m->plain, 0, m->map.pages, TASK_KILLABLE);
 	if (err) {
 		iput(&m->inode);
 		return ERR_PTR(err);

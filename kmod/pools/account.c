@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Accounts: what a payer has of a pool.  All that a morsel takes of a pool goes through
- * here, and so is charged to who pays for the morsel until the pool has it back: also
+ * Accounts: what payers have of a pool.  All that a morsel takes of a pool goes through
+ * here, and so is charged to all who pay for the morsel until the pool has it back: also
  * while it waits in quarantine.
  */
 #include <linux/err.h>
@@ -12,19 +12,33 @@
 
 #include "pools/account.h"
 #include "pools/frame.h"
+#include "pools/outgoing.h"
 #include "pools/payer.h"
 #include "pools/pool.h"
 
-/* All accounts, by payer.  References are given back with the lock held. */
+/* All accounts, by who made the morsels.  References are given back with the lock held. */
 static DEFINE_HASHTABLE(accounts, 10);
 static DEFINE_SPINLOCK(accounts_lock);
 
-static struct account *account_find(const struct frame_pool *pool, const struct payer *payer)
+static bool is_of(const struct account *account, const struct frame_pool *pool,
+		  const struct payers *payers)
+{
+	unsigned int i;
+
+	if (account->pool != pool || account->nr != payers->nr)
+		return false;
+	for (i = 0; i < account->nr; i++)
+		if (account->shares[i].payer != payers->who[i])
+			return false;
+	return true;
+}
+
+static struct account *account_find(const struct frame_pool *pool, const struct payers *payers)
 {
 	struct account *account;
 
-	hash_for_each_possible(accounts, account, node, (unsigned long)payer) {
-		if (account->pool == pool && account->payer == payer) {
+	hash_for_each_possible(accounts, account, node, (unsigned long)payers->who[0]) {
+		if (is_of(account, pool, payers)) {
 			refcount_inc(&account->refs);
 			return account;
 		}
@@ -32,52 +46,77 @@ static struct account *account_find(const struct frame_pool *pool, const struct 
 	return NULL;
 }
 
-static struct account *account_make(struct frame_pool *pool, struct payer *payer)
+static struct account *account_make(struct frame_pool *pool, const struct payers *payers)
 {
-	struct account *account = kzalloc(sizeof(*account), GFP_KERNEL);
+	struct account *account;
+	unsigned int i;
 
+	account = kzalloc(struct_size(account, shares, payers->nr), GFP_KERNEL_ACCOUNT);
 	if (!account)
 		return NULL;
 	account->pool = pool;
-	account->payer = payer;
+	account->nr = payers->nr;
+	for (i = 0; i < payers->nr; i++) {
+		account->shares[i].payer = payers->who[i];
+		account->shares[i].account = account;
+	}
 	refcount_set(&account->refs, 1);
 	INIT_LIST_HEAD(&account->aside);
 	return account;
 }
 
+/* Have all find an account; with the accounts' lock held. */
+static void account_enlist(struct account *account)
+{
+	unsigned int i;
+
+	hash_add(accounts, &account->node, (unsigned long)account->shares[0].payer);
+	for (i = 0; i < account->nr; i++)
+		list_add_tail(&account->shares[i].list, payer_shares(account->shares[i].payer));
+	atomic_inc(&account->pool->accounts);
+}
+
+/* Have nobody find it any more. */
+static void account_unlist(struct account *account)
+{
+	unsigned int i;
+
+	hash_del(&account->node);
+	for (i = 0; i < account->nr; i++)
+		list_del(&account->shares[i].list);
+}
+
 /**
- * account_get() - what a payer has of a pool
+ * account_get() - what payers have of a pool
  * @pool:	the pool, with a reference for a morsel, which is taken over, also on failure
- * @payer:	who pays, with a reference that is taken over likewise
+ * @payers:	who pays, with references that are taken over likewise
  * Return: the account, to be given back with account_put(); NULL without memory.
  */
-struct account *account_get(struct frame_pool *pool, struct payer *payer)
+struct account *account_get(struct frame_pool *pool, const struct payers *payers)
 {
 	struct account *account, *made = NULL;
 
 	spin_lock(&accounts_lock);
-	account = account_find(pool, payer);
+	account = account_find(pool, payers);
 	spin_unlock(&accounts_lock);
 	if (!account) {
-		made = account_make(pool, payer);
+		made = account_make(pool, payers);
 		if (!made) {
-			payer_put(payer);
+			payers_put(payers);
 			morsel_pool_release(pool);
 			return NULL;
 		}
 		spin_lock(&accounts_lock);
-		account = account_find(pool, payer);
-		if (!account) {
-			hash_add(accounts, &made->node, (unsigned long)payer);
-			atomic_inc(&pool->accounts);
-		}
+		account = account_find(pool, payers);
+		if (!account)
+			account_enlist(made);
 		spin_unlock(&accounts_lock);
 	}
 	if (!account)
 		return made;
-	/* It has a reference to the payer already. */
+	/* It has references to the payers already. */
 	kfree(made);
-	payer_put(payer);
+	payers_put(payers);
 	return account;
 }
 
@@ -97,16 +136,19 @@ void account_ref(struct account *account)
 void account_unref(struct account *account)
 {
 	struct frame_pool *pool = account->pool;
+	struct payers payers = {};
 	bool last;
 
 	spin_lock(&accounts_lock);
 	last = refcount_dec_and_test(&account->refs);
 	if (last)
-		hash_del(&account->node);
+		account_unlist(account);
 	spin_unlock(&accounts_lock);
 	if (!last)
 		return;
-	payer_put(account->payer);
+	for (; payers.nr < account->nr; payers.nr++)
+		payers.who[payers.nr] = account->shares[payers.nr].payer;
+	payers_put(&payers);
 	kfree(account);
 	/* Of the pool, which may go now, nothing is looked at but the address. */
 	if (atomic_dec_and_test(&pool->accounts))
@@ -119,7 +161,7 @@ void account_unref(struct account *account)
  */
 void accounts_wait(struct frame_pool *pool)
 {
-	/* Who looks through a payer's accounts has them for a moment. */
+	/* Who looks through a payer's accounts, or asks for figures, has one for a moment. */
 	wait_var_event(&pool->accounts, !atomic_read(&pool->accounts));
 }
 
@@ -135,38 +177,82 @@ void account_put(struct account *account)
 	morsel_pool_release(pool);
 }
 
-/* The payer's account after one, which is let go, or the first; with a reference. */
-static struct account *account_next(const struct payer *payer, struct account *after)
+/* So many accounts of a payer are looked at for what nobody has a pin on any more. */
+#define REAP_ACCOUNTS 64
+
+/*
+ * The account that a payer has had looked at the longest time ago, with a reference; it is
+ * the last one then.
+ */
+static struct account *account_next(struct payer *payer)
 {
-	struct account *account, *next = NULL;
-	bool seen = !after;
+	struct share *share;
 
 	spin_lock(&accounts_lock);
-	hash_for_each_possible(accounts, account, node, (unsigned long)payer) {
-		if (seen && account->payer == payer) {
-			account_ref(account);
-			next = account;
-			break;
-		}
-		seen |= account == after;
+	share = list_first_entry_or_null(payer_shares(payer), struct share, list);
+	if (share) {
+		list_move_tail(&share->list, payer_shares(payer));
+		account_ref(share->account);
 	}
 	spin_unlock(&accounts_lock);
-	if (after)
-		account_unref(after);
-	return next;
+	return share ? share->account : NULL;
 }
 
 /**
  * accounts_reap() - take back what a payer has in quarantine, of any pool, and nobody has a
- * pin on any more
+ * pin on any more: not all, if that is much
  * @payer: the payer
  */
-void accounts_reap(const struct payer *payer)
+void accounts_reap(struct payer *payer)
 {
-	struct account *account = NULL;
+	struct account *first = NULL, *account;
+	unsigned int i;
 
-	while ((account = account_next(payer, account)))
-		quarantine_reap_account(account);
+	for (i = 0; i < REAP_ACCOUNTS; i++) {
+		account = account_next(payer);
+		if (!account)
+			break;
+		if (account != first)
+			quarantine_reap_account(account);
+		/* Of those that are let go here, nothing is looked at but the address. */
+		account_unref(account);
+		if (account == first)
+			break;
+		first = first ?: account;
+	}
+}
+
+/* Count pages for all who pay; or for none, and who it is that cannot. */
+static struct payer *charge(struct account *account, unsigned long pages)
+{
+	struct payer *payer;
+	unsigned int i;
+
+	for (i = 0; i < account->nr; i++) {
+		payer = account->shares[i].payer;
+		if (!payer_charge(payer, pages))
+			continue;
+		while (i--)
+			payer_uncharge(account->shares[i].payer, pages);
+		return payer;
+	}
+	return NULL;
+}
+
+/* How much all may take yet; *@least gets who may take the least. */
+static unsigned long room(const struct account *account, struct payer **least)
+{
+	unsigned long room = ULONG_MAX, some;
+	unsigned int i;
+
+	for (i = 0; i < account->nr; i++) {
+		some = payer_room(account->shares[i].payer);
+		if (!i || some < room) {
+			room = some;
+			*least = account->shares[i].payer;
+		}
+	}
+	return room;
 }
 
 /**
@@ -177,10 +263,12 @@ void accounts_reap(const struct payer *payer)
  */
 int account_charge(struct account *account, unsigned long pages)
 {
-	if (!payer_charge(account->payer, pages))
+	struct payer *payer = charge(account, pages);
+
+	if (!payer)
 		return 0;
-	accounts_reap(account->payer);
-	return payer_charge(account->payer, pages);
+	accounts_reap(payer);
+	return charge(account, pages) ? -EDQUOT : 0;
 }
 
 /**
@@ -190,22 +278,97 @@ int account_charge(struct account *account, unsigned long pages)
  */
 void account_uncharge(struct account *account, unsigned long pages)
 {
-	payer_uncharge(account->payer, pages);
+	unsigned int i;
+
+	for (i = 0; i < account->nr; i++)
+		payer_uncharge(account->shares[i].payer, pages);
 }
 
 /**
  * account_short() - why was there no frame or table?
  * @account:	the account
  * @order:	log2 of the pages that were wanted
- * Return: -EDQUOT: the ceiling is near; -ENOMEM: the pool has none.
+ * Return: -EDQUOT: a ceiling is near; -ENOMEM: the pool has none.
  */
 int account_short(const struct account *account, unsigned int order)
 {
-	return payer_room(account->payer) < 1UL << order ? -EDQUOT : -ENOMEM;
+	struct payer *payer;
+
+	return room(account, &payer) < 1UL << order ? -EDQUOT : -ENOMEM;
 }
 
 /**
- * account_take() - get frames, fewer where the ceiling is near
+ * account_outgoing() - a tableset is on its way out
+ * @account: the account, of which the set has a reference
+ */
+void account_outgoing(struct account *account)
+{
+	unsigned int i;
+
+	for (i = 0; i < account->nr; i++)
+		outgoing_begin(payer_outgoing(account->shares[i].payer));
+	outgoing_begin(&account->pool->outgoing);
+}
+
+/**
+ * account_gone() - it has been freed
+ * @account: the account, of which there is a reference still
+ */
+void account_gone(struct account *account)
+{
+	unsigned int i;
+
+	for (i = 0; i < account->nr; i++)
+		outgoing_end(payer_outgoing(account->shares[i].payer));
+	outgoing_end(&account->pool->outgoing);
+}
+
+/* The tables whose end may make room; NULL: room is not what is missing. */
+static struct outgoing *outgoing_for(struct account *account, int err)
+{
+	struct payer *payer;
+
+	switch (err) {
+	case -EDQUOT:
+		room(account, &payer);
+		return payer_outgoing(payer);
+	case -ENOMEM:
+		return &account->pool->outgoing;
+	default:
+		return NULL;
+	}
+}
+
+/**
+ * account_waits() - is there something to wait for?
+ * @account:	the account
+ * @err:	why there was no frame or table
+ * Return: whether.
+ */
+bool account_waits(struct account *account, int err)
+{
+	struct outgoing *out = outgoing_for(account, err);
+
+	return out && outgoing_any(out);
+}
+
+/**
+ * account_wait() - wait for what may make room
+ * @account:	the account
+ * @err:	why there was no frame or table
+ *
+ * Takes a grace period, and the time that it takes to free others' tables: so not with locks
+ * held that others wait for.
+ * Return: true: it is worth trying again, but not waiting again; false: there is nothing to wait
+ * for, or a fatal signal is there.
+ */
+bool account_wait(struct account *account, int err)
+{
+	return account_waits(account, err) && !outgoing_wait(outgoing_for(account, err));
+}
+
+/**
+ * account_take() - get frames, fewer where a ceiling is near
  * @account:	the account
  * @order:	log2 of a frame's pages
  * @count:	how many frames
@@ -213,26 +376,27 @@ int account_short(const struct account *account, unsigned int order)
  * Return: how many there are; account_short() says why there is none.
  *
  * Only what was got is charged: what the pool does not have must not be missing to the
- * payer's other morsels.
+ * payers' other morsels.
  */
 unsigned int account_take(struct account *account, unsigned int order, unsigned int count,
 			  u64 *frames)
 {
-	unsigned long room = payer_room(account->payer) >> order;
 	struct frame_pool *pool = account->pool;
+	struct payer *payer;
+	unsigned long most = room(account, &payer) >> order;
 	unsigned int got = 0, kept;
 
-	if (room < count) {
-		accounts_reap(account->payer);
-		room = payer_room(account->payer) >> order;
+	if (most < count) {
+		accounts_reap(payer);
+		most = room(account, &payer) >> order;
 	}
 	/* By halves, so that tables have some of the rest. */
-	while (count > room)
+	while (count > most)
 		count /= 2;
 	if (count)
 		got = pool->ops->get(pool, order, count, frames);
 	kept = got;
-	while (kept && payer_charge(account->payer, (unsigned long)kept << order))
+	while (kept && charge(account, (unsigned long)kept << order))
 		kept /= 2;
 	if (kept < got)
 		pool->ops->put(pool, order, got - kept, frames + kept);
@@ -252,7 +416,7 @@ void account_put_frames(struct account *account, unsigned int order, unsigned in
 	if (!count)
 		return;
 	account->pool->ops->put(account->pool, order, count, frames);
-	payer_uncharge(account->payer, (unsigned long)count << order);
+	account_uncharge(account, (unsigned long)count << order);
 }
 
 /**
@@ -292,7 +456,7 @@ struct page *account_take_table(struct account *account)
 		return NULL;
 	table = account->pool->ops->get_table(account->pool);
 	if (!table)
-		payer_uncharge(account->payer, 1);
+		account_uncharge(account, 1);
 	return table;
 }
 
@@ -304,5 +468,5 @@ struct page *account_take_table(struct account *account)
 void account_give_table(struct account *account, struct page *table)
 {
 	account->pool->ops->put_table(account->pool, table);
-	payer_uncharge(account->payer, 1);
+	account_uncharge(account, 1);
 }

@@ -11,32 +11,48 @@
 
 #include "pools/quarantine.h"
 
+struct account;
 struct frame_pool;
 struct page;
 struct payer;
+struct payers;
 
 /**
- * struct account - what a payer has of a pool; one for each such pair
+ * struct share - a payer in an account
+ * @payer:	who
+ * @account:	of what
+ * @list:	in the payer's shares; under the accounts' lock (account.c)
+ */
+struct share {
+	struct payer *payer;
+	struct account *account;
+	struct list_head list;
+};
+
+/**
+ * struct account - what payers have of a pool; one for each pool and set of payers
  * @pool:	the pool
- * @payer:	who pays
- * @node:	among all, by payer; under the accounts' lock (account.c)
+ * @node:	among all, by who made the morsels; under the accounts' lock (account.c)
  * @refs:	those of account_get() and account_ref(), and one while it is in quarantine
  * @aside:	among the quarantine's accounts while one of its queues has frames; under
  *		the quarantine's lock, as the next two
  * @small:	frames of 4 KiB that are set aside
  * @huge:	frames of 2 MiB that are
+ * @nr:		how many pay, each for all of it
+ * @shares:	these; who made the morsels comes first
  */
 struct account {
 	struct frame_pool *pool;
-	struct payer *payer;
 	struct hlist_node node;
 	refcount_t refs;
 	struct list_head aside;
 	struct frame_queue small;
 	struct frame_queue huge;
+	unsigned int nr;
+	struct share shares[];
 };
 
-struct account *account_get(struct frame_pool *pool, struct payer *payer);
+struct account *account_get(struct frame_pool *pool, const struct payers *payers);
 void account_put(struct account *account);
 void account_ref(struct account *account);
 void account_unref(struct account *account);
@@ -49,7 +65,11 @@ void account_give_table(struct account *account, struct page *table);
 int account_charge(struct account *account, unsigned long pages);
 void account_uncharge(struct account *account, unsigned long pages);
 int account_short(const struct account *account, unsigned int order);
-void accounts_reap(const struct payer *payer);
+void account_outgoing(struct account *account);
+void account_gone(struct account *account);
+bool account_waits(struct account *account, int err);
+bool account_wait(struct account *account, int err);
+void accounts_reap(struct payer *payer);
 void accounts_wait(struct frame_pool *pool);
 
 /* For the quarantine alone. */

@@ -16,8 +16,11 @@
 /* What marks a huge frame's number. */
 #define HUGE_MARK BIT_ULL(63)
 
-/* A batch holds back no more than two million frames, which takes 16 MiB. */
-#define PARTS_MAX 4096
+/*
+ * A batch holds back no more than half a million frames, which takes 4 MiB: also for who is
+ * killed meanwhile, and is to be gone soon.
+ */
+#define PARTS_MAX 1024
 
 static unsigned int order_of(u64 noted)
 {

@@ -5,25 +5,35 @@
 #include <linux/capability.h>
 #include <linux/cred.h>
 #include <linux/hashtable.h>
+#include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
+#include <linux/user_namespace.h>
 
 #include "pools/account.h"
+#include "pools/outgoing.h"
 #include "pools/payer.h"
 
-static unsigned long user_limit;
+/* Until it is set, or payers_init() does so. */
+#define HALF_OF_MEMORY ULONG_MAX
+
+static unsigned long user_limit = HALF_OF_MEMORY;
 module_param(user_limit, ulong, 0644);
-MODULE_PARM_DESC(user_limit, "Bytes that one user's morsels may take (default: 0, no ceiling)");
+MODULE_PARM_DESC(
+	user_limit,
+	"Bytes that one user's morsels may take, 0: no ceiling (default: half of the memory)");
 
 /**
  * struct payer - a user who made morsels, or has a ceiling of their own
  * @node:	in payers; under payers_lock
- * @refs:	accounts, and one for a ceiling of their own; under payers_lock
+ * @refs:	shares in accounts, and one for a ceiling of their own; under payers_lock
  * @uid:	who
  * @own:	@limit was set for this user; under payers_lock
  * @limit:	ceiling in pages where @own
  * @used:	pages of frames and tables taken, and what else accounts charge
+ * @shares:	in accounts; under the accounts' lock
+ * @outgoing:	tables that are charged until they are freed
  */
 struct payer {
 	struct hlist_node node;
@@ -32,6 +42,8 @@ struct payer {
 	bool own;
 	unsigned long limit;
 	atomic_long_t used;
+	struct list_head shares;
+	struct outgoing outgoing;
 };
 
 static DEFINE_HASHTABLE(payers, 10);
@@ -48,12 +60,8 @@ static struct payer *payer_find(kuid_t uid)
 	return NULL;
 }
 
-/**
- * payer_get() - take a reference to a payer
- * @uid: the user
- * Return: the payer, or NULL without memory.
- */
-struct payer *payer_get(kuid_t uid)
+/* Take a reference to a payer; NULL without memory. */
+static struct payer *payer_get(kuid_t uid)
 {
 	struct payer *payer, *made = NULL;
 
@@ -65,6 +73,7 @@ struct payer *payer_get(kuid_t uid)
 		if (!made)
 			return NULL;
 		made->uid = uid;
+		INIT_LIST_HEAD(&made->shares);
 		spin_lock(&payers_lock);
 		payer = payer_find(uid);
 	}
@@ -79,11 +88,7 @@ struct payer *payer_get(kuid_t uid)
 	return payer;
 }
 
-/**
- * payer_put() - give back a reference
- * @payer: the payer
- */
-void payer_put(struct payer *payer)
+static void payer_put(struct payer *payer)
 {
 	spin_lock(&payers_lock);
 	if (--payer->refs) {
@@ -93,6 +98,78 @@ void payer_put(struct payer *payer)
 	hash_del(&payer->node);
 	spin_unlock(&payers_lock);
 	kfree(payer);
+}
+
+static bool pays(const struct payers *payers, const struct payer *payer)
+{
+	unsigned int i;
+
+	for (i = 0; i < payers->nr; i++)
+		if (payers->who[i] == payer)
+			return true;
+	return false;
+}
+
+/**
+ * payers_get() - who pays for what the caller makes
+ * @payers: gets them, with references
+ *
+ * That is the caller, and, as whoever makes a user namespace has users as they like in it,
+ * the owners of all that the caller is in; as the kernel's own counts go (ucounts).
+ * Return: 0 or -ENOMEM.
+ */
+int payers_get(struct payers *payers)
+{
+	const struct user_namespace *ns = current_user_ns();
+	kuid_t uid = current_fsuid();
+	struct payer *payer;
+
+	payers->nr = 0;
+	for (;; uid = ns->owner, ns = ns->parent) {
+		payer = payers->nr < PAYERS_MAX ? payer_get(uid) : NULL;
+		if (!payer) {
+			payers_put(payers);
+			return -ENOMEM;
+		}
+		if (pays(payers, payer))
+			payer_put(payer);
+		else
+			payers->who[payers->nr++] = payer;
+		if (ns == &init_user_ns)
+			return 0;
+	}
+}
+
+/**
+ * payers_put() - give back what payers_get() took
+ * @payers: these
+ */
+void payers_put(const struct payers *payers)
+{
+	unsigned int i;
+
+	for (i = 0; i < payers->nr; i++)
+		payer_put(payers->who[i]);
+}
+
+/**
+ * payer_shares() - in which accounts a payer has a share
+ * @payer: the payer
+ * Return: the list of struct share, under the accounts' lock.
+ */
+struct list_head *payer_shares(struct payer *payer)
+{
+	return &payer->shares;
+}
+
+/**
+ * payer_outgoing() - the tables that are on their way out, and charged to a payer
+ * @payer: the payer
+ * Return: these.
+ */
+struct outgoing *payer_outgoing(struct payer *payer)
+{
+	return &payer->outgoing;
 }
 
 static unsigned long payer_limit(const struct payer *payer)
@@ -172,6 +249,7 @@ int morsel_limit_get(struct morsel_limit *args)
 {
 	kuid_t uid = make_kuid(current_user_ns(), args->uid);
 	struct payer nobody = {.uid = uid}, *payer;
+	int err = 0;
 
 	if (args->reserved || !uid_valid(uid))
 		return -EINVAL;
@@ -183,12 +261,15 @@ int morsel_limit_get(struct morsel_limit *args)
 	if (payer)
 		payer->refs++;
 	spin_unlock(&payers_lock);
-	if (payer)
+	if (payer) {
+		/* Tables of morsels that are gone count until they are freed. */
+		err = outgoing_wait(&payer->outgoing);
 		accounts_reap(payer);
+	}
 	payer_describe(payer ?: &nobody, args);
 	if (payer)
 		payer_put(payer);
-	return 0;
+	return err;
 }
 
 /**
@@ -219,6 +300,15 @@ int morsel_limit_set(const struct morsel_limit *args)
 	spin_unlock(&payers_lock);
 	payer_put(payer);
 	return 0;
+}
+
+/**
+ * payers_init() - the ceiling of who was given none
+ */
+void payers_init(void)
+{
+	if (user_limit == HALF_OF_MEMORY)
+		user_limit = totalram_pages() / 2 << PAGE_SHIFT;
 }
 
 /**

@@ -10,15 +10,33 @@
 
 #include "morsel_ioctl.h"
 
+struct list_head;
+struct outgoing;
 struct payer;
 
-struct payer *payer_get(kuid_t uid);
-void payer_put(struct payer *payer);
+/* User namespaces nest 33 deep. */
+#define PAYERS_MAX 34
+
+/**
+ * struct payers - who pays for a morsel: each for all of it
+ * @nr:		how many
+ * @who:	these, each once; who made it comes first
+ */
+struct payers {
+	unsigned int nr;
+	struct payer *who[PAYERS_MAX];
+};
+
+int payers_get(struct payers *payers);
+void payers_put(const struct payers *payers);
+struct list_head *payer_shares(struct payer *payer);
+struct outgoing *payer_outgoing(struct payer *payer);
 unsigned long payer_room(const struct payer *payer);
 int payer_charge(struct payer *payer, unsigned long pages);
 void payer_uncharge(struct payer *payer, unsigned long pages);
 int morsel_limit_get(struct morsel_limit *args);
 int morsel_limit_set(const struct morsel_limit *args);
+void payers_init(void);
 void payers_exit(void);
 
 #endif /* MORSEL_PAYER_H */

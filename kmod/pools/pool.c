@@ -7,6 +7,7 @@
 #include <linux/nodemask.h>
 #include <linux/string.h>
 #include <linux/topology.h>
+#include <linux/wait_bit.h>
 #include <linux/xarray.h>
 
 #include "pools/account.h"
@@ -194,17 +195,40 @@ static void pool_describe(struct frame_pool *pool, struct morsel_pool_info *info
 		.id = pool->id,
 		.kind = pool->ops->kind,
 		.node = pool->node,
-		.morsels = pool->morsels,
+		.morsels = READ_ONCE(pool->morsels),
 	};
 	snprintf(info->name, sizeof(info->name), "%s%u", pool->ops->name, pool->node);
 	pool->ops->stat(pool, info);
+}
+
+/* Let go of a pool that figures were asked of. */
+static void pool_unask(struct frame_pool *pool)
+{
+	/* Of the pool, which may go now, nothing is looked at but the address. */
+	if (atomic_dec_and_test(&pool->accounts))
+		wake_up_var(&pool->accounts);
+}
+
+/* Describe a pool, which is kept with the pool list lock held, without that. */
+static int pool_ask(struct frame_pool *pool, struct morsel_pool_info *info)
+{
+	int err;
+
+	atomic_inc(&pool->accounts);
+	mutex_unlock(&pools_lock);
+	/* Tables of morsels that are gone are in use until they are freed. */
+	err = outgoing_wait(&pool->outgoing);
+	if (!err)
+		pool_describe(pool, info);
+	pool_unask(pool);
+	return err;
 }
 
 /**
  * morsel_pool_next() - describe the pool that comes after one
  * @id:		of the one before, or 0; becomes the pool's
  * @info:	is filled
- * Return: 0; -ENOENT: there are no more.
+ * Return: 0; -ENOENT: there are no more; -EINTR: a fatal signal.
  */
 int morsel_pool_next(u32 *id, struct morsel_pool_info *info)
 {
@@ -213,17 +237,17 @@ int morsel_pool_next(u32 *id, struct morsel_pool_info *info)
 
 	mutex_lock(&pools_lock);
 	pool = xa_find_after(&pools, &index, ULONG_MAX, XA_PRESENT);
-	if (pool)
-		pool_describe(pool, info);
-	mutex_unlock(&pools_lock);
 	*id = index;
-	return pool ? 0 : -ENOENT;
+	if (pool)
+		return pool_ask(pool, info);
+	mutex_unlock(&pools_lock);
+	return -ENOENT;
 }
 
 /**
  * morsel_pool_stat() - MORSEL_IOC_POOL_STAT
  * @info: holds the pool's id; is filled
- * Return: 0 or -ENOENT.
+ * Return: 0, -ENOENT or -EINTR (a fatal signal).
  */
 int morsel_pool_stat(struct morsel_pool_info *info)
 {
@@ -232,9 +256,9 @@ int morsel_pool_stat(struct morsel_pool_info *info)
 	mutex_lock(&pools_lock);
 	pool = xa_load(&pools, info->id);
 	if (pool)
-		pool_describe(pool, info);
+		return pool_ask(pool, info);
 	mutex_unlock(&pools_lock);
-	return pool ? 0 : -ENOENT;
+	return -ENOENT;
 }
 
 static int limit_pages(u64 bytes, unsigned long *pages)
@@ -305,10 +329,14 @@ int morsel_pool_resize(u32 id, u64 bytes)
  */
 int morsel_pool_remove(u32 id)
 {
-	struct morsel_pool_info info;
+	struct morsel_pool_info info = {.id = id};
 	struct frame_pool *pool;
-	int err = 0;
+	int err;
 
+	/* Waits for tables of morsels that are gone. */
+	err = morsel_pool_stat(&info);
+	if (err)
+		return err;
 	mutex_lock(&pools_lock);
 	pool = xa_load(&pools, id);
 	if (!pool) {

@@ -8,6 +8,7 @@
 #include <linux/mm_types.h>
 
 #include "morsel.h"
+#include "pools/outgoing.h"
 #include "pools/quarantine.h"
 
 struct frame_pool;
@@ -54,7 +55,8 @@ struct pool_ops {
  * @id:		its id
  * @node:	NUMA node
  * @morsels:	morsels on it; under the pool list lock
- * @accounts:	what payers have of it (account.c)
+ * @accounts:	what payers have of it (account.c), and who asks for its figures
+ * @outgoing:	tables of it that are in use until they are freed
  * @quarantine:	frames that wait until nobody has a pin on them
  */
 struct frame_pool {
@@ -63,6 +65,7 @@ struct frame_pool {
 	u32 node;
 	unsigned int morsels;
 	atomic_t accounts;
+	struct outgoing outgoing;
 	struct quarantine quarantine;
 };
 

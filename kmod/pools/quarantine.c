@@ -20,6 +20,11 @@
 
 /* So many frames are looked at with the lock held. */
 #define BATCH 64
+/*
+ * And so many by who wants some, which takes less than clearing a huge frame: somebody may have
+ * pins on a million.  The next looks at others.
+ */
+#define LOOK_MOST 1024
 
 /*
  * The next frame of a queue.  A device's memory has no list head, but this word, which
@@ -81,6 +86,7 @@ void quarantine_add(struct account *account, unsigned int order, u64 frame)
 	if (list_empty(&account->aside)) {
 		account_ref(account);
 		list_add_tail(&account->aside, &quarantine->accounts);
+		quarantine->nr_accounts++;
 	}
 	spin_unlock(&quarantine->lock);
 	look_later(quarantine);
@@ -125,14 +131,17 @@ static unsigned long take_some(struct account *account, unsigned int order, unsi
 	return left;
 }
 
-static void reap_queue(struct account *account, unsigned int order, enum look how)
+/* Look at no more than @most of a queue's frames; returns how many of these are left. */
+static unsigned long reap_queue(struct account *account, unsigned int order, enum look how,
+				unsigned long most)
 {
-	unsigned long left = READ_ONCE(queue_of(account, order)->nr), seen;
+	unsigned long left = min(READ_ONCE(queue_of(account, order)->nr), most), seen;
 	u64 frames[BATCH] __uninitialized;
 	unsigned int taken;
 
 	while (left && (seen = take_some(account, order, left, how, frames, &taken))) {
 		left -= seen;
+		most -= seen;
 		if (taken) {
 			account_put_frames(account, order, taken, frames);
 			atomic_long_sub((unsigned long)taken << order,
@@ -140,44 +149,60 @@ static void reap_queue(struct account *account, unsigned int order, enum look ho
 		}
 		cond_resched();
 	}
+	return most;
 }
 
-/* The account is one that has some, or the caller's; in the end it may be gone if it is not. */
-static void reap_account(struct account *account, enum look how)
+/*
+ * Look at no more than @most frames of an account, and return how many of these are left.  It is
+ * one that has some, or the caller's; in the end it may be gone if it is not.
+ */
+static unsigned long reap_account(struct account *account, enum look how, unsigned long most)
 {
 	struct quarantine *quarantine = &account->pool->quarantine;
+	unsigned long half = (most + 1) / 2;
 	bool done;
 
-	reap_queue(account, 0, how);
-	reap_queue(account, HUGE_ORDER, how);
+	most -= half - reap_queue(account, 0, how, half);
+	most = reap_queue(account, HUGE_ORDER, how, most);
 	spin_lock(&quarantine->lock);
 	done = !list_empty(&account->aside) && !account->small.nr && !account->huge.nr;
-	if (done)
+	if (done) {
 		list_del_init(&account->aside);
+		quarantine->nr_accounts--;
+	}
 	spin_unlock(&quarantine->lock);
 	if (done)
 		account_unref(account);
+	return most;
 }
 
-/* Each account that has some now; those that join meanwhile come after the last. */
-static void reap_all(struct quarantine *quarantine, enum look how) __must_hold(&quarantine->reaping)
+/* The account that was looked at the longest time ago; it is the last one then. */
+static struct account *next_account(struct quarantine *quarantine)
 {
-	struct account *account, *next, *last;
+	struct account *account;
 
 	spin_lock(&quarantine->lock);
-	next = list_first_entry_or_null(&quarantine->accounts, struct account, aside);
-	last = next ? list_last_entry(&quarantine->accounts, struct account, aside) : NULL;
+	account = list_first_entry_or_null(&quarantine->accounts, struct account, aside);
+	if (account)
+		list_move_tail(&account->aside, &quarantine->accounts);
 	spin_unlock(&quarantine->lock);
-	while ((account = next)) {
-		spin_lock(&quarantine->lock);
-		next = account == last ? NULL : list_next_entry(account, aside);
-		spin_unlock(&quarantine->lock);
-		reap_account(account, how);
-	}
+	return account;
+}
+
+/* Look at some frames of accounts that have some. */
+static void reap_some(struct quarantine *quarantine) __must_hold(&quarantine->reaping)
+{
+	unsigned int left = READ_ONCE(quarantine->nr_accounts);
+	unsigned long most = LOOK_MOST;
+	struct account *account;
+
+	while (most && left-- && (account = next_account(quarantine)))
+		most = reap_account(account, LOOK_BRIEFLY, most);
 }
 
 /**
- * quarantine_reap() - have a pool get back what nobody has a pin on any more
+ * quarantine_reap() - have a pool get back what nobody has a pin on any more: not all, if that
+ * is much
  * @pool: the pool
  */
 void quarantine_reap(struct frame_pool *pool)
@@ -185,7 +210,7 @@ void quarantine_reap(struct frame_pool *pool)
 	if (!atomic_long_read(&pool->quarantine.pages))
 		return;
 	mutex_lock(&pool->quarantine.reaping);
-	reap_all(&pool->quarantine, LOOK_BRIEFLY);
+	reap_some(&pool->quarantine);
 	mutex_unlock(&pool->quarantine.reaping);
 }
 
@@ -197,7 +222,7 @@ void quarantine_try_reap(struct frame_pool *pool)
 {
 	if (!atomic_long_read(&pool->quarantine.pages) || !mutex_trylock(&pool->quarantine.reaping))
 		return;
-	reap_all(&pool->quarantine, LOOK_BRIEFLY);
+	reap_some(&pool->quarantine);
 	mutex_unlock(&pool->quarantine.reaping);
 }
 
@@ -213,8 +238,41 @@ void quarantine_reap_account(struct account *account)
 	if (list_empty(&account->aside))
 		return;
 	mutex_lock(&quarantine->reaping);
-	reap_account(account, LOOK_BRIEFLY);
+	reap_account(account, LOOK_BRIEFLY, LOOK_MOST);
 	mutex_unlock(&quarantine->reaping);
+}
+
+/* Look at all frames of an account, a part at a time: others want to look, too. */
+static void reap_whole(struct account *account, enum look how)
+{
+	struct quarantine *quarantine = &account->pool->quarantine;
+	unsigned long left = READ_ONCE(account->small.nr) + READ_ONCE(account->huge.nr), seen;
+
+	do {
+		mutex_lock(&quarantine->reaping);
+		seen = LOOK_MOST - reap_account(account, how, LOOK_MOST);
+		mutex_unlock(&quarantine->reaping);
+		left -= min(left, seen);
+	} while (left && seen);
+}
+
+/* Look at all that is there. */
+static void reap_all(struct quarantine *quarantine, enum look how)
+{
+	unsigned int left = READ_ONCE(quarantine->nr_accounts);
+	struct account *account;
+
+	while (left--) {
+		mutex_lock(&quarantine->reaping);
+		account = next_account(quarantine);
+		if (account)
+			account_ref(account);
+		mutex_unlock(&quarantine->reaping);
+		if (!account)
+			return;
+		reap_whole(account, how);
+		account_unref(account);
+	}
 }
 
 static void quarantine_work(struct work_struct *work)
@@ -222,9 +280,7 @@ static void quarantine_work(struct work_struct *work)
 	struct quarantine *quarantine = container_of(to_delayed_work(work), struct quarantine,
 						     work);
 
-	mutex_lock(&quarantine->reaping);
 	reap_all(quarantine, LOOK_CLOSELY);
-	mutex_unlock(&quarantine->reaping);
 	if (atomic_long_read(&quarantine->pages))
 		look_later(quarantine);
 }
@@ -249,7 +305,6 @@ void quarantine_init(struct quarantine *quarantine)
 void quarantine_exit(struct frame_pool *pool)
 {
 	cancel_delayed_work_sync(&pool->quarantine.work);
-	mutex_lock(&pool->quarantine.reaping);
-	reap_all(&pool->quarantine, TAKE_ALL);
-	mutex_unlock(&pool->quarantine.reaping);
+	while (atomic_long_read(&pool->quarantine.pages))
+		reap_all(&pool->quarantine, TAKE_ALL);
 }

@@ -22,7 +22,8 @@ struct frame_pool;
  * @reaping:	one at a time takes back what nobody has a pin on any more
  * @lock:	protects @accounts and the queues of these
  * @accounts:	accounts that have some, by their field aside; who does not hold @reaping
- *		only adds to them
+ *		only adds to them, at the end
+ * @nr_accounts: how many these are
  * @work:	looks each second as long as there are any
  */
 struct quarantine {
@@ -30,6 +31,7 @@ struct quarantine {
 	struct mutex reaping;
 	spinlock_t lock;
 	struct list_head accounts;
+	unsigned int nr_accounts;
 	struct delayed_work work;
 };
 

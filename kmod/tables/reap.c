@@ -11,7 +11,6 @@
 #include "tables/tableset.h"
 
 static struct workqueue_struct *reaper;
-static atomic_t nr_dead = ATOMIC_INIT(0);
 
 static void reap_pmds(struct account *account, pmd_t *pmds)
 {
@@ -53,9 +52,9 @@ static void reap(struct work_struct *work)
 	if (rest)
 		reap_puds(set->account, set->tops[whole], rest);
 	account_uncharge(set->account, set->kernel_pages);
+	account_gone(set->account);
 	account_unref(set->account);
 	kvfree(set);
-	atomic_dec(&nr_dead);
 }
 
 /**
@@ -64,20 +63,9 @@ static void reap(struct work_struct *work)
  */
 void tableset_free(struct tableset *set)
 {
-	atomic_inc(&nr_dead);
+	account_outgoing(set->account);
 	INIT_RCU_WORK(&set->dead, reap);
 	queue_rcu_work(reaper, &set->dead);
-}
-
-/**
- * tablesets_sync() - wait until the tables of all freed sets are back in their pools
- */
-void tablesets_sync(void)
-{
-	if (!atomic_read(&nr_dead))
-		return;
-	rcu_barrier();
-	flush_workqueue(reaper);
 }
 
 /**
@@ -86,7 +74,8 @@ void tablesets_sync(void)
  */
 int tablesets_init(void)
 {
-	reaper = alloc_workqueue("morsel", WQ_UNBOUND, 0);
+	/* It frees memory, so it is not to wait for some. */
+	reaper = alloc_workqueue("morsel", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
 	return reaper ? 0 : -ENOMEM;
 }
 
@@ -95,6 +84,7 @@ int tablesets_init(void)
  */
 void tablesets_exit(void)
 {
-	tablesets_sync();
+	/* Those that wait for a grace period are queued after it. */
+	rcu_barrier();
 	destroy_workqueue(reaper);
 }

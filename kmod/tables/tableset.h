@@ -144,7 +144,6 @@ void tableset_stale(struct tableset *set, unsigned long gib);
 /* reap.c */
 int tablesets_init(void);
 void tablesets_exit(void);
-void tablesets_sync(void);
 void tableset_free(struct tableset *set);
 
 /* The PMD table of a GiB; NULL where there is none yet. */

@@ -158,8 +158,6 @@ int call_list(struct morsel_request *req)
  */
 int call_limit_get(struct morsel_request *req)
 {
-	/* Tables of morsels that are gone count until they are freed. */
-	maps_sync();
 	return morsel_limit_get(&req->args.limit);
 }
 
@@ -187,14 +185,16 @@ int call_pool_list(struct morsel_request *req)
 
 	if (err)
 		return err;
-	maps_sync();
 	id = min_t(u64, cursor->list.cursor, U32_MAX);
-	while (!err && morsel_cursor_room(cursor) && !morsel_pool_next(&id, &info)) {
+	while (!err && morsel_cursor_room(cursor)) {
+		err = morsel_pool_next(&id, &info);
+		if (err)
+			break;
 		info.size = min_t(u32, info.size, cursor->list.entry_size);
 		err = morsel_cursor_put(cursor, &info, sizeof(info));
 		cursor->list.cursor = id;
 	}
-	return err;
+	return err == -ENOENT ? 0 : err;
 }
 
 /**
@@ -204,7 +204,6 @@ int call_pool_list(struct morsel_request *req)
  */
 int call_pool_stat(struct morsel_request *req)
 {
-	maps_sync();
 	return morsel_pool_stat(&req->args.pool_info);
 }
 
@@ -245,7 +244,6 @@ int call_pool_remove(struct morsel_request *req)
 
 	if (args->reserved || args->kind || args->node || args->limit_bytes)
 		return -EINVAL;
-	maps_sync();
 	return morsel_pool_remove(args->id);
 }
 

@@ -66,10 +66,9 @@ int call_punch(struct morsel_request *req)
 	unsigned long first, end;
 	int err = range_pages(m, &req->args.range, &first, &end);
 
-	if (!err)
-		morsel_revoke(m, (loff_t)first << PAGE_SHIFT, (loff_t)end << PAGE_SHIFT,
-			      view_discard);
-	return err;
+	return err
+		       ?: morsel_revoke(m, (loff_t)first << PAGE_SHIFT, (loff_t)end << PAGE_SHIFT,
+					view_discard);
 }
 
 /**

@@ -36,19 +36,18 @@ static int plain_fault(struct view *view, enum morsel_rights rights, unsigned lo
 
 	if (err || plain_tables(view, rights) == view->map->truth)
 		return err;
-	err = show_page(view, rights, index);
-	if (err) {
-		/* There may be enough once the tables of what is gone are back. */
-		maps_sync();
-		err = show_page(view, rights, index);
-	}
-	return err;
+	return show_page(view, rights, index);
 }
 
 static int plain_populate(struct view *view, unsigned long first, unsigned long end,
 			  unsigned int state)
 {
-	return map_populate(view->map, first, end, state);
+	int err = map_populate(view->map, first, end, state);
+
+	/* What is there by then is passed over. */
+	if (err && map_wait(view->map, err))
+		err = map_populate(view->map, first, end, state);
+	return err;
 }
 
 static struct page *plain_page(struct view *view, unsigned long index, bool fill)

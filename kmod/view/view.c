@@ -2,7 +2,69 @@
 /*
  * What is the same for views of any kind.
  */
+#include <linux/err.h>
+#include <linux/highmem.h>
+
 #include "view/view.h"
+
+/**
+ * view_waits() - would asking for a page have to wait, or is it worth waiting after it failed?
+ * @view:	the view
+ * @index:	the page
+ * @err:	0: it was not asked for yet; else how that failed
+ * Return: whether.
+ */
+bool view_waits(struct view *view, unsigned long index, int err)
+{
+	unsigned long span = round_down(index, SPAN_PAGES);
+
+	return err ? map_waits(view->map, err) : !gate_is_open(view->map, span, span + SPAN_PAGES);
+}
+
+/**
+ * view_wait() - wait as view_waits() says
+ * @view:	the view
+ * @index:	the page
+ * @err:	as there
+ * Return: is it worth asking again?  No: a fatal signal is there.
+ */
+bool view_wait(struct view *view, unsigned long index, int err)
+{
+	unsigned long span = round_down(index, SPAN_PAGES);
+
+	return err ? map_wait(view->map, err) : !gate_wait(view->map, span, span + SPAN_PAGES);
+}
+
+/**
+ * view_copy() - read or write bytes of a page, for the kernel
+ * @view:	the view
+ * @index:	the page
+ * @offset:	where in it
+ * @buf:	gets these, or has them
+ * @len:	how many; not more than there are in the page
+ * @write:	which of both
+ *
+ * Reading a hole does not fill it, and does not wait.
+ * Return: how many were copied; what view_ops.page() returns.
+ */
+int view_copy(struct view *view, unsigned long index, size_t offset, void *buf, size_t len,
+	      bool write)
+{
+	struct page *page = view->ops->page(view, index, write);
+
+	if (IS_ERR(page))
+		return PTR_ERR(page);
+	len = min(len, PAGE_SIZE - offset);
+	if (write)
+		memcpy_to_page(page, offset, buf, len);
+	else if (page)
+		memcpy_from_page(buf, page, offset, len);
+	else
+		memset(buf, 0, len);
+	if (page)
+		map_put_page(page);
+	return len;
+}
 
 /**
  * view_close() - begin to take a range away
@@ -12,13 +74,15 @@
  * @end:	byte after the last
  *
  * Nobody fills the range until view_open().
+ * Return: 0; -EINTR: a fatal signal, and nothing is closed.
  */
-void view_close(struct view *view, struct hidden *hidden, loff_t start, loff_t end)
+int view_close(struct view *view, struct hidden *hidden, loff_t start, loff_t end)
 {
 	hidden->pos = start;
 	hidden->end = end;
 	batch_init(&hidden->frames);
-	gate_close(view->map, &hidden->range, start >> PAGE_SHIFT, DIV_ROUND_UP(end, PAGE_SIZE));
+	return gate_close(view->map, &hidden->range, start >> PAGE_SHIFT,
+			  DIV_ROUND_UP(end, PAGE_SIZE));
 }
 
 /**

@@ -76,7 +76,11 @@ static inline enum morsel_rights rights_of(unsigned long vm_flags)
 extern const struct view_ops plain_view_ops;
 
 /* view.c */
-void view_close(struct view *view, struct hidden *hidden, loff_t start, loff_t end);
+bool view_waits(struct view *view, unsigned long index, int err);
+bool view_wait(struct view *view, unsigned long index, int err);
+int view_copy(struct view *view, unsigned long index, size_t offset, void *buf, size_t len,
+	      bool write);
+int view_close(struct view *view, struct hidden *hidden, loff_t start, loff_t end);
 void view_open(struct view *view, struct hidden *hidden);
 void view_discard(struct view *view, struct hidden *hidden);
 
