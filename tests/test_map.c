@@ -4,6 +4,8 @@
  */
 #include "common.h"
 
+#include <sys/resource.h>
+
 static void private_mappings_are_refused(void **state)
 {
 	int fd = create(HUGE, MORSEL_GRANULE_AUTO);
@@ -451,6 +453,71 @@ static void what_is_populated_takes_no_faults(void **state)
 	assert_int_equal(info_of(fd).faults, faults);
 }
 
+/* Fails if what mmap() is to populate it does page by page. */
+static void populating_by_mmap_takes_a_fault_per_span(void **state)
+{
+	const size_t length = 64 * MIB;
+	int fd = create(length, MORSEL_GRANULE_4K);
+	char *memory = mmap(NULL, length, RW, MAP_SHARED | MAP_POPULATE, fd, 0);
+	uint64_t faults;
+
+	assert_ptr_not_equal(memory, MAP_FAILED);
+	faults = info_of(fd).faults;
+	assert_int_equal(info_of(fd).frame_bytes, length);
+	assert_in_range(faults, 1, length / HUGE + 1);
+	fill_pattern(memory, length, 1);
+	assert_int_equal(info_of(fd).faults, faults);
+
+	/* Who did not ask for it is not given more than was touched, whoever touches. */
+	fd = create(length, MORSEL_GRANULE_4K);
+	memory = map(fd, length, RW);
+	assert_done(madvise(memory, PAGE, MADV_POPULATE_WRITE));
+	assert_int_equal(info_of(fd).frame_bytes, PAGE);
+}
+
+/* Fails if an mmap() that is refused has populated. */
+static void a_mapping_that_is_refused_populates_nothing(void **state)
+{
+	const size_t length = 64 * MIB;
+	const struct rlimit none = {0, RLIM_INFINITY};
+	int fd = create_named("refused", length, 0600), read_only = reopen_read_only(fd);
+	struct rlimit before;
+
+	assert_errno((intptr_t)mmap(NULL, length, RW, MAP_SHARED | MAP_POPULATE, read_only, 0),
+		     EACCES);
+	assert_errno((intptr_t)mmap(NULL, length, RW, MAP_PRIVATE | MAP_POPULATE, fd, 0), EINVAL);
+	assert_done(getrlimit(RLIMIT_AS, &before));
+	assert_done(setrlimit(RLIMIT_AS, &none));
+	assert_errno((intptr_t)mmap(NULL, length, RW, MAP_SHARED | MAP_POPULATE, fd, 0), ENOMEM);
+	assert_done(setrlimit(RLIMIT_AS, &before));
+	assert_int_equal(info_of(fd).frame_bytes, 0);
+}
+
+/*
+ * Other rights want tables of their own, and a morsel of many GiB of small frames has many.  Fails if
+ * mmap() makes all of them, or what is left takes a fault for each span.
+ */
+static void mapping_with_other_rights_shows_what_a_fault_would(void **state)
+{
+	const size_t gibs = 6, length = gibs * GIB;
+	int fd = create(length, MORSEL_GRANULE_4K);
+	uint64_t tables, faults, shown;
+	char *memory;
+	size_t at;
+
+	/* A page in each span, and so a table for each. */
+	for (at = 0; at < length; at += HUGE)
+		assert_int_equal(pwrite(fd, "x", 1, at), 1);
+	tables = info_of(fd).table_bytes;
+	memory = map_at(free_place(length), fd, length, PROT_READ, 0);
+	shown = info_of(fd).table_bytes - tables;
+	assert_in_range(shown, HUGE, 2 * (HUGE + 2 * PAGE));
+	faults = info_of(fd).faults;
+	for (at = 0; at < length; at += HUGE)
+		assert_int_equal(memory[at], 'x');
+	assert_true(info_of(fd).faults - faults <= gibs);
+}
+
 static void two_mappings_in_one_process_agree(void **state)
 {
 	int fd = create(GIB + 4 * HUGE, MORSEL_GRANULE_4K);
@@ -630,6 +697,9 @@ int main(void)
 		TEST(execution_is_only_where_asked_for),
 		TEST(map_populate_allocates_all),
 		TEST(what_is_populated_takes_no_faults),
+		TEST(populating_by_mmap_takes_a_fault_per_span),
+		TEST(a_mapping_that_is_refused_populates_nothing),
+		TEST(mapping_with_other_rights_shows_what_a_fault_would),
 		TEST(two_mappings_in_one_process_agree),
 		TEST(processes_agree),
 		TEST(sixty_four_processes_map_one),

@@ -114,7 +114,7 @@ static void *pester(void *argument)
  */
 static void fork_under_signals(void **state)
 {
-	struct pester p = { .whom = pthread_self() };
+	struct pester p = {.whom = pthread_self()};
 	int fd, failed = 0;
 	char *memory = attach(&fd);
 	pthread_t thread;
@@ -1011,6 +1011,79 @@ static void ptrace_reads_and_writes(void **state)
 	detach(memory, fd);
 }
 
+/*
+ * Most children call exec(), and the first attachment of an address space is dear.  Fails if a child
+ * that has not looked has one.
+ */
+static void a_child_attaches_when_it_looks(void **state)
+{
+	int fd, go[2];
+	char *memory = attach(&fd), byte;
+	pid_t pid;
+
+	memory[0] = 'm';
+	assert_done(pipe(go));
+	pid = spawn();
+	if (!pid) {
+		need(read(go[0], &byte, 1) == 1);
+		need(memory[0] == 'm');
+		need(read(go[0], &byte, 1) == 1);
+		_exit(0);
+	}
+	assert_int_equal(info_of(fd).attachments, 1);
+	assert_int_equal(write(go[1], "", 1), 1);
+	assert_soon(info_of(fd).attachments == 2);
+	assert_int_equal(write(go[1], "", 1), 1);
+	assert_child_done(pid);
+	assert_int_equal(info_of(fd).attachments, 1);
+	detach(memory, fd);
+}
+
+/*
+ * A debugger looks into a child that has touched nothing yet, and at memory that the program has
+ * taken its own rights away from.  Fails if it sees less than of any other file.
+ */
+static void a_debugger_sees_what_the_program_does_not(void **state)
+{
+	int fd, status;
+	char *memory = attach(&fd);
+	char path[64];
+	int mem;
+	pid_t pid;
+
+	memory[0] = 'm';
+	pid = fork();
+	if (!pid) {
+		ptrace(PTRACE_TRACEME, 0, 0, 0);
+		raise(SIGSTOP);
+		mprotect(memory, LENGTH, PROT_NONE);
+		raise(SIGSTOP);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(info_of(fd).attachments, 1);
+	assert_int_equal(ptrace(PTRACE_PEEKDATA, pid, memory, 0) & 0xff, 'm');
+	assert_int_equal(ptrace(PTRACE_POKEDATA, pid, memory + GIB, 77), 0);
+	assert_int_equal(memory[GIB], 77);
+	/* A hole reads as zeros, and stays one. */
+	errno = 0;
+	assert_int_equal(ptrace(PTRACE_PEEKDATA, pid, memory + GIB - HUGE, 0), 0);
+	assert_int_equal(errno, 0);
+	snprintf(path, sizeof(path), "/proc/%d/mem", pid);
+	mem = open(path, O_RDWR | O_CLOEXEC);
+	assert_int_equal(pwrite(mem, "no", 2, (off_t)(uintptr_t)memory), 2);
+	assert_int_equal(memory[1], 'o');
+
+	assert_int_equal(ptrace(PTRACE_CONT, pid, 0, 0), 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(ptrace(PTRACE_PEEKDATA, pid, memory, 0) & 0xff, 'n');
+	assert_errno(ptrace(PTRACE_POKEDATA, pid, memory, 1), EIO);
+	close(mem);
+	assert_int_equal(ptrace(PTRACE_CONT, pid, 0, 0), 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	detach(memory, fd);
+}
+
 static size_t read_all(const char *path, char *buffer, size_t size)
 {
 	int fd = open(path, O_RDONLY);
@@ -1259,9 +1332,9 @@ static void no_table_stands_where_huge_frames_go(void **state)
 
 	all[0] = 1;
 	/* The upper tables there, and so that none of this is the first in its GiB. */
-	assert_ptr_equal(mmap(place + GIB, PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
-			      0),
-			 place + GIB);
+	assert_ptr_equal(
+		mmap(place + GIB, PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0),
+		place + GIB);
 	place[GIB] = 1;
 	before = own_tables();
 	memory = map_at(place + GIB + 8 * MIB, fd, 64 * MIB, RW, 0);
@@ -1354,6 +1427,8 @@ int main(void)
 		TEST(direct_read_after_mprotect_is_refused),
 		TEST(the_kernel_does_not_write_read_only_memory),
 		TEST(ptrace_reads_and_writes),
+		TEST(a_child_attaches_when_it_looks),
+		TEST(a_debugger_sees_what_the_program_does_not),
 		TEST(proc_pid_mem_reaches_another_process),
 		TEST(proc_pid_files),
 		TEST(pagemap_agrees_with_extents),

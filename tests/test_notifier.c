@@ -6,35 +6,7 @@
  *
  * A module of the tests' own, morsel_notify.ko, listens as their drivers do.
  */
-#include "common.h"
-
-#include <libgen.h>
-#include <sys/syscall.h>
-
-#include "kmod/morsel_notify.h"
-
-static bool loaded;
-
-static int notifier_begin(void **state)
-{
-	char path[256];
-	int fd;
-
-	suite_begin(state);
-	snprintf(path, sizeof(path), "%s", getenv("MORSEL_KO") ?: "");
-	snprintf(path, sizeof(path), "%s/morsel_notify.ko", strdupa(dirname(path)));
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	loaded = fd >= 0 && !syscall(SYS_finit_module, fd, "", 0);
-	close(fd);
-	return 0;
-}
-
-static int notifier_end(void **state)
-{
-	if (loaded)
-		syscall(SYS_delete_module, "morsel_notify", O_NONBLOCK);
-	return suite_end(state);
-}
+#include "notify.h"
 
 #define LARGE (GIB + 4 * MIB)
 #define SMALL (4 * MIB)
@@ -88,15 +60,6 @@ static void target_make(struct target *t, const struct kind *kind)
 	neighbour[0] = 1;
 	for (at = 0; at < t->length; at += t->length / 2)
 		t->memory[at] = 1;
-}
-
-static void listen_to(struct target *t)
-{
-	struct notify_range range = {.start = (uintptr_t)t->memory, .length = t->length};
-
-	t->listener = open(NOTIFY_DEVICE, O_RDWR | O_CLOEXEC);
-	assert_done(t->listener);
-	assert_done(ioctl(t->listener, NOTIFY_WATCH, &range));
 }
 
 static struct notify_counts counts(int listener)
@@ -187,13 +150,12 @@ static void assert_told(void (*change)(struct target *t), bool to_tlbs)
 	unsigned int i, untold = 0;
 	struct target t;
 
-	if (!loaded)
-		skip_because("there is no morsel_notify.ko");
 	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
 		struct notify_counts told;
 
 		target_make(&t, &kinds[i]);
-		listen_to(&t);
+		t.listener = open_listener();
+		listen_to(t.listener, t.memory, t.length);
 		if (to_tlbs && ioctl(t.listener, NOTIFY_PASID, 1)) {
 			assert_int_equal(errno, EOPNOTSUPP);
 			skip_because("no devices walk tables: CONFIG_IOMMU_SVA is not set");
@@ -266,23 +228,16 @@ static void exit_is_told(void **state)
 {
 	unsigned int i;
 
-	if (!loaded)
-		skip_because("there is no morsel_notify.ko");
 	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
 		struct notify_counts told;
 		struct target t;
 		pid_t pid;
 
 		target_make(&t, &kinds[i]);
-		t.listener = open(NOTIFY_DEVICE, O_RDWR | O_CLOEXEC);
+		t.listener = open_listener();
 		pid = spawn();
 		if (!pid) {
-			struct notify_range range = {
-				.start = (uintptr_t)t.memory,
-				.length = t.length,
-			};
-
-			need(!ioctl(t.listener, NOTIFY_WATCH, &range));
+			listen_to(t.listener, t.memory, t.length);
 			t.memory[0] = 3;
 			kill(getpid(), SIGKILL);
 		}
@@ -302,21 +257,16 @@ static void exit_is_told(void **state)
  */
 static void a_punch_holds_its_own_range_back_alone(void **state)
 {
-	struct notify_range range = {.length = HUGE};
 	int fd, listener;
 	char *memory;
 	pid_t pid;
 
-	if (!loaded)
-		skip_because("there is no morsel_notify.ko");
 	fd = create(8 * HUGE, MORSEL_GRANULE_4K);
 	memory = map(fd, 8 * HUGE, RW);
 	memory[0] = 1;
 	memory[2 * HUGE] = 2;
-	range.start = (uintptr_t)memory;
-	listener = open(NOTIFY_DEVICE, O_RDWR | O_CLOEXEC);
-	assert_done(listener);
-	assert_done(ioctl(listener, NOTIFY_WATCH, &range));
+	listener = open_listener();
+	listen_to(listener, memory, HUGE);
 
 	assert_done(ioctl(listener, NOTIFY_HOLD, 1));
 	pid = spawn();
@@ -333,6 +283,77 @@ static void a_punch_holds_its_own_range_back_alone(void **state)
 	assert_child_done(pid);
 	assert_int_equal(memory[0], 0);
 	assert_int_equal(memory[2 * HUGE], 'x');
+	close(listener);
+}
+
+static atomic_int reading;
+
+/* Reads what is being punched. */
+static void *read_it(void *memory)
+{
+	atomic_store(&reading, gettid());
+	need(*(volatile char *)memory == 0);
+	return NULL;
+}
+
+/* A process that reads what is being punched, and maps something meanwhile. */
+static _Noreturn void read_and_map(char *memory, int go, int said)
+{
+	pthread_t thread;
+	char *other, byte;
+
+	/* What attaching waits for is another matter. */
+	need(memory[4 * HUGE] == 0);
+	need(write(said, "a", 1) == 1);
+	need(read(go, &byte, 1) == 1);
+	need(!pthread_create(&thread, NULL, read_it, memory));
+	while (!reading || !strstr(read_text("/proc/self/task/%d/stat", reading), ") D"))
+		sleep_ms(1);
+	other = mmap(NULL, PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	need(other != MAP_FAILED);
+	other[0] = 1;
+	need(write(said, "m", 1) == 1);
+	need(!pthread_join(thread, NULL));
+	_exit(0);
+}
+
+/*
+ * A fault waits until a punch is done, as somebody takes long to let go.  Fails if meanwhile the
+ * process can map nothing, or nobody can look what it has mapped.
+ */
+static void a_fault_that_waits_keeps_nobody_out(void **state)
+{
+	int fd, listener, said[2], go[2];
+	pid_t puncher, reader;
+	char *memory, byte;
+
+	fd = create(8 * HUGE, MORSEL_GRANULE_4K);
+	memory = map(fd, 8 * HUGE, RW);
+	memory[0] = 1;
+	listener = open_listener();
+	listen_to(listener, memory, HUGE);
+	assert_done(pipe(said));
+	assert_done(pipe(go));
+	reader = spawn();
+	if (!reader)
+		read_and_map(memory, go[0], said[1]);
+	assert_int_equal(read(said[0], &byte, 1), 1);
+
+	assert_done(ioctl(listener, NOTIFY_HOLD, 1));
+	puncher = spawn();
+	if (!puncher) {
+		need(!punch(fd, 0, HUGE));
+		_exit(0);
+	}
+	assert_done(ioctl(listener, NOTIFY_HELD));
+	assert_int_equal(write(go[1], "", 1), 1);
+	assert_done(fcntl(said[0], F_SETFL, O_NONBLOCK));
+	assert_soon(read(said[0], &byte, 1) == 1);
+	assert_true(*maps_line(reader, memory));
+	assert_int_equal(waitpid(reader, NULL, WNOHANG), 0);
+	assert_done(ioctl(listener, NOTIFY_HOLD, 0));
+	assert_child_done(reader);
+	assert_child_done(puncher);
 	close(listener);
 }
 
@@ -361,8 +382,9 @@ int main(void)
 		TEST(protect_a_part_reaches_tlbs_of_devices),
 		TEST(mremap_reaches_tlbs_of_devices),
 		TEST(a_punch_holds_its_own_range_back_alone),
+		TEST(a_fault_that_waits_keeps_nobody_out),
 		TEST(module_unloads),
 	};
 
-	return cmocka_run_group_tests(tests, notifier_begin, notifier_end);
+	return cmocka_run_group_tests(tests, notify_begin, notify_end);
 }

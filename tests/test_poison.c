@@ -112,11 +112,37 @@ static void a_poisoned_frame_is_not_handed_out_again(void **state)
 	assert_both_kept();
 }
 
+/*
+ * Of a huge frame of which some memory has failed, a part is punched.  Fails if the kernel writes to
+ * what has failed, or leaves what has not.
+ */
+static void punching_leaves_failed_memory_alone(void **state)
+{
+	const size_t bad = 3 * PAGE;
+	struct kept kept;
+	char text[PAGE];
+
+	keep_morsel(&kept, MORSEL_GRANULE_2M, HUGE, 5);
+	memset(kept.memory, 'x', HUGE);
+	poison(&kept, bad);
+	assert_done(punch(kept.fd, PAGE, 5 * PAGE));
+	/* As nothing of the machine is really broken, one can look. */
+	assert_int_equal(kept.memory[bad], 'x');
+	assert_errno(pread(kept.fd, text, PAGE, bad), EIO);
+	assert_int_equal(pread(kept.fd, text, PAGE, bad - PAGE), PAGE);
+	assert_true(is_zero(text, PAGE));
+	assert_int_equal(pread(kept.fd, text, PAGE, bad + PAGE), PAGE);
+	assert_true(is_zero(text, PAGE));
+	assert_int_equal(kept.memory[0], 'x');
+	assert_int_equal(kept.memory[6 * PAGE], 'x');
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		KERNEL_TEST(reading_a_poisoned_page_gives_EIO),
 		KERNEL_TEST(a_poisoned_frame_is_not_handed_out_again),
+		KERNEL_TEST(punching_leaves_failed_memory_alone),
 		TEST(module_unloads),
 	};
 

@@ -7,9 +7,11 @@
  * it counted may be read by others that have the descriptor.
  */
 #include <linux/iommu.h>
+#include <linux/kthread.h>
 #include <linux/miscdevice.h>
 #include <linux/mmu_notifier.h>
 #include <linux/module.h>
+#include <linux/nmi.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -32,6 +34,7 @@
  * @hold:	who tells of the range is to wait
  * @held:	how many do
  * @changed:	one of these two was
+ * @reader:	keeps RCU from getting on; it is on the last processor
  */
 struct watch {
 	struct mmu_notifier notifier;
@@ -47,6 +50,7 @@ struct watch {
 	bool hold;
 	atomic_t held;
 	wait_queue_head_t changed;
+	struct task_struct *reader;
 };
 
 static void count(struct watch *w, __u32 *counter, unsigned long start, unsigned long end)
@@ -244,6 +248,37 @@ static int wait_until_held(struct watch *w)
 	return wait_event_interruptible(w->changed, READ_ONCE(w->hold) && atomic_read(&w->held));
 }
 
+static int read_rcu(void *unused)
+{
+	rcu_read_lock();
+	while (!kthread_should_stop()) {
+		touch_softlockup_watchdog();
+		cpu_relax();
+	}
+	rcu_read_unlock();
+	return 0;
+}
+
+static int hold_rcu(struct watch *w, bool on)
+{
+	struct task_struct *reader;
+
+	if (on == !!w->reader)
+		return -EINVAL;
+	if (!on) {
+		kthread_stop(w->reader);
+		w->reader = NULL;
+		return 0;
+	}
+	reader = kthread_create(read_rcu, NULL, "morsel_rcu");
+	if (IS_ERR(reader))
+		return PTR_ERR(reader);
+	kthread_bind(reader, cpumask_last(cpu_online_mask));
+	wake_up_process(reader);
+	w->reader = reader;
+	return 0;
+}
+
 static long notify_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	struct watch *w = file->private_data;
@@ -262,6 +297,9 @@ static long notify_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		break;
 	case NOTIFY_HOLD:
 		err = hold(w, arg);
+		break;
+	case NOTIFY_RCU:
+		err = hold_rcu(w, arg);
 		break;
 	case NOTIFY_HELD:
 		err = wait_until_held(w);
@@ -291,6 +329,8 @@ static int notify_release(struct inode *inode, struct file *file)
 	struct watch *w = file->private_data;
 
 	hold(w, false);
+	if (w->reader)
+		hold_rcu(w, false);
 	if (w->pasid)
 		clear_pasid(w->mm);
 	if (w->mm) {

@@ -34,5 +34,7 @@ struct notify_range {
 #define NOTIFY_HOLD _IO('N', 4)
 /* Wait until somebody is held. */
 #define NOTIFY_HELD _IO('N', 5)
+/* Have no RCU grace period end from now on (1), or let it (0). */
+#define NOTIFY_RCU _IO('N', 6)
 
 #endif /* MORSEL_NOTIFY_H */
