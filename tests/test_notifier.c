@@ -286,6 +286,45 @@ static void a_punch_holds_its_own_range_back_alone(void **state)
 	close(listener);
 }
 
+/*
+ * What was taken out is parked, and a device that walks the tables may remember that.  Fails if
+ * it is replaced, and the device is not told.
+ */
+static void what_devices_remember_is_flushed_before_it_is_replaced(void **state)
+{
+	unsigned int i;
+
+	for (i = 1; i < ARRAY_SIZE(kinds); i++) {
+		struct notify_counts told;
+		struct target t;
+
+		target_make(&t, &kinds[i]);
+		/* Before there is a device, it is spliced at the highest level that fits. */
+		assert_done(punch(t.fd, 0, 0));
+		t.listener = open_listener();
+		listen_to(t.listener, t.memory, t.length);
+		if (ioctl(t.listener, NOTIFY_PASID, 1)) {
+			assert_int_equal(errno, EOPNOTSUPP);
+			skip_because("no devices walk tables: CONFIG_IOMMU_SVA is not set");
+		}
+		counts(t.listener);
+		t.memory[0] = 2;
+		told = counts(t.listener);
+		/* By PMD entries, which replace nothing where these may go: 6.5 and later. */
+		if (!told.tlbs && (t.length == LARGE || kernel_version() < KERNEL(6, 5)) &&
+		    kinds[i].granule == MORSEL_GRANULE_4K)
+			fail_msg("no device was told of %s", kinds[i].name);
+		/* From here on nothing is in the way. */
+		t.memory[HUGE] = 3;
+		t.memory[t.length - 1] = 4;
+		assert_int_equal(t.memory[0], 2);
+		assert_int_equal(t.memory[HUGE], 3);
+		close(t.listener);
+		munmap(t.memory, t.length + PAGE);
+		close(t.fd);
+	}
+}
+
 static atomic_int reading;
 
 /* Reads what is being punched. */
@@ -383,6 +422,7 @@ int main(void)
 		TEST(mremap_reaches_tlbs_of_devices),
 		TEST(a_punch_holds_its_own_range_back_alone),
 		TEST(a_fault_that_waits_keeps_nobody_out),
+		TEST(what_devices_remember_is_flushed_before_it_is_replaced),
 		TEST(module_unloads),
 	};
 

@@ -21,7 +21,8 @@
  */
 static void tell_devices(struct attachment *att)
 {
-	if (att->devices || !compat_devices_walk(att->notifier.mm))
+	if (!COMPAT_DEVICES_HEAR_OF_FLUSHES_ALONE || att->devices ||
+	    !compat_devices_walk(att->notifier.mm))
 		return;
 	att->devices = true;
 	inc_tlb_flush_pending(att->notifier.mm);

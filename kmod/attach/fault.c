@@ -53,6 +53,31 @@ static vm_fault_t attach_late(struct vm_fault *vmf)
 	return VM_FAULT_RETRY;
 }
 
+/*
+ * Take out what is parked around an address, and have devices forget it: with the mmap_lock held
+ * for writing nobody is looking, and zapping flushes (tell_devices()).
+ */
+static vm_fault_t unpark(struct vm_fault *vmf)
+{
+	struct mm_struct *mm = vmf->vma->vm_mm;
+	unsigned long addr = vmf->address;
+	struct vm_area_struct *vma;
+
+	if (!may_leave(vmf))
+		return vmf->flags & FAULT_FLAG_RETRY_NOWAIT ? VM_FAULT_RETRY : VM_FAULT_SIGBUS;
+	mmap_read_unlock(mm);
+	if (mmap_write_lock_killable(mm))
+		return VM_FAULT_RETRY;
+	vma = vma_lookup(mm, addr);
+	if (vma && vma->vm_ops == &morsel_vm_ops && vma->vm_private_data) {
+		vma_start_write(vma);
+		unsplice_gone(vma->vm_private_data, vma->vm_start, vma->vm_end);
+		zap_special_vma_range(vma, vma->vm_start, vma->vm_end - vma->vm_start);
+	}
+	mmap_write_unlock(mm);
+	return VM_FAULT_RETRY;
+}
+
 /* Wait as view_wait() does, without keeping others from the address space. */
 static vm_fault_t wait_outside(struct vm_fault *vmf, int err)
 {
@@ -143,6 +168,8 @@ vm_fault_t morsel_fault(struct vm_fault *vmf)
 	/* Most often only the frame was missing. */
 	if (!err && !is_spliced(att, vmf->address))
 		err = splice_fault(att, vma, vmf->address);
+	if (err == -ESTALE)
+		return unpark(vmf);
 
 	/*
 	 * This CPU may remember an upper entry that led to nothing.  Some forget it when they

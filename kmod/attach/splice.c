@@ -29,8 +29,10 @@
  *
  * An entry that pointed to a table that shows nothing, or to a private one without
  * entries, points to another at once.  A processor may remember what it pointed to, and
- * fault for it; but before it reports a fault it forgets (Intel SDM vol. 3, 4.10.4.1), or
- * looks into memory again (AMD APM vol. 2, 5.5).
+ * fault for it: at the end of the fault it is made to forget (morsel_forget_here()).  That
+ * does not reach devices that walk the tables.  For them, what is put where nothing was, which
+ * nobody remembers, are PMD entries alone; and what is parked is taken out first, and
+ * flushed.
  */
 #include <linux/mm.h>
 #include <linux/slab.h>
@@ -141,12 +143,13 @@ static bool may_share_table(const struct morsel *m)
 
 /*
  * May what is at @base be spliced by one entry that maps @size?  Not if a neighbour
- * may share the table, nor if the morsel's tables begin elsewhere.
+ * may share the table, nor if the morsel's tables begin elsewhere, nor if a device may remember
+ * what stands there.
  */
 static bool covers(const struct vm_area_struct *vma, unsigned long base, unsigned long size)
 {
-	return may_share_table(file_morsel(vma->vm_file)) && vma->vm_start <= base &&
-	       vma->vm_end > base && vma->vm_end - base >= size &&
+	return may_share_table(file_morsel(vma->vm_file)) && !compat_devices_walk(vma->vm_mm) &&
+	       vma->vm_start <= base && vma->vm_end > base && vma->vm_end - base >= size &&
 	       IS_ALIGNED(page_at(vma, base), size >> PAGE_SHIFT);
 }
 
@@ -224,10 +227,12 @@ static bool splice_top(struct attachment *att, struct vm_area_struct *vma, struc
 	pud_t *puds;
 	bool free;
 
-	if (!top || !covers(vma, base, TOP_SIZE))
+	if (!top)
 		return false;
 	if (top->whole)
 		return true;
+	if (!covers(vma, base, TOP_SIZE))
+		return false;
 	puds = tableset_puds(set, page_at(vma, base) / TOP_PAGES);
 	p4dp = find_p4d(mm, base);
 	if (!puds || !p4dp)
@@ -379,6 +384,17 @@ static int make_gib(struct splices *s, unsigned long addr)
 	return err == -EBUSY ? 0 : err;
 }
 
+/* Is an upper entry for an address parked, that a device may remember? */
+static bool is_stuck(struct attachment *att, const struct attached_gib *gib, unsigned long addr)
+{
+	struct attached_top *top = top_at(&att->splices, addr);
+
+	return compat_devices_walk(att->notifier.mm) &&
+	       ((top && top->parked) ||
+		test_bit(gib_bit(&att->splices, addr), att->splices.parked) ||
+		(gib && test_bit(pmd_index(addr), gib->parked)));
+}
+
 /* As splice_around(), with the lock held; -ENOENT: a struct attached_gib is needed. */
 static int splice_locked(struct attachment *att, struct vm_area_struct *vma, struct tableset *set,
 			 unsigned long addr)
@@ -394,6 +410,8 @@ static int splice_locked(struct attachment *att, struct vm_area_struct *vma, str
 	if (test_bit(gib_bit(&att->splices, addr), att->splices.whole))
 		return 0;
 	gib = xa_load(&att->splices.gibs, addr >> PUD_SHIFT);
+	if (is_stuck(att, gib, addr))
+		return -ESTALE;
 	return gib ? splice_entries(att, vma, set, gib, addr) : -ENOENT;
 }
 
@@ -403,7 +421,8 @@ static int splice_locked(struct attachment *att, struct vm_area_struct *vma, str
  * @vma:	the mapping, or a part of it that a split made
  * @addr:	the address, of which the morsel has a page; upper tables exist
  * @seq:	from mmu_interval_read_begin()
- * Return: 0; -EAGAIN (the notifier came in between), -ENOMEM, -EBUSY.
+ * Return: 0; -EAGAIN (the notifier came in between), -ENOMEM, -EBUSY; -ESTALE: what is parked
+ * there is to be taken out first, and flushed, as devices walk the tables.
  */
 int splice_around(struct attachment *att, struct vm_area_struct *vma, unsigned long addr,
 		  unsigned long seq)

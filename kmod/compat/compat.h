@@ -20,8 +20,6 @@
 #include <linux/version.h>
 #include <linux/vmstat.h>
 
-#include <asm/tlbflush.h>
-
 #include "features.h"
 
 /*
@@ -149,18 +147,24 @@ static inline void zap_special_vma_range(struct vm_area_struct *vma, unsigned lo
 }
 #endif
 
-/*
- * Do devices walk the address space's tables?  Before 6.6, the notifiers told
- * them whenever anybody was told.
- */
+/* Do devices walk the address space's tables? */
 static inline bool compat_devices_walk(struct mm_struct *mm)
 {
-#ifdef COMPAT_HAVE_ARCH_INVALIDATE_SECONDARY_TLBS
+#if defined(COMPAT_HAVE_MM_VALID_PASID)
 	return mm_valid_pasid(mm);
+#elif defined(CONFIG_IOMMU_SVA)
+	return pasid_valid(mm->pasid);
 #else
 	return false;
 #endif
 }
+
+/* Before 6.6, the notifiers told them whenever anybody was told. */
+#ifdef COMPAT_HAVE_ARCH_INVALIDATE_SECONDARY_TLBS
+#define COMPAT_DEVICES_HEAR_OF_FLUSHES_ALONE 1
+#else
+#define COMPAT_DEVICES_HEAR_OF_FLUSHES_ALONE 0
+#endif
 
 /*
  * The search for an address range has had three names; 7.1 took its mm argument
@@ -245,8 +249,11 @@ static inline int compat_shrinker_register(struct shrinker *shrinker, const char
  */
 static inline bool compat_global_asid(struct mm_struct *mm)
 {
-#ifdef COMPAT_HAVE_MM_GLOBAL_ASID
-	return mm_global_asid(mm);
+#ifdef COMPAT_HAVE_GLOBAL_ASID
+	/* As mm_global_asid(), which is not for modules. */
+	return smp_load_acquire(&mm->context.global_asid);
+#elif defined(X86_FEATURE_INVLPGB)
+	return boot_cpu_has(X86_FEATURE_INVLPGB);
 #else
 	return false;
 #endif

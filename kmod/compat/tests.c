@@ -7,13 +7,12 @@
  * so no version tells of these.  The comments name that one all the same.
  */
 #include <linux/fs.h>
+#include <linux/iommu.h>
 #include <linux/mm.h>
 #include <linux/mmu_notifier.h>
 #include <linux/sched/mm.h>
 #include <linux/shrinker.h>
 #include <linux/userfaultfd_k.h>
-
-#include <asm/tlbflush.h>
 
 /* 6.16: what the constructors of tables are made of, which name no address space. */
 #ifdef TEST_PAGETABLE_CTOR
@@ -65,6 +64,15 @@ void test(struct vm_area_struct *vma)
 }
 #endif
 
+/* 6.4 */
+#ifdef TEST_MM_VALID_PASID
+bool test(struct mm_struct *mm);
+bool test(struct mm_struct *mm)
+{
+	return mm_valid_pasid(mm);
+}
+#endif
+
 /* 6.6: devices are told when the TLB is flushed, and not by every notifier. */
 #ifdef TEST_ARCH_INVALIDATE_SECONDARY_TLBS
 size_t test(void);
@@ -75,11 +83,11 @@ size_t test(void)
 #endif
 
 /* 6.15: address spaces that run on many processors have one identifier on all of them. */
-#ifdef TEST_MM_GLOBAL_ASID
+#ifdef TEST_GLOBAL_ASID
 bool test(struct mm_struct *mm);
 bool test(struct mm_struct *mm)
 {
-	return mm_global_asid(mm);
+	return smp_load_acquire(&mm->context.global_asid);
 }
 #endif
 
