@@ -104,6 +104,14 @@ static void count_fault(struct morsel *m)
 	}
 }
 
+/* Is all there that an access needs? */
+static bool is_there(struct attachment *att, const struct vm_fault *vmf)
+{
+	struct tableset *set = att->view->ops->tables(att->view, rights_of(vmf->vma->vm_flags));
+
+	return set && is_spliced(att, vmf->address) && tableset_look(set, vmf->pgoff).present;
+}
+
 /* Splice what the morsel has around an address, of which it has a page by now. */
 static int splice_fault(struct attachment *att, struct vm_area_struct *vma, unsigned long addr)
 {
@@ -153,6 +161,8 @@ vm_fault_t morsel_fault(struct vm_fault *vmf)
 		return attach_late(vmf);
 
 	count_fault(att->m);
+	if (IS_ENABLED(MORSEL_DEBUG))
+		morsel_check_progress(vmf->address, is_there(att, vmf));
 	if (may_leave(vmf) && view_waits(att->view, vmf->pgoff, 0))
 		return wait_outside(vmf, 0);
 	if (populates(att, vmf))

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Debug builds: planted faults, and a pattern in free frames.
+ * Debug builds: planted faults, a pattern in free frames, and faults that make no progress.
  */
+#include <linux/hash.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/sched.h>
+#include <linux/spinlock.h>
 #include <linux/string.h>
 
 #include "debug/debug.h"
@@ -87,4 +90,33 @@ void morsel_check_poison(struct page *frame, unsigned int order)
 
 	WARN(at, "morsel: frame %lx was written to while it was free: %02x at byte %zu\n",
 	     page_to_pfn(frame), *at, at - base);
+}
+
+/* So often may a fault be taken again for nothing: for what others do, once or twice. */
+#define IDLE_MOST 100
+
+/* The faults that tasks took last; which task is beside which is for the hash to say. */
+static struct last_fault {
+	const struct task_struct *task;
+	unsigned long addr;
+	unsigned int idle;
+} last_faults[64];
+static DEFINE_SPINLOCK(last_faults_lock);
+
+/**
+ * morsel_check_progress() - see that an access is not faulting for ever
+ * @addr:	where it faults
+ * @idle:	all that it needs was there already
+ */
+void morsel_check_progress(unsigned long addr, bool idle)
+{
+	struct last_fault *last = &last_faults[hash_ptr(current, 6)];
+	unsigned int times;
+
+	spin_lock(&last_faults_lock);
+	if (!idle || last->task != current || last->addr != addr)
+		*last = (struct last_fault){current, addr, 0};
+	times = idle ? ++last->idle : 0;
+	spin_unlock(&last_faults_lock);
+	WARN(times == IDLE_MOST, "morsel: an access to %lx faults, and all is there\n", addr);
 }

@@ -34,6 +34,7 @@ extern bool morsel_poisons;
 bool morsel_planted(enum morsel_plant plant);
 void morsel_poison(struct page *frame, unsigned int order);
 void morsel_check_poison(struct page *frame, unsigned int order);
+void morsel_check_progress(unsigned long addr, bool idle);
 
 /* bench.c */
 void morsel_bench_init(void);
@@ -49,6 +50,10 @@ static inline void morsel_poison(struct page *frame, unsigned int order)
 }
 
 static inline void morsel_check_poison(struct page *frame, unsigned int order)
+{
+}
+
+static inline void morsel_check_progress(unsigned long addr, bool idle)
 {
 }
 
