@@ -101,6 +101,15 @@ uint32_t frames_get(struct frames *f, uint32_t slot, uint32_t order, uint32_t co
 	return done;
 }
 
+uint32_t frames_try(struct frames *f, uint32_t slot, uint32_t count, uint64_t *got, bool *none)
+{
+	uint32_t done = small_try(f, slot_of(f, slot), count, got, none);
+
+	if (f->durable && done)
+		frames_fence();
+	return done;
+}
+
 uint32_t frames_get_near(struct frames *const *nodes, uint32_t nr_nodes, uint32_t slot,
 			 uint32_t order, uint32_t count, uint64_t *got, uint32_t *from)
 {
@@ -129,12 +138,30 @@ int frames_get_at(struct frames *f, uint64_t frame, uint32_t order)
 	return err;
 }
 
+void frames_put_begin(struct frames *f, uint32_t slot)
+{
+	slot_begun(slot_of(f, slot));
+}
+
+int frames_put_end(struct frames *f, uint32_t slot, uint32_t order, uint32_t count,
+		   const uint64_t *frames)
+{
+	struct frames_slot *own = slot_of(f, slot);
+	int err;
+
+	if (order < FRAMES_HUGE_ORDER)
+		err = small_put(f, own, order, count, frames);
+	else
+		err = huge_put(f, order, count, frames);
+	slot_ended(own);
+	return err;
+}
+
 int frames_put(struct frames *f, uint32_t slot, uint32_t order, uint32_t count,
 	       const uint64_t *frames)
 {
-	if (order < FRAMES_HUGE_ORDER)
-		return small_put(f, slot_of(f, slot), order, count, frames);
-	return huge_put(f, order, count, frames);
+	frames_put_begin(f, slot);
+	return frames_put_end(f, slot, order, count, frames);
 }
 
 void frames_drain(struct frames *f)

@@ -50,9 +50,9 @@
  * @low:	no tree before this one is known to have anything to claim
  * @next:	for orders from 1 on: the child to look at first
  * @next_huge:	for huge frames: the child to look at first
- * @begun:	claims and releases so far,
+ * @begun:	claims, releases and puts so far,
  * @ended:	and of these, those that are over: meanwhile, a child is claimed that
- *		no slot has
+ *		no slot has, or frames are free that are not counted
  */
 struct frames_slot {
 	_Alignas(FRAMES_LINE) uint64_t claim;
@@ -142,6 +142,22 @@ void frames_clear(struct frames *f, bool there);
 uint32_t frames_get(struct frames *f, uint32_t slot, uint32_t order, uint32_t count, uint64_t *got);
 
 /**
+ * frames_try() - get single frames, without waiting for anybody
+ * @f:		the allocator
+ * @slot:	the caller's CPU
+ * @count:	how many; fewer may be got though there are more
+ * @got:	is filled with them
+ * @none:	is set to true if nothing was got, and nothing was free at some moment of
+ *		the call; otherwise, to ask again may be worth it
+ *
+ * Who must be quick, as with preemption off, asks this way, and has others run before
+ * it asks again: somebody may be about to put frames, or to claim them.
+ *
+ * Return: how many there are.
+ */
+uint32_t frames_try(struct frames *f, uint32_t slot, uint32_t count, uint64_t *got, bool *none);
+
+/**
  * frames_get_near() - get frames, from one of several allocators
  * @nodes:	allocators, the preferred first, the others by distance
  * @nr_nodes:	how many
@@ -186,6 +202,28 @@ int frames_get_at(struct frames *f, uint64_t frame, uint32_t order);
  */
 int frames_put(struct frames *f, uint32_t slot, uint32_t order, uint32_t count,
 	       const uint64_t *frames);
+
+/**
+ * frames_put_begin() - put frames in two steps: they are about to be put
+ * @f:		the allocator
+ * @slot:	the caller's CPU
+ *
+ * From here on to frames_put_end(), which must follow soon, nobody is told that it is
+ * sure that there are none.  Who counts what is in use, too, does so in between.
+ */
+void frames_put_begin(struct frames *f, uint32_t slot);
+
+/**
+ * frames_put_end() - give frames back, after frames_put_begin()
+ * @f:		the allocator
+ * @slot:	as for frames_put_begin(); the others as for frames_put()
+ * @order:	log2 of the frames in each
+ * @count:	how many of these
+ * @frames:	the first frame of each
+ * Return: as frames_put().
+ */
+int frames_put_end(struct frames *f, uint32_t slot, uint32_t order, uint32_t count,
+		   const uint64_t *frames);
 
 /**
  * frames_drain() - have all slots of this host give back what they claimed

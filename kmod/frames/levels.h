@@ -114,7 +114,10 @@ static inline bool frames_in_range(const struct frames *f, uint64_t frame, uint3
 	       frame < f->nr_frames && f->nr_frames - frame >= 1ULL << order;
 }
 
-/* From here to slot_ended(), a child may be claimed that no slot has. */
+/*
+ * From here to slot_ended(), a child may be claimed that no slot has, or frames may be free
+ * that are not counted.
+ */
 static inline void slot_begun(struct frames_slot *slot)
 {
 	__atomic_fetch_add(&slot->begun, 1, __ATOMIC_SEQ_CST);
@@ -171,6 +174,8 @@ bool slots_drain(struct frames *f, uint32_t order);
 
 /* small.c */
 uint32_t small_get(struct frames *f, struct frames_slot *slot, uint32_t count, uint64_t *got);
+uint32_t small_try(struct frames *f, struct frames_slot *slot, uint32_t count, uint64_t *got,
+		   bool *none);
 uint32_t small_get_runs(struct frames *f, struct frames_slot *slot, uint32_t order, uint32_t count,
 			uint64_t *got);
 int small_get_at(struct frames *f, uint64_t frame, uint32_t order);

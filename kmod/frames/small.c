@@ -12,9 +12,13 @@
 
 /*
  * The last frames may be those of a child that somebody else has claimed and is about
- * to have his slot say so.  Waiting is for that alone, and not for ever: he may be dead.
+ * to have his slot say so, or those that he is putting.  Waiting is for that alone, and not
+ * for ever: he may be dead.
  */
 #define TRIES_TO_WAIT 100U
+
+/* A child that was claimed may be empty again at once, as often as others are quicker. */
+#define TRIES_TO_CLAIM 8U
 
 /* Frames of a word were taken: on a medium, write that back. */
 static void bits_taken(struct frames *f, uint64_t *bits)
@@ -137,30 +141,64 @@ static uint32_t count_ended(const struct frames *f)
 }
 
 /*
- * Count down up to @max frames; returns how many, all of *@child.
+ * Look once, and count down up to @max frames; returns how many, all of *@child.  *@none: there
+ * were none at some moment of the call.
  *
  * Each slot has begun as often as it has ended, or once more for each who is at it. Both
  * only grow: where all that had begun after the search is what had ended before it, nobody
  * was at any slot in between.
  */
-static uint32_t promise(struct frames *f, struct frames_slot *slot, uint32_t max, uint32_t *child)
+static uint32_t look(struct frames *f, struct frames_slot *slot, uint32_t max, uint32_t *child,
+		     bool *none)
 {
 	uint32_t tries, count, ended;
 
-	for (tries = 0; tries < TRIES_TO_WAIT; tries++) {
-		do {
-			count = take_of_slot(f, slot, max, child);
-			if (count)
-				return count;
-			ended = count_ended(f);
-		} while (slot_refill(f, slot));
+	*none = false;
+	for (tries = 0; tries < TRIES_TO_CLAIM; tries++) {
+		count = take_of_slot(f, slot, max, child);
+		if (count)
+			return count;
+		ended = count_ended(f);
+		if (slot_refill(f, slot))
+			continue;
 		count = steal(f, max, child);
-		/* There are none, if nothing was claimed or released meanwhile. */
-		if (count || count_begun(f) == ended)
+		/* There are none, if nothing was claimed, released or put meanwhile. */
+		*none = !count && count_begun(f) == ended;
+		return count;
+	}
+	return 0;
+}
+
+/* The same, until that is sure, or for as long as it is worth waiting. */
+static uint32_t promise(struct frames *f, struct frames_slot *slot, uint32_t max, uint32_t *child)
+{
+	uint32_t tries, count;
+	bool none;
+
+	for (tries = 0; tries < TRIES_TO_WAIT; tries++) {
+		count = look(f, slot, max, child, &none);
+		if (count || none)
 			return count;
 		frames_relax();
 	}
 	return 0;
+}
+
+/**
+ * small_try() - get single frames, of one child, and look for one only once
+ * @f:		the allocator
+ * @slot:	the caller's
+ * @count:	how many
+ * @got:	is filled
+ * @none:	is set to whether it is sure that there were none
+ * Return: how many there are.
+ */
+uint32_t small_try(struct frames *f, struct frames_slot *slot, uint32_t count, uint64_t *got,
+		   bool *none)
+{
+	uint32_t child, promised = look(f, slot, count, &child, none);
+
+	return promised ? take_frames(f, slot, child, promised, got) : 0;
 }
 
 /**
