@@ -21,6 +21,11 @@
 #include <linux/string.h>
 #include <linux/types.h>
 
+/* Without, arch_wb_cache_pmem() is there, and does nothing. */
+#ifndef CONFIG_ARCH_HAS_PMEM_API
+#error "morsel: frames of a medium need an architecture that writes cache lines back"
+#endif
+
 #define frames_relax() cpu_relax()
 #define frames_weight(word) hweight64(word)
 
