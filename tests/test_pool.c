@@ -294,6 +294,59 @@ static void shrinking_below_use_keeps_free_frames(void **state)
 	assert_true(pool_info().used_bytes <= 6 * MIB);
 }
 
+#define PLANT "/sys/module/morsel/parameters/plant"
+
+/* Fill the pool to the last page; returns a page of @memory, one span, that got none. */
+static char *fill_pool(char *memory, int fd)
+{
+	size_t at = 0;
+
+	need(!probe_write(memory, 1));
+	need(populate(fd, 0, 0) == -1 && errno == ENOMEM);
+	/* No table is missing there. */
+	while (at < HUGE && !probe_write(memory + at, 1))
+		at += PAGE;
+	need(at < HUGE);
+	return memory + at;
+}
+
+/* One holds a processor in the middle of a put; the other is to wait for what is put. */
+static void get_while_another_puts(void)
+{
+	char *memory = map(create(HUGE, MORSEL_GRANULE_4K), HUGE, RW);
+	int fd = create(16 * MIB, MORSEL_GRANULE_4K), signal;
+	char *page = fill_pool(memory, fd);
+	pid_t putter;
+
+	pin_to_cpu(1);
+	need(write_text(PLANT, "slow-put"));
+	putter = spawn();
+	if (!putter) {
+		pin_to_cpu(0);
+		need(!punch(fd, 0, PAGE));
+		_exit(0);
+	}
+	while (strncmp(read_text(PLANT), "putting", 7))
+		sched_yield();
+	signal = probe_write(page, 1);
+	/* It may go on in any case. */
+	need(write_text(PLANT, "\n"));
+	need(!wait_child(putter));
+	need(!signal);
+}
+
+/* Fails if a get in a full pool fails because somebody else is in the middle of a put. */
+static void a_get_in_a_full_pool_waits_for_a_put(void **state)
+{
+	if (access(PLANT, F_OK))
+		skip_because("no faults can be planted: no debug build");
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
+		skip_because("one processor only");
+	set_kernel(PLANT, "\n");
+	assert_done(resize_pool(4 * MIB));
+	assert_race(get_while_another_puts);
+}
+
 /* What is on its way back counts as free: its tables wait for a grace period. */
 static void what_was_freed_can_be_had_at_once(void **state)
 {
@@ -669,6 +722,7 @@ int main(void)
 		TEST(what_one_size_left_serves_the_other),
 		TEST(shrinking_below_use_stops_growth),
 		TEST(shrinking_below_use_keeps_free_frames),
+		KERNEL_TEST(a_get_in_a_full_pool_waits_for_a_put),
 		TEST(what_was_freed_can_be_had_at_once),
 		TEST(ceilings_are_set_and_told),
 		TEST(ceilings_are_the_admin_s),

@@ -21,6 +21,8 @@ static const char *const names[] = {
 	[PLANT_LOCK_ORDER] = "lock-order",
 	[PLANT_EARLY_FREE] = "early-free",
 	[PLANT_RACE] = "race",
+	[PLANT_SLOW_PUT] = "slow-put",
+	[PLANT_PUTTING] = "putting",
 };
 
 static enum morsel_plant planted;
@@ -45,9 +47,8 @@ static const struct kernel_param_ops plant_ops = {
 	.get = plant_get,
 };
 module_param_cb(plant, &plant_ops, NULL, 0600);
-MODULE_PARM_DESC(
-	plant,
-	"Fault to plant: use-after-free, leak, lock-order, early-free, race (default: none)");
+MODULE_PARM_DESC(plant, "Fault to plant: use-after-free, leak, lock-order, early-free, race, "
+			"slow-put (default: none)");
 
 /* For good: frames that are free then have the pattern, or have none. */
 bool morsel_poisons = true;
@@ -64,6 +65,17 @@ bool morsel_planted(enum morsel_plant plant)
 	if (READ_ONCE(planted) != plant)
 		return false;
 	return plant == PLANT_RACE || cmpxchg(&planted, plant, PLANT_NONE) == plant;
+}
+
+/**
+ * morsel_slow_put() - be held here, if PLANT_SLOW_PUT is asked for
+ */
+void morsel_slow_put(void)
+{
+	if (cmpxchg(&planted, PLANT_SLOW_PUT, PLANT_PUTTING) != PLANT_SLOW_PUT)
+		return;
+	while (READ_ONCE(planted) == PLANT_PUTTING)
+		cpu_relax();
 }
 
 /**

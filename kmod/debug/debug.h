@@ -17,6 +17,9 @@
  * @PLANT_LOCK_ORDER:	an attachment's lock is taken inside the address space's
  * @PLANT_EARLY_FREE:	a frame goes back to the pool while a morsel maps it
  * @PLANT_RACE:		faults are counted as if one task took them all
+ * @PLANT_SLOW_PUT:	who puts frames next is held in the middle of it, which makes this
+ * @PLANT_PUTTING:	until somebody finds none and is not sure, or nothing is planted any
+ *			more
  */
 enum morsel_plant {
 	PLANT_NONE,
@@ -25,6 +28,8 @@ enum morsel_plant {
 	PLANT_LOCK_ORDER,
 	PLANT_EARLY_FREE,
 	PLANT_RACE,
+	PLANT_SLOW_PUT,
+	PLANT_PUTTING,
 };
 
 #ifdef MORSEL_DEBUG
@@ -32,6 +37,7 @@ enum morsel_plant {
 extern bool morsel_poisons;
 
 bool morsel_planted(enum morsel_plant plant);
+void morsel_slow_put(void);
 void morsel_poison(struct page *frame, unsigned int order);
 void morsel_check_poison(struct page *frame, unsigned int order);
 void morsel_check_progress(unsigned long addr, bool idle);
@@ -43,6 +49,10 @@ void morsel_bench_exit(void);
 static inline bool morsel_planted(enum morsel_plant plant)
 {
 	return false;
+}
+
+static inline void morsel_slow_put(void)
+{
 }
 
 static inline void morsel_poison(struct page *frame, unsigned int order)

@@ -225,7 +225,7 @@ unsigned int dram_get_small(struct dram_pool *dram, unsigned int count, u64 *fra
 			break;
 		charged = dram_charge(dram, found, 1);
 		if (charged < found) {
-			dram_put_numbers(dram, 0, found - charged, numbers + charged);
+			dram_put_numbers(dram, 0, found - charged, numbers + charged, 0);
 			dram_tidy_later();
 		}
 		if (!charged)

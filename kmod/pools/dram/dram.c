@@ -3,6 +3,7 @@
  * Dram pools as a kind of pool, and what their small and huge frames share.
  */
 #include <linux/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 
 #include "debug/debug.h"
@@ -34,17 +35,60 @@ struct page *dram_borrow(struct dram_pool *dram, gfp_t gfp, unsigned int order)
 }
 
 /**
+ * dram_get_numbers() - get frames that are borrowed and free
+ * @dram:	the pool
+ * @order:	log2 of a frame's pages
+ * @count:	how many
+ * @numbers:	where to put their numbers
+ * Return: how many there are; 0 with a fatal signal, too.
+ */
+unsigned int dram_get_numbers(struct dram_pool *dram, unsigned int order, unsigned int count,
+			      u64 *numbers)
+{
+	unsigned int got = 0, some;
+	bool none = false;
+
+	while (got < count && !none) {
+		/*
+		 * Not to be preempted with a child claimed that no processor has: others wait
+		 * for that, as we do here, but with preemption on.
+		 */
+		some = frames_try(allocator_of(dram, order), get_cpu(), count - got, numbers + got,
+				  &none);
+		put_cpu();
+		got += some;
+		if (some || none)
+			continue;
+		morsel_planted(PLANT_PUTTING);
+		if (got || fatal_signal_pending(current))
+			break;
+		cond_resched();
+	}
+	return got;
+}
+
+/**
  * dram_put_numbers() - put frames that nobody else holds
  * @dram:	the pool
  * @order:	log2 of a frame's pages
  * @count:	how many
  * @numbers:	their numbers
+ * @used:	pages that are in use no more; 0 if they were not counted as used yet
  */
 void dram_put_numbers(struct dram_pool *dram, unsigned int order, unsigned int count,
-		      const u64 *numbers)
+		      const u64 *numbers, unsigned long used)
 {
-	int err = frames_put(allocator_of(dram, order), raw_smp_processor_id(), 0, count, numbers);
+	struct frames *frames = allocator_of(dram, order);
+	unsigned int cpu = get_cpu();
+	int err;
 
+	/* Who sees that there is room waits for what is free, and we are not preempted. */
+	frames_put_begin(frames, cpu);
+	atomic_long_sub(used, &dram->used);
+	if (used)
+		morsel_slow_put();
+	err = frames_put_end(frames, cpu, 0, count, numbers);
+	put_cpu();
 	WARN(err, "morsel: a frame is put that is free\n");
 }
 
@@ -112,8 +156,7 @@ static void put_batch(struct dram_pool *dram, unsigned int order, unsigned int c
 		numbers[nr++] = put_prepare(dram, order, page);
 		morsel_poison(page, order);
 	}
-	atomic_long_sub((unsigned long)count << order, &dram->used);
-	dram_put_numbers(dram, order, nr, numbers);
+	dram_put_numbers(dram, order, nr, numbers, (unsigned long)count << order);
 	cond_resched();
 }
 

@@ -155,30 +155,13 @@ static inline struct frames *allocator_of(struct dram_pool *dram, unsigned int o
 	return order ? &dram->huge.frames : &dram->small.frames;
 }
 
-/**
- * dram_get_numbers() - get frames that are borrowed and free
- * @dram:	the pool
- * @order:	log2 of a frame's pages
- * @count:	how many
- * @numbers:	where to put their numbers
- * Return: how many there are.
- */
-static inline unsigned int dram_get_numbers(struct dram_pool *dram, unsigned int order,
-					    unsigned int count, u64 *numbers)
-{
-	unsigned int got;
-
-	/* Not to be preempted with a child claimed that no processor has: others wait for that. */
-	got = frames_get(allocator_of(dram, order), get_cpu(), 0, count, numbers);
-	put_cpu();
-	return got;
-}
-
 /* dram.c */
 struct page *dram_borrow(struct dram_pool *dram, gfp_t gfp, unsigned int order);
 int dram_number_get(struct dram_allocator *of);
+unsigned int dram_get_numbers(struct dram_pool *dram, unsigned int order, unsigned int count,
+			      u64 *numbers);
 void dram_put_numbers(struct dram_pool *dram, unsigned int order, unsigned int count,
-		      const u64 *numbers);
+		      const u64 *numbers, unsigned long used);
 void dram_say_lost(struct page *page, unsigned int order);
 void dram_lose(struct dram_pool *dram, unsigned int order, struct page *page);
 

@@ -37,7 +37,7 @@ void dram_give_huge(struct dram_pool *dram, unsigned int index, struct dram_walk
 
 	if (frames_in_use(&dram->huge.frames, frame) || !dram_is_old(walk, READ_ONCE(huge->since)))
 		return;
-	/* As in dram_get_numbers(). */
+	/* Not to be preempted in the middle of it, as in dram_get_numbers(). */
 	get_cpu();
 	err = frames_get_at(&dram->huge.frames, frame, 0);
 	put_cpu();
@@ -100,7 +100,7 @@ static struct page *reuse_huge(struct dram_pool *dram)
 
 	while (!page && dram_get_numbers(dram, HUGE_ORDER, 1, &number)) {
 		if (!dram_charge(dram, CHUNK_PAGES, CHUNK_PAGES)) {
-			dram_put_numbers(dram, HUGE_ORDER, 1, &number);
+			dram_put_numbers(dram, HUGE_ORDER, 1, &number, 0);
 			dram_tidy_later();
 			break;
 		}
