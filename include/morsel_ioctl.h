@@ -99,7 +99,8 @@ struct morsel_query {
  * @size:	sizeof(struct morsel_create)
  * @flags:	MORSEL_CREATE_*
  * @length:	1 byte to morsel_query.max_length; memory is zero until written
- * @pool:	a pool's id, or MORSEL_ANY for the nearest pool that has room
+ * @pool:	a pool's id, or MORSEL_ANY for the nearest pool that has room, of
+ *		those on nodes that the caller's cpuset allows
  * @node:	preferred NUMA node, or MORSEL_ANY for the caller's
  * @granule:	MORSEL_GRANULE_*
  * @mode:	permission bits (0..0777), as chmod(2) takes them; the owner
@@ -113,10 +114,14 @@ struct morsel_query {
  *		gone, an unnamed one as long as a descriptor or a mapping of
  *		it
  *
+ * The pool is chosen here, once: what is touched later takes memory of it, whoever
+ * touches it, and whatever that one's cpuset and memory policy say.
+ *
  * Errors: EEXIST (the name is taken), EINVAL (also: length 0, no such granule,
  * a bad name, a length that is no multiple of 2 MiB with MORSEL_GRANULE_2M, a
  * fault_around that struct morsel_tune does not allow),
  * EFBIG (length over max_length), ENOENT (no such pool), ENODEV (no such node),
+ * EACCES (the caller's cpuset does not allow the node, or that of the pool),
  * EDQUOT (over the caller's ceiling), ENOMEM (no memory; with POPULATE: the
  * pool is too small, nothing is left behind), EMFILE, ENFILE, EINTR (a fatal
  * signal while populating).
@@ -426,6 +431,11 @@ struct morsel_pool_info {
  * @node:	ADD: NUMA node; else 0
  * @reserved:	0
  * @limit_bytes: ADD, RESIZE: what the pool may hold, a multiple of 2 MiB; REMOVE: 0
+ *
+ * A dram pool has room for the memory that its node has when it is added (or
+ * the module is loaded): memory that is plugged in later may be lent to it only as far as
+ * that room goes, whatever its limit.  To have all of it used, remove the pool, which takes
+ * that no morsel is on it, and add it again.
  *
  * All need CAP_SYS_ADMIN.  RESIZE below what is in use is allowed: nothing more
  * is handed out until enough has been freed.

@@ -219,16 +219,31 @@ void *shared_page(void)
 
 static bool cgroups_mounted;
 
-void make_cgroup(void)
+static void make_cgroup_with(const char *controller)
 {
+	char text[32];
+
 	if (access(CGROUPS "/cgroup.controllers", F_OK)) {
 		if (mount("cgroup2", CGROUPS, "cgroup2", 0, NULL))
 			skip_because("no cgroup2: %s", strerror(errno));
 		cgroups_mounted = true;
 	}
-	if (!write_text(CGROUPS "/cgroup.subtree_control", "+memory"))
-		skip_because("no memory cgroups: %s", strerror(errno));
+	snprintf(text, sizeof(text), "+%s", controller);
+	if (!write_text(CGROUPS "/cgroup.subtree_control", text))
+		skip_because("no %s cgroups: %s", controller, strerror(errno));
 	assert_done(mkdir(CGROUP, 0755));
+}
+
+void make_cgroup(void)
+{
+	make_cgroup_with("memory");
+}
+
+void make_cpuset(const char *mems)
+{
+	make_cgroup_with("cpuset");
+	if (!write_text(CGROUP "/cpuset.mems", mems))
+		fail_msg("cannot have memory of node %s: %s", mems, strerror(errno));
 }
 
 unsigned long cgroup_event(const char *word)

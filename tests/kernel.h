@@ -80,6 +80,8 @@ void *shared_page(void);
 #define CGROUP CGROUPS "/morsel-test"
 
 void make_cgroup(void);
+/* One that has memory of one node alone; without, the test is skipped. */
+void make_cpuset(const char *mems);
 /* The caller, a child, goes into it. */
 void join_cgroup(void);
 /* A counter of its memory.events. */

@@ -495,6 +495,70 @@ static void numa_balancing_moves_no_frame(void **state)
 	munmap(balanced_enough, PAGE);
 }
 
+/* The pool of a node; false: it has none. */
+static bool pool_of_node(uint32_t node, uint32_t *id)
+{
+	struct morsel_pool_info info[16];
+	uint64_t cursor = 0;
+	int count = list_step(dev, MORSEL_IOC_POOL_LIST, &cursor, info, sizeof(info[0]), 16);
+
+	while (count-- > 0) {
+		*id = info[count].id;
+		if (info[count].node == node)
+			return true;
+	}
+	return false;
+}
+
+/* The node of a new morsel, or -1 and errno. */
+static int node_of_new(uint32_t pool, uint32_t node)
+{
+	struct morsel_create args = {
+		.size = sizeof(args),
+		.length = HUGE,
+		.mode = 0600,
+		.pool = pool,
+		.node = node,
+	};
+
+	return create_with(&args) < 0 ? -1 : (int)info_of(args.fd).node;
+}
+
+static bool not_allowed(uint32_t pool, uint32_t node)
+{
+	return node_of_new(pool, node) == -1 && errno == EACCES;
+}
+
+/* Fails if who may have memory of one node makes morsels of another's. */
+static void a_cpuset_bounds_where_morsels_are_made(void **state)
+{
+	uint32_t ids[2], node;
+	char mems[2] = "0";
+	pid_t pid;
+
+	if (!pool_of_node(0, &ids[0]) || !pool_of_node(1, &ids[1]))
+		skip_because("one NUMA node only");
+	make_cpuset(mems);
+	for (node = 0; node < 2; node++) {
+		mems[0] = (char)('0' + node);
+		assert_true(write_text(CGROUP "/cpuset.mems", mems));
+		pid = spawn();
+		if (!pid) {
+			join_cgroup();
+			need(node_of_new(MORSEL_ANY, MORSEL_ANY) == (int)node);
+			need(node_of_new(MORSEL_ANY, node) == (int)node);
+			need(node_of_new(ids[node], MORSEL_ANY) == (int)node);
+			need(not_allowed(MORSEL_ANY, !node));
+			need(not_allowed(ids[!node], MORSEL_ANY));
+			need(not_allowed(ids[!node], node));
+			_exit(0);
+		}
+		assert_child_done(pid);
+	}
+	/* Who may have all is asked for nothing. */
+	assert_int_equal(node_of_new(ids[1], 0), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -508,6 +572,7 @@ int main(void)
 		KERNEL_TEST(idle_page_tracking_does_no_harm),
 		KERNEL_TEST(damon_pages_nothing_of_a_morsel_out),
 		KERNEL_TEST(numa_balancing_moves_no_frame),
+		KERNEL_TEST(a_cpuset_bounds_where_morsels_are_made),
 		TEST(module_unloads),
 	};
 

@@ -2,6 +2,7 @@
 /*
  * Pools, whatever their kind: the list of them, and choosing one.
  */
+#include <linux/cpuset.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/nodemask.h>
@@ -121,43 +122,61 @@ void morsel_pools_exit(void)
 	xa_destroy(&pools);
 }
 
-/**
- * morsel_pool_choose() - find the pool for a new morsel, and count the morsel on it
- * @id:		a pool's id, or MORSEL_ANY for the nearest that has room
- * @node:	preferred node, or MORSEL_ANY for the caller's
- * Return: the pool, to be released with morsel_pool_release();
- * ERR_PTR(-ENOENT): no such pool; ERR_PTR(-ENODEV): no such node.
- */
-struct frame_pool *morsel_pool_choose(u32 id, u32 node)
+/* May the caller have memory of a node?  While its cpuset changes, either answer will do. */
+static bool node_allowed(u32 node)
+{
+	return node_isset(node, cpuset_current_mems_allowed);
+}
+
+/* Of the pools that the caller may have memory of, the nearest that has room. */
+static struct frame_pool *pool_nearest(u32 node)
 {
 	struct frame_pool *pool, *best = NULL;
 	unsigned long index;
 	int best_distance = 0;
 
+	xa_for_each(&pools, index, pool) {
+		/* A pool without room comes after all that have some. */
+		int distance = node_distance(node, pool->node) +
+			       (pool->ops->room(pool) ? 0 : INT_MAX / 2);
+
+		if (node_allowed(pool->node) && (!best || distance < best_distance)) {
+			best = pool;
+			best_distance = distance;
+		}
+	}
+	return best;
+}
+
+/**
+ * morsel_pool_choose() - find the pool for a new morsel, and count the morsel on it
+ * @id:		a pool's id, or MORSEL_ANY for the nearest that has room
+ * @node:	preferred node, or MORSEL_ANY for the caller's
+ * Return: the pool, to be released with morsel_pool_release();
+ * ERR_PTR(-ENOENT): no such pool; ERR_PTR(-ENODEV): no such node;
+ * ERR_PTR(-EACCES): the caller's cpuset does not allow the node, or the pool's.
+ */
+struct frame_pool *morsel_pool_choose(u32 id, u32 node)
+{
+	struct frame_pool *pool;
+
 	if (node == MORSEL_ANY)
 		node = numa_mem_id();
 	else if (node >= MAX_NUMNODES || !node_online(node))
 		return ERR_PTR(-ENODEV);
+	else if (node_state(node, N_MEMORY) && !node_allowed(node))
+		return ERR_PTR(-EACCES);
 
 	mutex_lock(&pools_lock);
-	if (id != MORSEL_ANY) {
-		best = xa_load(&pools, id);
-	} else {
-		xa_for_each(&pools, index, pool) {
-			/* A pool without room comes after all that have some. */
-			int distance = node_distance(node, pool->node) +
-				       (pool->ops->room(pool) ? 0 : INT_MAX / 2);
-
-			if (!best || distance < best_distance) {
-				best = pool;
-				best_distance = distance;
-			}
-		}
-	}
-	if (best)
-		best->morsels++;
+	pool = id == MORSEL_ANY ? pool_nearest(node) : xa_load(&pools, id);
+	if (!pool)
+		pool = ERR_PTR(-ENOENT);
+	else if (!node_allowed(pool->node))
+		pool = ERR_PTR(-EACCES);
+	else
+		pool->morsels++;
 	mutex_unlock(&pools_lock);
-	return best ?: ERR_PTR(-ENOENT);
+	return pool;
 }
 
 /**
