@@ -11,10 +11,13 @@
  * Conventions, the same for every call:
  *
  *  - The first field of every struct is its size in bytes, as the caller was
- *    compiled.  A module that knows a longer struct takes the missing tail as
- *    zero; one that knows a shorter struct accepts the call as long as the
+ *    compiled.  A module that knows a longer struct takes what was added since
+ *    as zero; one that knows a shorter struct accepts the call as long as the
  *    unknown tail is zero, and otherwise fails with E2BIG.  Results are written
- *    back up to the caller's size.
+ *    back up to the caller's size.  No struct is shorter than it was in the ABI
+ *    that brought its call: less is a mistake, and gets EINVAL.  (Entries of
+ *    arrays are another matter: of these the module writes as much as
+ *    entry_size says.)
  *  - Unknown flag bits and non-zero reserved fields fail with EINVAL, so that
  *    they can mean something later.
  *  - All layouts are the same for 32-bit and 64-bit programs; pointers travel

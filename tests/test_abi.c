@@ -174,7 +174,8 @@ static void expect(const struct call *call, const char *what, int got, int want)
 		return;
 	wrong++;
 	print_error("# %s, %s: %s instead of %s\n", call->name, what,
-		    got ? strerrorname_np(got) : "success", want ? strerrorname_np(want) : "success");
+		    got ? strerrorname_np(got) : "success",
+		    want ? strerrorname_np(want) : "success");
 }
 
 static void begin(void)
@@ -190,8 +191,7 @@ static void a_well_formed_call_is_taken(void **state)
 	const struct call *call;
 
 	begin();
-	for_each_call(call)
-		expect(call, "well-formed", run(call, prepare(call)), call->result);
+	for_each_call(call) expect(call, "well-formed", run(call, prepare(call)), call->result);
 	assert_int_equal(wrong, 0);
 }
 
@@ -201,12 +201,12 @@ static void a_size_too_small_is_refused(void **state)
 	unsigned int size;
 
 	begin();
-	for_each_call(call)
-		for (size = 0; size < 8; size++) {
-			prepare(call);
-			set_u32(0, size);
-			expect(call, "tiny size", run(call, buffer), EINVAL);
-		}
+	for_each_call(call) for (size = 0; size < 8; size++)
+	{
+		prepare(call);
+		set_u32(0, size);
+		expect(call, "tiny size", run(call, buffer), EINVAL);
+	}
 	assert_int_equal(wrong, 0);
 }
 
@@ -215,7 +215,8 @@ static void a_longer_struct_with_a_zero_tail_is_taken(void **state)
 	const struct call *call;
 
 	begin();
-	for_each_call(call) {
+	for_each_call(call)
+	{
 		prepare(call);
 		set_u32(0, call->size + 8);
 		expect(call, "8 bytes longer", run(call, buffer), call->result);
@@ -231,7 +232,8 @@ static void a_longer_struct_with_more_in_its_tail_is_refused(void **state)
 	const struct call *call;
 
 	begin();
-	for_each_call(call) {
+	for_each_call(call)
+	{
 		prepare(call);
 		set_u32(0, call->size + 8);
 		buffer[call->size] = 1;
@@ -250,34 +252,48 @@ static void a_longer_struct_with_more_in_its_tail_is_refused(void **state)
 	assert_int_equal(wrong, 0);
 }
 
-static void a_shorter_struct_is_taken(void **state)
+static void a_struct_shorter_than_at_first_is_refused(void **state)
 {
-	struct morsel_query *asked = (void *)buffer;
-	struct morsel_create *create = (void *)buffer;
+	const struct call *call;
+	unsigned int size;
+
+	begin();
+	for_each_call(call) for (size = 8; size < call->size; size += 4)
+	{
+		prepare(call);
+		set_u32(0, size);
+		expect(call, "part of a struct", run(call, buffer), EINVAL);
+	}
+	assert_int_equal(wrong, 0);
+	assert_int_equal(count_morsels(), 1);
+}
+
+/* Zero for what a range lacks would mean all of the morsel. */
+static void half_a_range_punches_nothing(void **state)
+{
+	struct morsel_range range = {.offset = PAGE, .length = PAGE};
+
+	begin();
+	assert_done(populate(morsel, 0, HUGE));
+	for (range.size = 8; range.size < sizeof(range); range.size++)
+		assert_errno(ioctl(morsel, MORSEL_IOC_PUNCH, &range), EINVAL);
+	assert_int_equal(info_of(morsel).frame_bytes, HUGE);
+	assert_done(ioctl(morsel, MORSEL_IOC_PUNCH, &range));
+	assert_int_equal(info_of(morsel).frame_bytes, HUGE - PAGE);
+}
+
+/* A struct of an array is none of a call's: each program has them as it was compiled. */
+static void entries_of_lists_may_be_shorter(void **state)
+{
 	struct morsel_info *info = (void *)buffer;
+	uint64_t cursor = 0;
 
 	begin();
 	memset(buffer, 0xaa, sizeof(buffer));
-	asked->size = offsetof(struct morsel_query, features);
-	asked->flags = 0;
-	assert_int_equal(ioctl(dev, MORSEL_IOC_QUERY, asked), 0);
-	assert_int_equal(asked->abi, MORSEL_ABI_VERSION);
-	/* Nothing is written beyond what the caller knows. */
-	assert_int_equal(asked->features, 0xaaaaaaaaaaaaaaaaULL);
-
-	memset(buffer, 0, sizeof(buffer));
-	fill_create(create);
-	create->size = offsetof(struct morsel_create, name);
-	strcpy(create->name, "too far");
-	assert_int_equal(ioctl(dev, MORSEL_IOC_CREATE, create), 0);
-	assert_string_equal(info_of(create->fd).name, "");
-
-	memset(buffer, 0xaa, sizeof(buffer));
-	info->size = 16;
-	info->flags = 0;
-	assert_int_equal(ioctl(morsel, MORSEL_IOC_STAT, info), 0);
-	assert_int_equal(info->id, id_of(morsel));
+	assert_int_equal(list_step(dev, MORSEL_IOC_LIST, &cursor, info, 16, 1), 1);
 	assert_int_equal(info->size, 16);
+	assert_int_equal(info->id, id_of(morsel));
+	/* Nothing is written beyond what the caller knows. */
 	assert_int_equal(info->length, 0xaaaaaaaaaaaaaaaaULL);
 }
 
@@ -287,12 +303,12 @@ static void unknown_flags_are_refused(void **state)
 	unsigned int bit;
 
 	begin();
-	for_each_call(call)
-		for (bit = 2; bit < 32; bit++) {
-			prepare(call);
-			set_u32(4, 1U << bit);
-			expect(call, "unknown flag", run(call, buffer), EINVAL);
-		}
+	for_each_call(call) for (bit = 2; bit < 32; bit++)
+	{
+		prepare(call);
+		set_u32(4, 1U << bit);
+		expect(call, "unknown flag", run(call, buffer), EINVAL);
+	}
 	assert_int_equal(wrong, 0);
 }
 
@@ -301,7 +317,8 @@ static void reserved_fields_must_be_zero(void **state)
 	const struct call *call;
 
 	begin();
-	for_each_call(call) {
+	for_each_call(call)
+	{
 		if (call->reserved == NO_FIELD)
 			continue;
 		prepare(call);
@@ -313,7 +330,9 @@ static void reserved_fields_must_be_zero(void **state)
 
 static void pool_calls_refuse_fields_they_do_not_take(void **state)
 {
-	struct morsel_pool pool = {.size = sizeof(pool), .id = 9999, .kind = MORSEL_POOL_DRAM,
+	struct morsel_pool pool = {.size = sizeof(pool),
+				   .id = 9999,
+				   .kind = MORSEL_POOL_DRAM,
 				   .limit_bytes = 64 * MIB};
 
 	assert_errno(ioctl(dev, MORSEL_IOC_POOL_RESIZE, &pool), EINVAL);
@@ -332,9 +351,8 @@ static void bad_pointers_are_noticed(void **state)
 	unsigned int i;
 
 	begin();
-	for_each_call(call)
-		for (i = 0; i < ARRAY_SIZE(bad); i++)
-			expect(call, "bad pointer", run(call, bad[i]), EFAULT);
+	for_each_call(call) for (i = 0; i < ARRAY_SIZE(bad); i++)
+		expect(call, "bad pointer", run(call, bad[i]), EFAULT);
 	assert_int_equal(wrong, 0);
 }
 
@@ -346,7 +364,8 @@ static void a_struct_cut_off_is_noticed(void **state)
 
 	begin();
 	munmap(pages + PAGE, PAGE);
-	for_each_call(call) {
+	for_each_call(call)
+	{
 		prepare(call);
 		memcpy(pages + PAGE - 8, buffer, 8);
 		expect(call, "cut off", run(call, pages + PAGE - 8), EFAULT);
@@ -365,7 +384,8 @@ static void a_result_that_cannot_be_written_leaves_nothing(void **state)
 	int fd;
 
 	begin();
-	for_each_call(call) {
+	for_each_call(call)
+	{
 		if (!call->writes || call->result)
 			continue;
 		mprotect(page, PAGE, RW);
@@ -394,7 +414,8 @@ static void calls_want_their_kind_of_descriptor(void **state)
 	const struct call *call;
 
 	begin();
-	for_each_call(call) {
+	for_each_call(call)
+	{
 		int other = call->own ? dev : morsel;
 
 		expect(call, "wrong descriptor",
@@ -506,7 +527,9 @@ int main(void)
 		TEST(a_size_too_small_is_refused),
 		TEST(a_longer_struct_with_a_zero_tail_is_taken),
 		TEST(a_longer_struct_with_more_in_its_tail_is_refused),
-		TEST(a_shorter_struct_is_taken),
+		TEST(a_struct_shorter_than_at_first_is_refused),
+		TEST(half_a_range_punches_nothing),
+		TEST(entries_of_lists_may_be_shorter),
 		TEST(unknown_flags_are_refused),
 		TEST(reserved_fields_must_be_zero),
 		TEST(pool_calls_refuse_fields_they_do_not_take),

@@ -15,6 +15,8 @@ enum caller { ANYBODY, WRITER, ADMIN };
  * struct morsel_call - a call
  * @cmd:	its number, which tells the size of its struct, and by _IOC_READ
  *		that the caller gets that back
+ * @first:	the size that its struct had in the ABI that brought the call, and keeps
+ *		for ever; less is no older caller, but a mistake
  * @taker:	the kind of descriptor
  * @caller:	who may: anybody who has the descriptor, who has it for writing
  *		(else EBADF), or who has CAP_SYS_ADMIN (else EPERM)
@@ -25,6 +27,7 @@ enum caller { ANYBODY, WRITER, ADMIN };
  */
 struct morsel_call {
 	unsigned int cmd;
+	u32 first;
 	enum taker taker;
 	enum caller caller;
 	u32 flags;
@@ -33,31 +36,31 @@ struct morsel_call {
 };
 
 #define ARGS_SIZE sizeof_field(struct morsel_request, args)
-#define CALL(name, ...)                                                                          \
+#define CALL(name, first, ...)                                                                   \
 	[_IOC_NR(MORSEL_IOC_##name)] = {                                                         \
 		MORSEL_IOC_##name + BUILD_BUG_ON_ZERO(_IOC_SIZE(MORSEL_IOC_##name) > ARGS_SIZE), \
-		__VA_ARGS__}
+		first + BUILD_BUG_ON_ZERO((first) > _IOC_SIZE(MORSEL_IOC_##name)), __VA_ARGS__}
 
 static const struct morsel_call calls[] = {
-	CALL(QUERY, DEVICE, ANYBODY, 0, call_query),
-	CALL(CREATE, DEVICE, ANYBODY, MORSEL_CREATE_POPULATE | MORSEL_CREATE_CLOEXEC, call_create,
-	     call_create_done),
-	CALL(OPEN, DEVICE, ANYBODY, MORSEL_OPEN_READ_ONLY | MORSEL_OPEN_CLOEXEC, call_open,
+	CALL(QUERY, 88, DEVICE, ANYBODY, 0, call_query),
+	CALL(CREATE, 112, DEVICE, ANYBODY, MORSEL_CREATE_POPULATE | MORSEL_CREATE_CLOEXEC,
+	     call_create, call_create_done),
+	CALL(OPEN, 88, DEVICE, ANYBODY, MORSEL_OPEN_READ_ONLY | MORSEL_OPEN_CLOEXEC, call_open,
 	     call_open_done),
-	CALL(UNLINK, DEVICE, ANYBODY, 0, call_unlink),
-	CALL(LIST, DEVICE, ANYBODY, 0, call_list),
-	CALL(LIMIT_GET, DEVICE, ANYBODY, 0, call_limit_get),
-	CALL(LIMIT_SET, DEVICE, ADMIN, MORSEL_LIMIT_DEFAULT, call_limit_set),
-	CALL(POOL_LIST, DEVICE, ANYBODY, 0, call_pool_list),
-	CALL(POOL_STAT, DEVICE, ANYBODY, 0, call_pool_stat),
-	CALL(POOL_ADD, DEVICE, ADMIN, 0, call_pool_add),
-	CALL(POOL_RESIZE, DEVICE, ADMIN, 0, call_pool_resize),
-	CALL(POOL_REMOVE, DEVICE, ADMIN, 0, call_pool_remove),
-	CALL(STAT, MORSEL, ANYBODY, 0, call_stat),
-	CALL(POPULATE, MORSEL, WRITER, 0, call_populate),
-	CALL(PUNCH, MORSEL, WRITER, 0, call_punch),
-	CALL(EXTENTS, MORSEL, ANYBODY, 0, call_extents),
-	CALL(TUNE, MORSEL, WRITER, 0, call_tune),
+	CALL(UNLINK, 80, DEVICE, ANYBODY, 0, call_unlink),
+	CALL(LIST, 32, DEVICE, ANYBODY, 0, call_list),
+	CALL(LIMIT_GET, 32, DEVICE, ANYBODY, 0, call_limit_get),
+	CALL(LIMIT_SET, 32, DEVICE, ADMIN, MORSEL_LIMIT_DEFAULT, call_limit_set),
+	CALL(POOL_LIST, 32, DEVICE, ANYBODY, 0, call_pool_list),
+	CALL(POOL_STAT, 120, DEVICE, ANYBODY, 0, call_pool_stat),
+	CALL(POOL_ADD, 32, DEVICE, ADMIN, 0, call_pool_add),
+	CALL(POOL_RESIZE, 32, DEVICE, ADMIN, 0, call_pool_resize),
+	CALL(POOL_REMOVE, 32, DEVICE, ADMIN, 0, call_pool_remove),
+	CALL(STAT, 152, MORSEL, ANYBODY, 0, call_stat),
+	CALL(POPULATE, 24, MORSEL, WRITER, 0, call_populate),
+	CALL(PUNCH, 24, MORSEL, WRITER, 0, call_punch),
+	CALL(EXTENTS, 32, MORSEL, ANYBODY, 0, call_extents),
+	CALL(TUNE, 16, MORSEL, WRITER, 0, call_tune),
 };
 
 /*
@@ -96,7 +99,7 @@ static long serve(const struct morsel_call *call, struct file *file, void __user
 	u32 user_size;
 	int err;
 
-	err = morsel_copy_in(&req.args, size, arg);
+	err = morsel_copy_in(&req.args, call->first, size, arg);
 	if (err)
 		return err;
 	err = permission(call, file);

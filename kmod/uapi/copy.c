@@ -9,19 +9,21 @@
 /**
  * morsel_copy_in() - fetch the struct of an ioctl
  * @to:		the struct as this module knows it
+ * @least:	the size that it had at first
  * @size:	its size
  * @from:	the struct as the caller knows it; its first field is its size
- * Return: 0, -EFAULT, -EINVAL (no size) or -E2BIG (it has more, which is not zero).
+ * Return: 0, -EFAULT, -EINVAL (it is shorter than it ever was) or -E2BIG (it has more,
+ * which is not zero).
  */
-int morsel_copy_in(void *to, size_t size, const void __user *from)
+int morsel_copy_in(void *to, size_t least, size_t size, const void __user *from)
 {
 	u32 user_size;
 	int err;
 
 	if (get_user(user_size, (const u32 __user *)from))
 		return -EFAULT;
-	/* The size and the flags have been there from the start. */
-	if (user_size < 2 * sizeof(u32))
+	/* What is missing would be taken as zero: of a range, that is all of the morsel. */
+	if (user_size < least)
 		return -EINVAL;
 	if (user_size > PAGE_SIZE)
 		return -E2BIG;

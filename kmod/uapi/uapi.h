@@ -11,7 +11,7 @@
 #include "morsel_ioctl.h"
 
 /* copy.c */
-int morsel_copy_in(void *to, size_t size, const void __user *from);
+int morsel_copy_in(void *to, size_t least, size_t size, const void __user *from);
 int morsel_copy_out(void __user *to, const void *from, size_t size);
 
 /**
