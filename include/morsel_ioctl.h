@@ -441,7 +441,8 @@ struct morsel_pool_info {
  * that no morsel is on it, and add it again.
  *
  * All need CAP_SYS_ADMIN.  RESIZE below what is in use is allowed: nothing more
- * is handed out until enough has been freed.
+ * is handed out until enough has been freed.  An ADD that cannot write the id back
+ * (EFAULT) leaves no pool, unless others have made morsels on it by then.
  *
  * Errors: EPERM, ENOENT (no such pool), ENODEV (no such node), EEXIST (the node
  * has its pool already), EBUSY (REMOVE: morsels are on it, or frames of it are

@@ -182,6 +182,32 @@ static void a_pool_is_removed_and_added(void **state)
 	assert_int_equal(info_of(args.fd).pool, pool.id);
 }
 
+static void a_pool_that_nobody_is_told_of_goes_again(void **state)
+{
+	struct morsel_pool *page = mmap(NULL, PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct morsel_pool_info info = pool_info();
+	struct morsel_pool pool = {.id = info.id};
+	unsigned int pools = query().nr_pools;
+
+	assert_done(pool_call(MORSEL_IOC_POOL_REMOVE, &pool));
+	*page = (struct morsel_pool){.size = sizeof(*page),
+				     .kind = info.kind,
+				     .node = info.node,
+				     .limit_bytes = info.limit_bytes};
+	/* What is asked can be read, but there is no place for the answer. */
+	assert_done(mprotect(page, PAGE, PROT_READ));
+	assert_errno(ioctl(dev, MORSEL_IOC_POOL_ADD, page), EFAULT);
+	assert_int_equal(query().nr_pools, pools - 1);
+
+	assert_done(mprotect(page, PAGE, RW));
+	assert_done(ioctl(dev, MORSEL_IOC_POOL_ADD, page));
+	assert_int_equal(query().nr_pools, pools);
+	/* Nothing of what was begun holds it. */
+	pool.id = page->id;
+	assert_done(pool_call(MORSEL_IOC_POOL_REMOVE, &pool));
+	assert_done(ioctl(dev, MORSEL_IOC_POOL_ADD, page));
+}
+
 static void what_does_not_fit_leaves_nothing(void **state)
 {
 	static const uint32_t granules[] = {MORSEL_GRANULE_4K, MORSEL_GRANULE_2M,
@@ -716,6 +742,7 @@ int main(void)
 		TEST(pools_are_the_admin_s),
 		TEST(a_pool_in_use_is_not_removed),
 		TEST(a_pool_is_removed_and_added),
+		TEST(a_pool_that_nobody_is_told_of_goes_again),
 		TEST(what_does_not_fit_leaves_nothing),
 		TEST(populating_beyond_the_pool_fails),
 		TEST(a_full_pool_gives_sigbus),

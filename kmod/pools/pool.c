@@ -290,12 +290,13 @@ static int limit_pages(u64 bytes, unsigned long *pages)
 
 /**
  * morsel_pool_add() - MORSEL_IOC_POOL_ADD
- * @args: kind, node and limit; the id is filled in
- * Return: 0 or a negative errno as morsel_ioctl.h lists it.
+ * @args:	kind, node and limit; the id is filled in
+ * @pool:	becomes the pool
+ * Return: 0, and morsel_pool_added() is to follow, or a negative errno as morsel_ioctl.h
+ * lists it.
  */
-int morsel_pool_add(struct morsel_pool *args)
+int morsel_pool_add(struct morsel_pool *args, struct frame_pool **pool)
 {
-	struct frame_pool *pool;
 	unsigned long limit;
 	int i, err;
 
@@ -311,11 +312,42 @@ int morsel_pool_add(struct morsel_pool *args)
 		return -EOPNOTSUPP;
 
 	mutex_lock(&pools_lock);
-	err = pool_add(kinds[i], args->node, limit, &pool);
-	if (!err)
-		args->id = pool->id;
+	err = pool_add(kinds[i], args->node, limit, pool);
+	if (!err) {
+		args->id = (*pool)->id;
+		/* As if a morsel were on it: until the caller knows of it, nobody removes it. */
+		(*pool)->morsels++;
+	}
 	mutex_unlock(&pools_lock);
 	return err;
+}
+
+/* Remove a pool, with the pool list lock held, unless it is in use. */
+static int remove_locked(struct frame_pool *pool)
+{
+	struct morsel_pool_info info;
+
+	pool_describe(pool, &info);
+	if (pool->morsels || info.used_bytes || info.pinned_bytes)
+		return -EBUSY;
+	xa_erase(&pools, pool->id);
+	pool_destroy(pool);
+	return 0;
+}
+
+/**
+ * morsel_pool_added() - after morsel_pool_add()
+ * @pool: the pool
+ * @told: the caller knows of it; else it goes again, unless somebody has found it and
+ *	  made a morsel on it
+ */
+void morsel_pool_added(struct frame_pool *pool, bool told)
+{
+	mutex_lock(&pools_lock);
+	pool->morsels--;
+	if (!told)
+		remove_locked(pool);
+	mutex_unlock(&pools_lock);
 }
 
 /**
@@ -358,18 +390,7 @@ int morsel_pool_remove(u32 id)
 		return err;
 	mutex_lock(&pools_lock);
 	pool = xa_load(&pools, id);
-	if (!pool) {
-		err = -ENOENT;
-		goto out;
-	}
-	pool_describe(pool, &info);
-	if (pool->morsels || info.used_bytes || info.pinned_bytes) {
-		err = -EBUSY;
-		goto out;
-	}
-	xa_erase(&pools, id);
-	pool_destroy(pool);
-out:
+	err = pool ? remove_locked(pool) : -ENOENT;
 	mutex_unlock(&pools_lock);
 	return err;
 }

@@ -85,7 +85,8 @@ void morsel_pool_release(struct frame_pool *pool);
 unsigned int morsel_pool_count(void);
 int morsel_pool_next(u32 *id, struct morsel_pool_info *info);
 int morsel_pool_stat(struct morsel_pool_info *info);
-int morsel_pool_add(struct morsel_pool *args);
+int morsel_pool_add(struct morsel_pool *args, struct frame_pool **pool);
+void morsel_pool_added(struct frame_pool *pool, bool told);
 int morsel_pool_resize(u32 id, u64 limit_bytes);
 int morsel_pool_remove(u32 id);
 

@@ -10,6 +10,8 @@
 #include "morsel_ioctl.h"
 #include "uapi/uapi.h"
 
+struct frame_pool;
+
 /**
  * struct morsel_request - a call that is being served
  * @file:	the descriptor that it came by
@@ -17,6 +19,7 @@
  *		gets; all begins as @args.head does
  * @opened:	CREATE, OPEN: what the caller gets a descriptor for
  * @fd:		its number
+ * @added:	POOL_ADD: the pool
  */
 struct morsel_request {
 	struct file *file;
@@ -39,6 +42,7 @@ struct morsel_request {
 	} args;
 	struct file *opened;
 	int fd;
+	struct frame_pool *added;
 };
 
 /* calls.c */
@@ -58,6 +62,7 @@ int call_limit_set(struct morsel_request *req);
 int call_pool_list(struct morsel_request *req);
 int call_pool_stat(struct morsel_request *req);
 int call_pool_add(struct morsel_request *req);
+void call_pool_add_done(struct morsel_request *req, int err);
 int call_pool_resize(struct morsel_request *req);
 int call_pool_remove(struct morsel_request *req);
 
