@@ -111,8 +111,9 @@ struct morsel_query {
  * @fd:		out: descriptor, open for reading and writing
  * @fault_around: as in struct morsel_tune, or 0: as suits the granule
  * @id:		out: the morsel's id, never used twice while the module is loaded
- * @name:	"" for none; else up to 63 bytes, without '/', control
- *		characters and spaces, not "." nor ".."; a named morsel lives
+ * @name:	"" for none; else up to 63 bytes of UTF-8, without '/', spaces and
+ *		control characters (U+0000 to U+001F, U+007F to U+009F),
+ *		not "." nor ".."; a named morsel lives
  *		until it is unlinked and the last descriptor and mapping are
  *		gone, an unnamed one as long as a descriptor or a mapping of
  *		it

@@ -190,6 +190,98 @@ static void names_are_checked(void **state)
 	assert_int_equal(count_morsels(), 0);
 }
 
+/* What the module says of a name when it is asked for a morsel of it, of which there is none. */
+static int error_of_name(const char *name)
+{
+	errno = 0;
+	assert_int_equal(open_with(0, name, 0), -1);
+	return errno;
+}
+
+static void names_are_utf_8_without_control_characters(void **state)
+{
+	static const char *const bad[] = {
+		/* No UTF-8: alone, cut off, longer than need be, surrogates, beyond Unicode. */
+		"\x80", "\xff", "\xfe", "a\xe9", "\xc3", "\xc3z", "\xe2\x82", "\xf0\x9f\x90",
+		"\xc0\xaf", "\xc1\xbf", "\xe0\x80\xaf", "\xe0\x9f\xbf", "\xf0\x8f\xbf\xbf",
+		"\xed\xa0\x80", "\xed\xbf\xbf", "\xf4\x90\x80\x80", "\xf8\x88\x80\x80\x80",
+		/* Control characters: CSI as a byte, and all that C1 begins and ends with. */
+		"\x9b" "31m", "\xc2\x9b" "31m", "\xc2\x80", "a\xc2\x85z", "\xc2\x9f",
+		"\x1b", "\x1f", "z\x7f",
+	};
+	struct morsel_create args;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		args = request(bad[i], HUGE);
+		assert_errno(create_with(&args), EINVAL);
+		assert_errno(open_with(0, bad[i], 0), EINVAL);
+		assert_errno(unlink_morsel(0, bad[i]), EINVAL);
+	}
+	/* The last byte there is room for begins a character. */
+	args = request("", HUGE);
+	memset(args.name, 'x', MORSEL_NAME_MAX - 1);
+	args.name[MORSEL_NAME_MAX - 2] = '\xc3';
+	assert_errno(create_with(&args), EINVAL);
+	assert_int_equal(count_morsels(), 0);
+}
+
+/* As UTF-8 has it. */
+static void put_character(char *to, uint32_t c)
+{
+	if (c < 0x80) {
+		*to++ = c;
+	} else if (c < 0x800) {
+		*to++ = 0xc0 | c >> 6;
+	} else {
+		if (c < 0x10000) {
+			*to++ = 0xe0 | c >> 12;
+		} else {
+			*to++ = 0xf0 | c >> 18;
+			*to++ = 0x80 | (c >> 12 & 0x3f);
+		}
+		*to++ = 0x80 | (c >> 6 & 0x3f);
+	}
+	if (c >= 0x80)
+		*to++ = 0x80 | (c & 0x3f);
+	*to = 0;
+}
+
+static void assert_character(uint32_t c, bool good)
+{
+	char name[8] = "a";
+	int err;
+
+	put_character(name + 1, c);
+	err = error_of_name(name);
+	if (err != (good ? ENOENT : EINVAL))
+		fail_msg("U+%04X in a name: %s", c, strerror(err));
+}
+
+static bool was_good(uint32_t c)
+{
+	return c > ' ' && c != '/' && c != 0x7f;
+}
+
+static void what_was_good_in_names_and_is_utf_8_stays_so(void **state)
+{
+	/* On both sides of where an encoding, or a part of it, begins. */
+	static const uint32_t edges[] = {
+		0x800, 0x1000, 0xd000, 0xd800, 0xe000, 0xfeff, 0x10000, 0x40000, 0x100000, 0x110000,
+	};
+	unsigned int i;
+	uint32_t c;
+
+	for (c = 1; c < 0x800; c++)
+		assert_character(c, was_good(c) && !(c >= 0x80 && c < 0xa0));
+	/* Of the rest some, at a distance that is no multiple of anything. */
+	for (c = 0x800; c < 0x110000; c += 211)
+		assert_character(c, c < 0xd800 || c >= 0xe000);
+	for (i = 0; i < ARRAY_SIZE(edges); i++)
+		for (c = edges[i] - 1; c <= edges[i]; c++)
+			assert_character(c, c < 0xd800 || (c >= 0xe000 && c < 0x110000));
+}
+
 static void names_may_be_long_and_odd(void **state)
 {
 	static const char *const good[] = {
@@ -804,6 +896,8 @@ int main(void)
 		TEST(a_name_is_free_again_after_unlink),
 		TEST(a_taken_name_is_refused),
 		TEST(names_are_checked),
+		TEST(names_are_utf_8_without_control_characters),
+		TEST(what_was_good_in_names_and_is_utf_8_stays_so),
 		TEST(names_may_be_long_and_odd),
 		TEST(open_wants_an_id_or_a_name),
 		TEST(open_tells_the_id),

@@ -3,6 +3,7 @@
  * Finding morsels: by id, by name, one after the other.
  */
 #include <linux/mutex.h>
+#include <linux/nls.h>
 #include <linux/rhashtable.h>
 #include <linux/sched/signal.h>
 #include <linux/string.h>
@@ -28,6 +29,21 @@ static const struct rhashtable_params by_name_params = {
 	.automatic_shrinking = true,
 };
 
+/*
+ * How many bytes a character takes that may be in a name; 0: it may not, or is none.
+ * Terminals, where names are shown, obey control characters: those of ASCII, and the
+ * 32 that follow it in Unicode (C1).
+ */
+static int name_character(const char *at, size_t left)
+{
+	unicode_t c;
+	int bytes = utf8_to_utf32((const u8 *)at, left, &c);
+
+	if (bytes < 0 || c <= ' ' || c == '/' || (c >= 0x7f && c <= 0x9f))
+		return 0;
+	return bytes;
+}
+
 /**
  * morsel_name_valid() - may a morsel be called so?
  * @name: the name, of MORSEL_NAME_MAX bytes; "": it has none
@@ -35,13 +51,16 @@ static const struct rhashtable_params by_name_params = {
  */
 bool morsel_name_valid(const char *name)
 {
-	size_t i, len = strnlen(name, MORSEL_NAME_MAX);
+	size_t len = strnlen(name, MORSEL_NAME_MAX);
+	int bytes;
 
 	if (len == MORSEL_NAME_MAX || !strcmp(name, ".") || !strcmp(name, ".."))
 		return false;
-	for (i = 0; i < len; i++)
-		if ((u8)name[i] <= ' ' || name[i] == 0x7f || name[i] == '/')
+	for (; len; name += bytes, len -= bytes) {
+		bytes = name_character(name, len);
+		if (!bytes)
 			return false;
+	}
 	return true;
 }
 

@@ -25,6 +25,7 @@
 	"# CONFIG_PREEMPT_RT is not set\n"               \
 	"CONFIG_TRANSPARENT_HUGEPAGE=y\n"                \
 	"CONFIG_MMU_NOTIFIER=y\n"                        \
+	"CONFIG_NLS=y\n"                                 \
 	"CONFIG_PTE_MARKER_UFFD_WP=y\n"
 
 static char root[64];
@@ -132,6 +133,9 @@ static void options_are_looked_at(void **state)
 	assert_problem("7.2.1-c", "MMU notifiers");
 	put_config("7.2.1-d", "CONFIG_ARM64=y\nCONFIG_TRANSPARENT_HUGEPAGE=y\nCONFIG_MMU_NOTIFIER=y\n");
 	assert_problem("7.2.1-d", "x86-64 only");
+	put_config("7.2.1-e", "CONFIG_X86_64=y\nCONFIG_TRANSPARENT_HUGEPAGE=y\nCONFIG_MMU_NOTIFIER=y\n"
+			      "# CONFIG_NLS is not set\n");
+	assert_problem("7.2.1-e", "UTF-8");
 }
 
 static void the_configuration_has_several_places(void **state)
@@ -161,7 +165,8 @@ static void userfaultfd_is_looked_at(void **state)
 	assert_non_null(strstr(output, "CVE-2026-68166"));
 	put_config("6.12.105", GOOD_CONFIG);
 	assert_fine("6.12.105");
-	put_config("6.8.1", "CONFIG_X86_64=y\nCONFIG_TRANSPARENT_HUGEPAGE=y\nCONFIG_MMU_NOTIFIER=y\n");
+	put_config("6.8.1", "CONFIG_X86_64=y\nCONFIG_TRANSPARENT_HUGEPAGE=y\nCONFIG_MMU_NOTIFIER=y\n"
+			    "CONFIG_NLS=m\n");
 	assert_fine("6.8.1");
 }
 

@@ -85,12 +85,15 @@ static char *read_config(const struct kernel *kernel)
 	return config;
 }
 
-/* Is an option on?  Only where the configuration is known. */
+/* Is an option on, if as a module?  Only where the configuration is known. */
 static bool has(const struct kernel *kernel, const char *option)
 {
 	char line[96];
+	int length = snprintf(line, sizeof(line), "\n%s=y\n", option);
 
-	snprintf(line, sizeof(line), "\n%s=y\n", option);
+	if (strstr(kernel->config, line))
+		return true;
+	line[length - 2] = 'm';
 	return strstr(kernel->config, line);
 }
 
@@ -108,6 +111,7 @@ static const struct {
 	 "boot a kernel that has them built in; they need not be enabled"},
 	{"CONFIG_MMU_NOTIFIER", true, "MMU notifiers",
 	 "boot a kernel that has them, as all do that have KVM"},
+	{"CONFIG_NLS", true, "UTF-8", "boot a kernel that knows it, as all do that have FAT"},
 };
 
 static void check_config(struct report *report, const struct kernel *kernel)
@@ -116,7 +120,8 @@ static void check_config(struct report *report, const struct kernel *kernel)
 
 	if (!kernel->config) {
 		note(report, "configuration", "not found",
-		     "see that it has CONFIG_TRANSPARENT_HUGEPAGE and CONFIG_MMU_NOTIFIER, "
+		     "see that it has CONFIG_TRANSPARENT_HUGEPAGE, CONFIG_MMU_NOTIFIER and "
+		     "CONFIG_NLS, "
 		     "and not CONFIG_PREEMPT_RT");
 		return;
 	}
@@ -190,8 +195,7 @@ static void check_boot(struct report *report, const struct kernel *kernel)
 	char *line = read_file(kernel, "/proc/cmdline"),
 	     *guest = read_file(kernel, "/sys/hypervisor/guest_type");
 	bool checks = kernel->config && has(kernel, "CONFIG_PAGE_TABLE_CHECK") &&
-		      (has(kernel, "CONFIG_PAGE_TABLE_CHECK_ENFORCED") ||
-		       checks_tables(line));
+		      (has(kernel, "CONFIG_PAGE_TABLE_CHECK_ENFORCED") || checks_tables(line));
 
 	if (guest && !strcmp(guest, "PV\n"))
 		problem(report, EXIT_NO_MODULE, "hypervisor", "Xen PV", "use an HVM or PVH guest");

@@ -184,8 +184,8 @@ static const struct {
 	{EPERM, EXIT_DENIED, "only its owner may do that, and pools and ceilings are for root"},
 	{EEXIST, EXIT_FAILED, "there is one already; choose another, or remove that one first"},
 	{EINVAL, EXIT_FAILED,
-	 "not possible; a name has at most 63 bytes, no slash and no space, a size is at least 1, "
-	 "and a multiple of 2M with --granule 2m"},
+	 "not possible; a name has at most 63 bytes of UTF-8, no slash, no space and no control "
+	 "character, a size is at least 1, and a multiple of 2M with --granule 2m"},
 	{EFBIG, EXIT_FAILED, "larger than a morsel can be"},
 	{ENOMEM, EXIT_FAILED,
 	 "there is not enough memory; see 'morselctl pool list', free something, or give the pool "
