@@ -50,7 +50,7 @@
  * @low:	no tree before this one is known to have anything to claim
  * @next:	for orders from 1 on: the child to look at first
  * @next_huge:	for huge frames: the child to look at first
- * @begun:	claims, releases and puts so far,
+ * @begun:	claims, releases, puts, and gets of certain frames so far,
  * @ended:	and of these, those that are over: meanwhile, a child is claimed that
  *		no slot has, or frames are free that are not counted
  */

@@ -31,8 +31,9 @@ static bool claim_child(struct frames *f, struct frames_slot *slot, uint32_t tre
 			tree_untell(f, child, TREE_SOME(child) | TREE_WHOLE(child));
 			return true;
 		}
-		slot_ended(slot);
+		/* Until it is told again, what is free there may not be found. */
 		tree_untell(f, child, TREE_SOME(child) | TREE_WHOLE(child));
+		slot_ended(slot);
 	}
 	return false;
 }

@@ -391,14 +391,7 @@ static bool take_at(struct frames *f, uint64_t frame, uint32_t order)
 	return true;
 }
 
-/**
- * small_get_at() - get certain frames
- * @f:		the allocator
- * @frame:	the first
- * @order:	0 to 8
- * Return: 0 or -EBUSY.
- */
-int small_get_at(struct frames *f, uint64_t frame, uint32_t order)
+static int get_at(struct frames *f, uint64_t frame, uint32_t order)
 {
 	uint32_t child = (uint32_t)(frame / FRAMES_PER_CHILD), count = 1U << order;
 	struct frames_slot *slot;
@@ -423,6 +416,24 @@ int small_get_at(struct frames *f, uint64_t frame, uint32_t order)
 		/* Some of them may be counted there, and some in the child. */
 	} while (slot && claim_free(f, frames_load(&slot->claim)) >= count && slot_drain(f, slot));
 	return -EBUSY;
+}
+
+/**
+ * small_get_at() - get certain frames
+ * @f:		the allocator
+ * @frame:	the first
+ * @order:	0 to 8
+ * Return: 0 or -EBUSY.
+ */
+int small_get_at(struct frames *f, uint64_t frame, uint32_t order)
+{
+	int err;
+
+	/* Others' frames may be counted as taken until it is known that these are not to be had. */
+	slot_begun(f->slots);
+	err = get_at(f, frame, order);
+	slot_ended(f->slots);
+	return err;
 }
 
 /* Of runs in a word, those of which all frames are in use. */
