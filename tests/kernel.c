@@ -85,6 +85,35 @@ unsigned long smaps_kib(const void *address, const char *field)
 
 #define MAX_EXTENTS 16384
 
+struct morsel_create populated(uint64_t length, uint32_t granule)
+{
+	return (struct morsel_create){
+		.size = sizeof(struct morsel_create),
+		.flags = MORSEL_CREATE_POPULATE,
+		.length = length,
+		.granule = granule,
+		.mode = 0600,
+		.pool = pool_info().id,
+		.node = MORSEL_ANY,
+	};
+}
+
+int limit_set(uid_t uid, uint64_t bytes, uint32_t flags)
+{
+	struct morsel_limit limit = {
+		.size = sizeof(limit), .flags = flags, .uid = uid, .bytes = bytes};
+
+	return ioctl(dev, MORSEL_IOC_LIMIT_SET, &limit);
+}
+
+struct morsel_limit limit_of(uid_t uid)
+{
+	struct morsel_limit limit = {.size = sizeof(limit), .uid = uid};
+
+	must(!ioctl(dev, MORSEL_IOC_LIMIT_GET, &limit), "limit of %u: %s", uid, strerror(errno));
+	return limit;
+}
+
 struct morsel_extent *extents_of(int fd, unsigned int *count)
 {
 	struct morsel_extent *extents = calloc(MAX_EXTENTS, sizeof(*extents));

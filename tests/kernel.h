@@ -36,6 +36,13 @@ unsigned long vmstat(const char *word);
 /* A field, in KiB, of what smaps says of the own mapping at an address. */
 unsigned long smaps_kib(const void *address, const char *field);
 
+/* To create one with frames, unnamed, of the default pool. */
+struct morsel_create populated(uint64_t length, uint32_t granule);
+
+/* Ceilings of users. */
+int limit_set(uid_t uid, uint64_t bytes, uint32_t flags);
+struct morsel_limit limit_of(uid_t uid);
+
 /* A morsel that must stay as it is: its data, and each frame. */
 struct kept {
 	int fd;

@@ -6,21 +6,6 @@
 #include "kernel.h"
 #include "notify.h"
 
-static struct morsel_limit limit_of(uid_t uid)
-{
-	struct morsel_limit limit = {.size = sizeof(limit), .uid = uid};
-
-	must(!ioctl(dev, MORSEL_IOC_LIMIT_GET, &limit), "limit of %u: %s", uid, strerror(errno));
-	return limit;
-}
-
-static void set_limit(uid_t uid, uint64_t bytes)
-{
-	struct morsel_limit limit = {.size = sizeof(limit), .uid = uid, .bytes = bytes};
-
-	assert_done(ioctl(dev, MORSEL_IOC_LIMIT_SET, &limit));
-}
-
 /* -errno or a descriptor. */
 static int make(uint64_t length, uint32_t flags)
 {
@@ -37,7 +22,7 @@ static int make(uint64_t length, uint32_t flags)
 	return create_with(&args) < 0 ? -errno : args.fd;
 }
 
-static int populated(uint64_t length)
+static int make_populated(uint64_t length)
 {
 	return make(length, MORSEL_CREATE_POPULATE);
 }
@@ -82,7 +67,7 @@ static void enter_user_namespace(void (*step)(void))
 	assert_child_done(pid);
 }
 
-/* Each of ten users takes a MiB, and keeps it until all have tried: three can. */
+/* Each of ten users takes a MiB, one after the other, and keeps it until all have tried: three can. */
 static void ten_users_take(void)
 {
 	int said[2], end[2];
@@ -95,14 +80,12 @@ static void ten_users_take(void)
 		if (!fork()) {
 			close(end[1]);
 			need(!setresuid(i, i, i));
-			made_one = populated(MIB) >= 0;
+			made_one = make_populated(MIB) >= 0;
 			need(made_one || errno == EDQUOT);
 			need(write(said[1], &made_one, 1) == 1);
 			need(read(end[0], &made_one, 1) == 0);
 			_exit(0);
 		}
-	}
-	for (i = 0; i < 10; i++) {
 		need(read(said[0], &made_one, 1) == 1);
 		made += made_one;
 	}
@@ -115,7 +98,7 @@ static void ten_users_take(void)
 /* Fails if with a user namespace come ceilings, as many as it has users. */
 static void the_owner_of_a_user_namespace_pays_for_all_in_it(void **state)
 {
-	set_limit(TESTER, 3 * MIB + 512 * KIB);
+	assert_done(limit_set(TESTER, 3 * MIB + 512 * KIB, 0));
 	enter_user_namespace(ten_users_take);
 	assert_soon(limit_of(TESTER).used == 0);
 	assert_soon(limit_of(100000).used == 0);
@@ -124,16 +107,16 @@ static void the_owner_of_a_user_namespace_pays_for_all_in_it(void **state)
 static void take_one(void)
 {
 	need(!setresuid(7, 7, 7));
-	need(populated(MIB) >= 0);
+	need(make_populated(MIB) >= 0);
 	/* The own ceiling, as it looks from inside. */
 	need(limit_of(7).bytes == 2 * MIB && limit_of(7).used > MIB);
-	need(populated(MIB) == -EDQUOT);
+	need(make_populated(MIB) == -EDQUOT);
 }
 
 /* Fails if who made it pays no more, or what is gone stays charged. */
 static void who_makes_it_in_a_user_namespace_pays_too(void **state)
 {
-	set_limit(100007, 2 * MIB);
+	assert_done(limit_set(100007, 2 * MIB, 0));
 	enter_user_namespace(take_one);
 }
 
@@ -167,7 +150,7 @@ static void let_one_go(uid_t uid)
 		int fd;
 
 		become(uid);
-		fd = populated(MIB);
+		fd = make_populated(MIB);
 		need(fd >= 0);
 		close(fd);
 		_exit(0);
@@ -198,7 +181,7 @@ static void others_tables_are_not_waited_for(void **state)
 	int listener, status = 0;
 	pid_t pid, done;
 
-	set_limit(TESTER, 2 * MIB);
+	assert_done(limit_set(TESTER, 2 * MIB, 0));
 	listener = hold_rcu();
 	let_one_go(OTHER);
 	pid = spawn();
@@ -221,7 +204,7 @@ static _Noreturn void wait_for_own_tables(void)
 	int fd;
 
 	become(TESTER);
-	fd = populated(MIB);
+	fd = make_populated(MIB);
 	need(fd >= 0);
 	close(fd);
 	limit_of(TESTER);
@@ -260,7 +243,7 @@ static void own_tables_are_waited_for(void **state)
 {
 	pid_t pid;
 
-	set_limit(TESTER, MIB + 64 * KIB);
+	assert_done(limit_set(TESTER, MIB + 64 * KIB, 0));
 	pid = spawn();
 	if (!pid) {
 		unsigned int i;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Pools and ceilings: what there is, what may be taken, and giving back.
+ * Pools: what there is, what may be taken, and giving back.
  */
 #include "kernel.h"
 
@@ -10,23 +10,6 @@ static int pool_call(unsigned long call, struct morsel_pool *pool)
 	return ioctl(dev, call, pool);
 }
 
-static int limit_set(uid_t uid, uint64_t bytes, uint32_t flags)
-{
-	struct morsel_limit limit = {
-		.size = sizeof(limit), .flags = flags, .uid = uid, .bytes = bytes};
-
-	return ioctl(dev, MORSEL_IOC_LIMIT_SET, &limit);
-}
-
-static struct morsel_limit limit_of(uid_t uid)
-{
-	struct morsel_limit limit = {.size = sizeof(limit), .uid = uid};
-
-	assert_done(ioctl(dev, MORSEL_IOC_LIMIT_GET, &limit));
-	return limit;
-}
-
-/* Have the kernel ask all shrinkers for what they can spare. */
 #define IDLE "/sys/module/morsel/parameters/dram_idle_seconds"
 
 /* However long it takes to look, nothing goes back but what is asked for. */
@@ -35,23 +18,11 @@ static void keep_idle(void)
 	set_kernel(IDLE, "1000000");
 }
 
+/* Have the kernel ask all shrinkers for what they can spare. */
 static void drop_caches(void)
 {
 	if (!write_text("/proc/sys/vm/drop_caches", "2\n"))
 		skip_because("cannot write /proc/sys/vm/drop_caches");
-}
-
-static struct morsel_create populated(uint64_t length, uint32_t granule)
-{
-	return (struct morsel_create){
-		.size = sizeof(struct morsel_create),
-		.flags = MORSEL_CREATE_POPULATE,
-		.length = length,
-		.granule = granule,
-		.mode = 0600,
-		.pool = pool_info().id,
-		.node = MORSEL_ANY,
-	};
 }
 
 static void pools_are_listed(void **state)
@@ -373,6 +344,136 @@ static void a_get_in_a_full_pool_waits_for_a_put(void **state)
 	assert_race(get_while_another_puts);
 }
 
+/* Have the pool borrow once without a number for a chunk of its own. */
+static void plant_no_number(void)
+{
+	if (access(PLANT, F_OK))
+		skip_because("no faults can be planted: no debug build");
+	set_kernel(PLANT, "no-number");
+}
+
+/* Somebody has met it. */
+static void assert_no_number_was_left(void)
+{
+	assert_string_equal(read_text(PLANT), "\n");
+}
+
+/*
+ * Fails if many chunks of few pages, which have all the numbers, keep a pool from borrowing what
+ * there is room for.
+ */
+static void a_chunk_of_few_pages_is_filled_up(void **state)
+{
+	int fd = create(HUGE, MORSEL_GRANULE_4K);
+	uint64_t borrows;
+
+	keep_idle();
+	/* Tables are all there is. */
+	assert_done(populate(fd, 0, PAGE));
+	assert_done(punch(fd, 0, PAGE));
+	while (pool_info().free_bytes && !time_is_up())
+		drop_caches();
+	assert_true(pool_info().held_bytes > 0);
+	/* So there is no room for a whole one. */
+	assert_done(resize_pool(HUGE));
+	assert_errno(populate(fd, 0, 0), ENOMEM);
+	borrows = pool_info().borrows;
+	assert_done(resize_pool(4 * MIB));
+	plant_no_number();
+	assert_done(populate(fd, 0, 0));
+	assert_no_number_was_left();
+	assert_int_equal(pool_info().borrows, borrows);
+	assert_int_equal(info_of(fd).frame_bytes, HUGE);
+	assert_true(pool_info().held_bytes <= HUGE + 8 * PAGE);
+}
+
+/* The same where pages of a chunk went to be tables. */
+static void a_chunk_gets_pages_back(void **state)
+{
+	int fd = create(HUGE, MORSEL_GRANULE_4K), other = create(HUGE, MORSEL_GRANULE_4K);
+	int rest = create(HUGE, MORSEL_GRANULE_4K);
+	char *memory = map(fd, HUGE, RW);
+	uint64_t held = 2 * HUGE;
+
+	keep_idle();
+	assert_done(resize_pool(held));
+	fill_pattern(memory, HUGE, 1);
+	fill_pool(map(rest, HUGE, RW), rest);
+	assert_int_equal(pool_info().held_bytes, held);
+	assert_int_equal(pool_info().free_bytes, 0);
+	assert_done(punch(fd, PAGE, HUGE - PAGE));
+	/* There is no room for its tables but what pages of the chunk leave. */
+	assert_done(populate(other, 0, PAGE));
+	assert_int_equal(pool_info().held_bytes, held);
+	close(other);
+	assert_soon(pool_info().held_bytes < held);
+	plant_no_number();
+	fill_pattern(memory, HUGE, 2);
+	assert_no_number_was_left();
+	assert_int_equal(pool_info().held_bytes, held);
+	assert_true(has_pattern(memory, HUGE, 2));
+}
+
+#define CALLS "morsel_test/calls"
+
+/* Count the calls of a function, until the test's end. */
+static void count_calls(const char *function)
+{
+	char probe[128];
+
+	snprintf(probe, sizeof(probe), "p:" CALLS " %s", function);
+	if (!write_text(TRACING "kprobe_events", probe) ||
+	    !write_text(TRACING "events/" CALLS "/enable", "1"))
+		skip_because("this kernel has no probes");
+}
+
+static unsigned long calls(void)
+{
+	unsigned long hits;
+
+	assert_int_equal(sscanf(read_text(TRACING "kprobe_profile"), " calls %lu", &hits), 1);
+	return hits;
+}
+
+static int stop_counting(void **state)
+{
+	write_text(TRACING "events/" CALLS "/enable", "0");
+	write_text(TRACING "kprobe_events", "-:" CALLS);
+	return kernel_end(state);
+}
+
+/*
+ * Fails if who gets nothing looks through all that the pool has, though nothing of it is idle: any
+ * user can ask all the time.
+ */
+static void who_gets_nothing_does_not_look_through_the_pool(void **state)
+{
+	int small = create(64 * MIB, MORSEL_GRANULE_4K), huge = create(HUGE, MORSEL_GRANULE_2M);
+	int pipes[2];
+	struct iovec page;
+	size_t at;
+
+	keep_idle();
+	count_calls("dram_give_chunk");
+	assert_done(resize_pool(32 * MIB));
+	assert_errno(populate(small, 0, 0), ENOMEM);
+	/* Half of it is free, nowhere 2 MiB; and a page is pinned. */
+	page = (struct iovec){map(small, 64 * MIB, RW), PAGE};
+	assert_done(pipe(pipes));
+	assert_int_equal(vmsplice(pipes[1], &page, 1, 0), PAGE);
+	for (at = 0; at < 30 * MIB; at += 2 * PAGE)
+		assert_done(punch(small, at, PAGE));
+	assert_int_equal(pool_info().pinned_bytes, PAGE);
+	assert_true(pool_info().free_bytes > 14 * MIB);
+	/* It finds what is claimed by processors, at most. */
+	assert_errno(populate(huge, 0, 0), ENOMEM);
+	at = calls();
+	assert_errno(populate(huge, 0, 0), ENOMEM);
+	assert_int_equal(calls(), at);
+	close(pipes[0]);
+	close(pipes[1]);
+}
+
 /* What is on its way back counts as free: its tables wait for a grace period. */
 static void what_was_freed_can_be_had_at_once(void **state)
 {
@@ -393,226 +494,6 @@ static void what_was_freed_can_be_had_at_once(void **state)
 		_exit(0);
 	}
 	assert_child_done(pid);
-}
-
-static void ceilings_are_set_and_told(void **state)
-{
-	struct morsel_limit limit = limit_of(TESTER);
-
-	assert_int_equal(limit.flags, MORSEL_LIMIT_DEFAULT);
-	assert_int_equal(limit.used, 0);
-	assert_done(limit_set(TESTER, 8 * MIB, 0));
-	limit = limit_of(TESTER);
-	assert_int_equal(limit.flags, 0);
-	assert_int_equal(limit.bytes, 8 * MIB);
-	assert_done(limit_set(TESTER, MORSEL_UNLIMITED, 0));
-	limit = limit_of(TESTER);
-	assert_int_equal(limit.flags, 0);
-	assert_true(limit.bytes == MORSEL_UNLIMITED);
-	assert_done(limit_set(TESTER, 0, MORSEL_LIMIT_DEFAULT));
-	assert_int_equal(limit_of(TESTER).flags, MORSEL_LIMIT_DEFAULT);
-	limit = limit_of(0);
-	assert_true(limit.bytes == MORSEL_UNLIMITED);
-}
-
-static void ceilings_are_the_admin_s(void **state)
-{
-	pid_t pid = spawn();
-
-	if (!pid) {
-		struct morsel_limit limit = {.size = sizeof(limit), .uid = TESTER};
-
-		become(TESTER);
-		need(limit_set(TESTER, GIB, 0) == -1 && errno == EPERM);
-		need(limit_set(TESTER, 0, MORSEL_LIMIT_DEFAULT) == -1 && errno == EPERM);
-		need(!ioctl(dev, MORSEL_IOC_LIMIT_GET, &limit));
-		limit = (struct morsel_limit){.size = sizeof(limit), .uid = OTHER};
-		need(ioctl(dev, MORSEL_IOC_LIMIT_GET, &limit) == -1 && errno == EPERM);
-		_exit(0);
-	}
-	assert_child_done(pid);
-}
-
-static void a_ceiling_holds_in_every_way(void **state)
-{
-	pid_t pid;
-
-	assert_done(limit_set(TESTER, 8 * MIB, 0));
-	pid = spawn();
-	if (!pid) {
-		struct morsel_create args = populated(16 * MIB, MORSEL_GRANULE_4K);
-		char *memory, byte = 1;
-		size_t at;
-		int fd;
-
-		become(TESTER);
-		need(create_with(&args) == -1 && errno == EDQUOT);
-		args.granule = MORSEL_GRANULE_2M;
-		need(create_with(&args) == -1 && errno == EDQUOT);
-		need(!count_morsels());
-
-		fd = create(64 * MIB, MORSEL_GRANULE_4K);
-		need(populate(fd, 0, 0) == -1 && errno == EDQUOT);
-		need(info_of(fd).frame_bytes <= 8 * MIB && info_of(fd).frame_bytes > 7 * MIB);
-		need(!punch(fd, 0, 0));
-
-		memory = map(fd, 64 * MIB, RW);
-		for (at = 0; at < 64 * MIB; at += PAGE)
-			if (probe_write(memory + at, 1))
-				break;
-		need(at > 7 * MIB && at <= 8 * MIB);
-		need(probe_write(memory + at, 1) == SIGBUS);
-		need(pwrite(fd, &byte, 1, 60 * MIB) == -1 && errno == EDQUOT);
-		need(fallocate(fd, 0, 60 * MIB, PAGE) == -1 && errno == EDQUOT);
-		/* Others are not concerned. */
-		_exit(0);
-	}
-	assert_child_done(pid);
-	pid = spawn();
-	if (!pid) {
-		become(OTHER);
-		need(!populate(create(16 * MIB, MORSEL_GRANULE_4K), 0, 0));
-		_exit(0);
-	}
-	assert_child_done(pid);
-	/* Tables are given back a grace period later; the pool's statistics wait for that. */
-	pool_info();
-	assert_int_equal(limit_of(TESTER).used, 0);
-}
-
-static void who_made_it_pays(void **state)
-{
-	pid_t pid = spawn();
-	int fd;
-
-	if (!pid) {
-		become(TESTER);
-		close(create_named("paid", 16 * MIB, 0666));
-		_exit(0);
-	}
-	assert_child_done(pid);
-	assert_done(limit_set(TESTER, 4 * MIB, 0));
-	/* Root touches, and the owner's ceiling holds. */
-	fd = open_with(0, "paid", 0);
-	assert_errno(populate(fd, 0, 0), EDQUOT);
-	assert_true(limit_of(TESTER).used > 0);
-	assert_true(limit_of(TESTER).used <= 4 * MIB);
-	assert_int_equal(limit_of(0).used, 0);
-	assert_done(punch(fd, 0, 0));
-	assert_true(limit_of(TESTER).used <= 64 * KIB);
-}
-
-/*
- * Fails if what the kernel keeps of a morsel is nobody's: then a user with a ceiling has as
- * many as they like.
- */
-static void a_ceiling_bounds_how_many_there_are(void **state)
-{
-	struct morsel_create args = populated(64 * TIB, MORSEL_GRANULE_4K);
-	struct morsel_info *all;
-	unsigned int made, i;
-	pid_t pid;
-
-	assert_done(limit_set(TESTER, MIB, 0));
-	pid = spawn();
-	if (!pid) {
-		become(TESTER);
-		args.flags = 0;
-		for (made = 0; made < 2 * MIB / PAGE; made++) {
-			snprintf(args.name, sizeof(args.name), "counted-%u", made);
-			if (create_with(&args) < 0)
-				break;
-			close(args.fd);
-		}
-		need(errno == EDQUOT && made > 0 && made <= MIB / PAGE);
-		/* Without a name it is no cheaper. */
-		args.name[0] = 0;
-		need(create_with(&args) == -1 && errno == EDQUOT);
-		/* One less makes room for one more. */
-		need(!unlink_morsel(0, "counted-0"));
-		need(create_with(&args) >= 0);
-		_exit(0);
-	}
-	assert_child_done(pid);
-	all = list_all(&made);
-	assert_true(limit_of(TESTER).used >= made * PAGE);
-	assert_true(limit_of(TESTER).used <= MIB);
-	for (i = 0; i < made; i++)
-		assert_done(unlink_morsel(all[i].id, ""));
-	free(all);
-	assert_int_equal(limit_of(TESTER).used, 0);
-}
-
-static void a_ceiling_below_use_stops_growth_only(void **state)
-{
-	pid_t pid = spawn();
-	char *memory;
-	int fd;
-
-	if (!pid) {
-		become(TESTER);
-		fd = create_named("below", 16 * MIB, 0666);
-		need(!populate(fd, 0, 8 * MIB));
-		_exit(0);
-	}
-	assert_child_done(pid);
-	assert_done(limit_set(TESTER, 2 * MIB, 0));
-	fd = open_with(0, "below", 0);
-	memory = map(fd, 16 * MIB, RW);
-	memory[7 * MIB] = 1;
-	assert_int_equal(probe_write(memory + 8 * MIB, 1), SIGBUS);
-	assert_int_equal(info_of(fd).frame_bytes, 8 * MIB);
-	assert_done(punch(fd, 0, 8 * MIB));
-	assert_int_equal(probe_write(memory + 8 * MIB, 1), 0);
-}
-
-/* Fails if what a reader makes the kernel keep of a large morsel is nobody's. */
-static void the_roots_of_tables_are_charged(void **state)
-{
-	struct morsel_create args = populated(64 * TIB, MORSEL_GRANULE_4K);
-	uint64_t used;
-	char *memory;
-
-	args.flags = 0;
-	assert_done(limit_set(0, MIB, 0));
-	assert_done(create_with(&args));
-	used = limit_of(0).used;
-	/* It has a bit for each GiB. */
-	memory = map(args.fd, HUGE, PROT_READ);
-	assert_true(limit_of(0).used >= used + 64 * KIB / 8);
-	munmap(memory, HUGE);
-	close(args.fd);
-	assert_int_equal(limit_of(0).used, 0);
-	assert_done(limit_set(0, 0, MORSEL_LIMIT_DEFAULT));
-}
-
-/* A ceiling of nothing, and one that is just enough for what makes no use of frames. */
-static void root_may_have_a_ceiling_too(void **state)
-{
-	struct morsel_create args = populated(16 * MIB, MORSEL_GRANULE_4K);
-	int empty = create(PAGE, MORSEL_GRANULE_4K);
-	uint64_t charged = limit_of(0).used;
-
-	/* A page for itself, and one for the root of its tables; where locks are looked after, more. */
-	assert_true(charged >= 2 * PAGE);
-	close(empty);
-	assert_done(limit_set(0, 4 * MIB, 0));
-	assert_errno(create_with(&args), EDQUOT);
-	assert_int_equal(count_morsels(), 0);
-	assert_done(limit_set(0, 0, 0));
-	args.length = PAGE;
-	args.flags = 0;
-	assert_errno(create_with(&args), EDQUOT);
-	assert_done(limit_set(0, charged, 0));
-	args.flags = MORSEL_CREATE_POPULATE;
-	assert_errno(create_with(&args), EDQUOT);
-	assert_int_equal(count_morsels(), 0);
-	args.flags = 0;
-	assert_done(create_with(&args));
-	assert_int_equal(limit_of(0).used, charged);
-	assert_int_equal(probe_write(map(args.fd, HUGE, RW), 1), SIGBUS);
-	assert_done(limit_set(0, 0, MORSEL_LIMIT_DEFAULT));
-	assert_done(populate(args.fd, 0, 0));
 }
 
 static void the_shrinker_takes_idle_frames_back(void **state)
@@ -750,15 +631,12 @@ int main(void)
 		TEST(shrinking_below_use_stops_growth),
 		TEST(shrinking_below_use_keeps_free_frames),
 		KERNEL_TEST(a_get_in_a_full_pool_waits_for_a_put),
+		KERNEL_TEST(a_chunk_of_few_pages_is_filled_up),
+		KERNEL_TEST(a_chunk_gets_pages_back),
+		cmocka_unit_test_prestate_setup_teardown(
+			who_gets_nothing_does_not_look_through_the_pool, test_begin, stop_counting,
+			(void *)"who_gets_nothing_does_not_look_through_the_pool"),
 		TEST(what_was_freed_can_be_had_at_once),
-		TEST(ceilings_are_set_and_told),
-		TEST(ceilings_are_the_admin_s),
-		TEST(a_ceiling_holds_in_every_way),
-		TEST(who_made_it_pays),
-		TEST(a_ceiling_bounds_how_many_there_are),
-		TEST(a_ceiling_below_use_stops_growth_only),
-		TEST(the_roots_of_tables_are_charged),
-		TEST(root_may_have_a_ceiling_too),
 		KERNEL_TEST(the_shrinker_takes_idle_frames_back),
 		KERNEL_TEST(an_empty_pool_holds_nothing),
 		KERNEL_TEST(idle_frames_go_back_by_themselves),

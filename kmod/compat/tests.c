@@ -87,6 +87,7 @@ size_t test(void)
 bool test(struct mm_struct *mm);
 bool test(struct mm_struct *mm)
 {
+	/* As the kernel itself reads it. */
 	return smp_load_acquire(&mm->context.global_asid);
 }
 #endif

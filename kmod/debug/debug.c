@@ -23,6 +23,7 @@ static const char *const names[] = {
 	[PLANT_RACE] = "race",
 	[PLANT_SLOW_PUT] = "slow-put",
 	[PLANT_PUTTING] = "putting",
+	[PLANT_NO_NUMBER] = "no-number",
 };
 
 static enum morsel_plant planted;
@@ -47,8 +48,7 @@ static const struct kernel_param_ops plant_ops = {
 	.get = plant_get,
 };
 module_param_cb(plant, &plant_ops, NULL, 0600);
-MODULE_PARM_DESC(plant, "Fault to plant: use-after-free, leak, lock-order, early-free, race, "
-			"slow-put (default: none)");
+MODULE_PARM_DESC(plant, "Fault to plant: use-after-free, leak, lock-order, early-free, race, slow-put, no-number (default: none)");
 
 /* For good: frames that are free then have the pattern, or have none. */
 bool morsel_poisons = true;

@@ -20,6 +20,7 @@
  * @PLANT_SLOW_PUT:	who puts frames next is held in the middle of it, which makes this
  * @PLANT_PUTTING:	until somebody finds none and is not sure, or nothing is planted any
  *			more
+ * @PLANT_NO_NUMBER:	a dram pool has no number left for what it is to borrow
  */
 enum morsel_plant {
 	PLANT_NONE,
@@ -30,9 +31,13 @@ enum morsel_plant {
 	PLANT_RACE,
 	PLANT_SLOW_PUT,
 	PLANT_PUTTING,
+	PLANT_NO_NUMBER,
 };
 
 #ifdef MORSEL_DEBUG
+/* Is what costs time to find out looked after? */
+#define MORSEL_CHECKS true
+
 /* debug.c */
 extern bool morsel_poisons;
 
@@ -46,6 +51,8 @@ void morsel_check_progress(unsigned long addr, bool idle);
 void morsel_bench_init(void);
 void morsel_bench_exit(void);
 #else
+#define MORSEL_CHECKS false
+
 static inline bool morsel_planted(enum morsel_plant plant)
 {
 	return false;

@@ -14,7 +14,9 @@
 
 static struct page *chunk_page(const struct dram_chunk *chunk, unsigned int index)
 {
-	return chunk->base ? chunk->base + index : chunk->pages[index];
+	struct page **pages = READ_ONCE(chunk->pages);
+
+	return pages ? pages[index] : chunk->base + index;
 }
 
 static void page_return(struct page *page)
@@ -31,7 +33,7 @@ static void chunk_return(struct dram_chunk *chunk)
 {
 	unsigned int i;
 
-	for (i = 0; i < chunk->nr; i++)
+	for (i = 0; i < CHUNK_PAGES; i++)
 		if (!test_bit(i, chunk->gone))
 			page_return(chunk_page(chunk, i));
 	kfree(chunk->pages);
@@ -39,20 +41,18 @@ static void chunk_return(struct dram_chunk *chunk)
 	cond_resched();
 }
 
-/* Pages in smaller pieces, as large as there are. */
-static bool chunk_fill(struct dram_pool *dram, struct dram_chunk *chunk, unsigned int nr)
+/* Pages in smaller pieces, as large as there are; returns how many. */
+static unsigned int borrow_pieces(struct dram_pool *dram, struct page **pages, unsigned int wanted)
 {
-	int order = ilog2(min(nr, CHUNK_PAGES / 2)), i;
+	int order = ilog2(min(wanted, CHUNK_PAGES / 2)), i;
+	unsigned int nr = 0;
 
-	chunk->pages = kmalloc_array(nr, sizeof(*chunk->pages), QUIETLY);
-	if (!chunk->pages)
-		return false;
-	while (chunk->nr < nr && order >= 0) {
+	while (nr < wanted && order >= 0) {
 		struct page *page = NULL;
 
 		/* Trying hard is for the first page alone: somebody needs one. */
-		if (1U << order <= nr - chunk->nr)
-			page = dram_borrow(dram, order || chunk->nr ? BRIEFLY : QUIETLY, order);
+		if (1U << order <= wanted - nr)
+			page = dram_borrow(dram, order || nr ? BRIEFLY : QUIETLY, order);
 		if (!page) {
 			order--;
 			continue;
@@ -60,27 +60,35 @@ static bool chunk_fill(struct dram_pool *dram, struct dram_chunk *chunk, unsigne
 		if (order)
 			split_page(page, order);
 		for (i = 0; i < 1 << order; i++)
-			chunk->pages[chunk->nr++] = page + i;
+			pages[nr++] = page + i;
 	}
-	return chunk->nr;
+	return nr;
 }
 
-static struct dram_chunk *chunk_borrow(struct dram_pool *dram, unsigned int nr)
+/* A chunk of as many pages as there are, up to those that are wanted. */
+static struct dram_chunk *chunk_borrow(struct dram_pool *dram, unsigned int wanted)
 {
 	struct dram_chunk *chunk = kzalloc(sizeof(*chunk), QUIETLY);
+	unsigned int nr = 0;
 
 	if (!chunk)
 		return NULL;
-	if (nr == CHUNK_PAGES)
+	if (wanted == CHUNK_PAGES)
 		chunk->base = dram_borrow(dram, BRIEFLY, HUGE_ORDER);
 	if (chunk->base) {
 		split_page(chunk->base, HUGE_ORDER);
-		chunk->nr = nr;
-	} else if (!chunk_fill(dram, chunk, nr)) {
+		return chunk;
+	}
+	chunk->pages = kcalloc(CHUNK_PAGES, sizeof(*chunk->pages), QUIETLY);
+	if (chunk->pages)
+		nr = borrow_pieces(dram, chunk->pages, wanted);
+	if (!nr) {
 		kfree(chunk->pages);
 		kfree(chunk);
 		return NULL;
 	}
+	bitmap_set(chunk->gone, nr, CHUNK_PAGES - nr);
+	atomic_set(&chunk->barren, CHUNK_PAGES - nr);
 	return chunk;
 }
 
@@ -97,11 +105,14 @@ void dram_give_chunk(struct dram_pool *dram, unsigned int child, struct dram_wal
 
 	/* It may be about to be added. */
 	chunk = smp_load_acquire(&dram->chunks[child]);
-	if (!chunk || free != chunk->nr - atomic_read(&chunk->nr_lost) ||
+	/* Pairs with chunk_add(), as the last. */
+	if (!chunk || smp_load_acquire(&chunk->filling) ||
+	    free != CHUNK_PAGES - atomic_read(&chunk->barren) ||
 	    (free && !dram_is_old(walk, READ_ONCE(chunk->since))) ||
 	    frames_remove(&dram->small.frames, child, free))
 		return;
 	dram->chunks[child] = NULL;
+	atomic_dec(&dram->idle);
 	ida_free(&dram->small.ida, child);
 	atomic_long_sub(free, &dram->held);
 	atomic64_inc(&dram->returns);
@@ -111,56 +122,178 @@ void dram_give_chunk(struct dram_pool *dram, unsigned int child, struct dram_wal
 
 static void chunk_add(struct dram_pool *dram, unsigned int child, struct dram_chunk *chunk)
 {
-	unsigned int i;
+	unsigned int nr = CHUNK_PAGES - atomic_read(&chunk->barren), i;
 	int err;
 
-	for (i = 0; i < chunk->nr; i++)
+	for (i = 0; i < nr; i++)
 		frame_mark(chunk_page(chunk, i), dram->pool.id, (u64)child * CHUNK_PAGES + i);
 	/* Idle it is until somebody takes of it, who may not be allowed to any more. */
 	chunk->since = jiffies;
-	/* Pairs with dram_give_chunk(). */
+	/* Not yet to be filled up, nor given back. */
+	chunk->filling = true;
+	/* Pairs with dram_give_chunk() and hold_chunk(). */
 	smp_store_release(&dram->chunks[child], chunk);
 	atomic64_inc(&dram->borrows);
+	atomic_inc(&dram->idle);
 	dram_tidy_later();
-	err = frames_add(&dram->small.frames, child, chunk->nr);
+	err = frames_add(&dram->small.frames, child, nr);
 	WARN(err, "morsel: chunk %u is there\n", child);
+	/* All that was done to it is seen by who may have it now. */
+	smp_store_release(&chunk->filling, false);
 }
 
-/* Borrow a chunk for small frames.  -ENOSPC: there is no room for one. */
+/* Borrow a chunk; returns how many pages that are. */
+static unsigned int borrow_chunk(struct dram_pool *dram, unsigned int child, unsigned int wanted)
+{
+	struct dram_chunk *chunk = chunk_borrow(dram, wanted);
+	unsigned int nr = 0;
+
+	if (chunk) {
+		nr = CHUNK_PAGES - atomic_read(&chunk->barren);
+		chunk_add(dram, child, chunk);
+	} else {
+		ida_free(&dram->small.ida, child);
+	}
+	return nr;
+}
+
+/* The child of some chunk that has places without a page, and stays until it is let go. */
+static int hold_chunk(struct dram_pool *dram)
+{
+	struct dram_allocator *small = &dram->small;
+	unsigned int top = READ_ONCE(small->top), i;
+	int child = -ENOENT;
+
+	if (mutex_lock_killable(&dram->giving))
+		return -EINTR;
+	for (i = 0; i < top && child < 0; i++, small->cursor++) {
+		struct dram_chunk *chunk;
+
+		if (small->cursor >= top)
+			small->cursor = 0;
+		/* Pairs with chunk_add(). */
+		chunk = smp_load_acquire(&dram->chunks[small->cursor]);
+		/* As does this. */
+		if (chunk && !smp_load_acquire(&chunk->filling) &&
+		    !bitmap_empty(chunk->gone, CHUNK_PAGES)) {
+			chunk->filling = true;
+			child = small->cursor;
+		}
+	}
+	mutex_unlock(&dram->giving);
+	return child;
+}
+
+static void let_chunk_go(struct dram_pool *dram, unsigned int child)
+{
+	mutex_lock(&dram->giving);
+	dram->chunks[child]->filling = false;
+	mutex_unlock(&dram->giving);
+}
+
+/* Have each place of a chunk be known by itself. */
+static bool chunk_spread(struct dram_chunk *chunk)
+{
+	struct page **pages;
+	unsigned int i;
+
+	if (chunk->pages)
+		return true;
+	pages = kmalloc_array(CHUNK_PAGES, sizeof(*pages), QUIETLY);
+	if (!pages)
+		return false;
+	for (i = 0; i < CHUNK_PAGES; i++)
+		pages[i] = chunk->base + i;
+	/* Who has a page finds the same one in both. */
+	smp_store_release(&chunk->pages, pages);
+	return true;
+}
+
+/* Borrow a page for a place that has none. */
+static bool fill_place(struct dram_pool *dram, struct dram_chunk *chunk, unsigned int index,
+		       u64 number, gfp_t gfp)
+{
+	struct page *page = dram_borrow(dram, gfp, 0);
+
+	if (!page)
+		return false;
+	frame_mark(page, dram->pool.id, number);
+	chunk->pages[index] = page;
+	clear_bit(index, chunk->dirty);
+	clear_bit(index, chunk->gone);
+	atomic_dec(&chunk->barren);
+	WRITE_ONCE(chunk->since, jiffies);
+	/* Free it is from here on. */
+	dram_put_numbers(dram, 0, 1, &number, 0);
+	return true;
+}
+
+/*
+ * No number is left for a chunk, as there are many that have few pages: borrow pages for one of
+ * these.  Returns how many.
+ */
+static unsigned int fill_chunk(struct dram_pool *dram, unsigned int wanted)
+{
+	int child = hold_chunk(dram);
+	struct dram_chunk *chunk;
+	unsigned int nr = 0, i;
+
+	if (child < 0)
+		return 0;
+	chunk = dram->chunks[child];
+	if (chunk_spread(chunk)) {
+		for_each_set_bit(i, chunk->gone, CHUNK_PAGES) {
+			/* Trying hard is for the first one alone, as in borrow_pieces(). */
+			if (nr == wanted || fatal_signal_pending(current) ||
+			    !fill_place(dram, chunk, i, (u64)child * CHUNK_PAGES + i,
+					nr ? BRIEFLY : QUIETLY))
+				break;
+			nr++;
+		}
+	}
+	let_chunk_go(dram, child);
+	return nr;
+}
+
+/* Borrow pages for small frames.  -ENOSPC: there is no room for any. */
 static int grow_small(struct dram_pool *dram)
 {
 	unsigned long room = dram_reserve(dram, CHUNK_PAGES, 1);
-	struct dram_chunk *chunk;
+	unsigned int nr;
 	int child;
 
 	if (!room)
 		return -ENOSPC;
 	child = dram_number_get(&dram->small);
-	chunk = child < 0 ? NULL : chunk_borrow(dram, room);
-	atomic_long_sub(room - (chunk ? chunk->nr : 0), &dram->held);
-	if (chunk)
-		chunk_add(dram, child, chunk);
-	else if (child >= 0)
-		ida_free(&dram->small.ida, child);
-	return chunk ? 0 : -ENOMEM;
+	nr = child < 0 ? fill_chunk(dram, room) : borrow_chunk(dram, child, room);
+	atomic_long_sub(room - nr, &dram->held);
+	return nr ? 0 : -ENOMEM;
 }
 
-/*
- * Of pages that were got, by number, leave out those that failed, and clear those that are
- * not clear; what is left are frames.
- */
-static unsigned int take_small(struct dram_pool *dram, unsigned int count, u64 *frames)
+/* How many of some pages, from the first one on, are of its chunk? */
+static unsigned int of_one_chunk(unsigned int count, const u64 *numbers)
 {
+	unsigned int nr;
+
+	for (nr = 1; nr < count && numbers[nr] / CHUNK_PAGES == *numbers / CHUNK_PAGES; nr++)
+		;
+	return nr;
+}
+
+/* As take_small(), of one chunk. */
+static unsigned int take_of_chunk(struct dram_pool *dram, unsigned int count, const u64 *numbers,
+				  u64 *frames)
+{
+	struct dram_chunk *chunk = dram->chunks[*numbers / CHUNK_PAGES];
 	unsigned int got = 0, i;
 
 	for (i = 0; i < count; i++) {
-		struct dram_chunk *chunk = dram->chunks[frames[i] / CHUNK_PAGES];
-		unsigned int index = frames[i] % CHUNK_PAGES;
+		unsigned int index = numbers[i] % CHUNK_PAGES;
 		struct page *page = chunk_page(chunk, index);
 
 		if (frame_bad(page_to_pfn(page), 0)) {
 			dram_lose(dram, 0, page);
-			atomic_inc(&chunk->nr_lost);
+			atomic_inc(&chunk->barren);
 			continue;
 		}
 		if (test_and_set_bit(index, chunk->dirty)) {
@@ -169,7 +302,46 @@ static unsigned int take_small(struct dram_pool *dram, unsigned int count, u64 *
 		}
 		frames[got++] = page_to_pfn(page);
 	}
+	if (got && !atomic_fetch_add(got, &chunk->used))
+		atomic_dec(&dram->idle);
 	return got;
+}
+
+/*
+ * Of pages that were got, by number, leave out those that failed, and clear those that are
+ * not clear; what is left are frames.
+ */
+static unsigned int take_small(struct dram_pool *dram, unsigned int count, u64 *frames)
+{
+	unsigned int got = 0, done, some;
+
+	for (done = 0; done < count; done += some) {
+		some = of_one_chunk(count - done, frames + done);
+		got += take_of_chunk(dram, some, frames + done, frames + got);
+	}
+	return got;
+}
+
+/**
+ * dram_small_came_back() - pages that were handed out are about to be put
+ * @dram:	the pool
+ * @count:	how many
+ * @numbers:	their numbers
+ */
+void dram_small_came_back(struct dram_pool *dram, unsigned int count, const u64 *numbers)
+{
+	unsigned int done, some;
+
+	for (done = 0; done < count; done += some) {
+		struct dram_chunk *chunk = dram->chunks[numbers[done] / CHUNK_PAGES];
+
+		some = of_one_chunk(count - done, numbers + done);
+		if (time_before(READ_ONCE(chunk->since), jiffies))
+			WRITE_ONCE(chunk->since, jiffies);
+		/* They keep it here until they are put. */
+		if (atomic_sub_and_test(some, &chunk->used))
+			atomic_inc(&dram->idle);
+	}
 }
 
 /* Get frames that are free, or borrow some; a negative errno if there are none. */
@@ -195,7 +367,7 @@ static int find_small_locked(struct dram_pool *dram, unsigned int count, u64 *nu
 	found = find_small(dram, count, numbers);
 	up_read(&dram->growing);
 	/* Who has the room may have borrowed more than it needs. */
-	if (found == -ENOSPC && !down_write_killable(&dram->growing)) {
+	if (found == -ENOSPC && dram_may_be_alone(dram)) {
 		found = find_small(dram, count, numbers);
 		up_write(&dram->growing);
 	}
@@ -244,19 +416,20 @@ unsigned int dram_get_small(struct dram_pool *dram, unsigned int count, u64 *fra
 bool dram_exchange_page(struct dram_pool *dram)
 {
 	struct dram_walk walk = {.before = jiffies};
-	unsigned int index, nr;
 	struct dram_chunk *chunk;
+	unsigned int index;
 	u64 number;
 
 	if (!dram_get_numbers(dram, 0, 1, &number))
 		return false;
 	chunk = dram->chunks[number / CHUNK_PAGES];
 	index = number % CHUNK_PAGES;
-	nr = chunk->nr;
-	set_bit(index, chunk->gone);
 	page_return(chunk_page(chunk, index));
+	/* From here on, somebody may borrow another page for the place. */
+	smp_mb__before_atomic();
+	set_bit(index, chunk->gone);
 	/* The chunk may be given back once all of it is counted: it is not looked at after that. */
-	if (atomic_inc_return(&chunk->nr_lost) == nr) {
+	if (atomic_inc_return(&chunk->barren) == CHUNK_PAGES) {
 		/* That was all of it; if a processor has claimed it yet, it goes later. */
 		mutex_lock(&dram->giving);
 		dram_give_chunk(dram, number / CHUNK_PAGES, &walk);
@@ -275,7 +448,9 @@ static void end_chunk(struct dram_pool *dram, unsigned int child)
 	struct dram_chunk *chunk = dram->chunks[child];
 	unsigned int i;
 
-	for (i = 0; i < chunk->nr; i++) {
+	for (i = 0; i < CHUNK_PAGES; i++) {
+		if (test_bit(i, chunk->gone))
+			continue;
 		if (!frames_in_use(&dram->small.frames, (u64)child * CHUNK_PAGES + i))
 			atomic_long_dec(&dram->held);
 		else if (!frame_bad(page_to_pfn(chunk_page(chunk, i)), 0))

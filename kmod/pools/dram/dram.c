@@ -114,7 +114,9 @@ void dram_lose(struct dram_pool *dram, unsigned int order, struct page *page)
  */
 int dram_number_get(struct dram_allocator *of)
 {
-	int number = ida_alloc_max(&of->ida, of->count - 1, QUIETLY);
+	int number = morsel_planted(PLANT_NO_NUMBER)
+			     ? -ENOSPC
+			     : ida_alloc_max(&of->ida, of->count - 1, QUIETLY);
 	unsigned int top = READ_ONCE(of->top);
 
 	while (number >= 0 && number >= top && !try_cmpxchg(&of->top, &top, number + 1))
@@ -129,18 +131,6 @@ static unsigned int dram_get(struct frame_pool *pool, unsigned int order, unsign
 		     : dram_get_small(to_dram(pool), count, frames);
 }
 
-/* Make a frame ready to be put; its number. */
-static u64 put_prepare(struct dram_pool *dram, unsigned int order, struct page *page)
-{
-	u64 number = frame_number(page);
-	unsigned long *since = order ? &dram->huges[number].since
-				     : &dram->chunks[number / CHUNK_PAGES]->since;
-
-	if (time_before(READ_ONCE(*since), jiffies))
-		WRITE_ONCE(*since, jiffies);
-	return number;
-}
-
 /* Put up to BATCH frames. */
 static void put_batch(struct dram_pool *dram, unsigned int order, unsigned int count,
 		      const u64 *frames)
@@ -153,9 +143,13 @@ static void put_batch(struct dram_pool *dram, unsigned int order, unsigned int c
 
 		if (!order && morsel_planted(PLANT_LEAK))
 			continue;
-		numbers[nr++] = put_prepare(dram, order, page);
+		numbers[nr++] = frame_number(page);
 		morsel_poison(page, order);
 	}
+	if (order)
+		dram_huge_came_back(dram, nr, numbers);
+	else
+		dram_small_came_back(dram, nr, numbers);
 	dram_put_numbers(dram, order, nr, numbers, (unsigned long)count << order);
 	cond_resched();
 }
@@ -200,7 +194,7 @@ static struct page *dram_get_table(struct frame_pool *pool)
 		return NULL;
 	page = borrow_table(dram);
 	up_read(&dram->growing);
-	if (page == ERR_PTR(-ENOSPC) && !down_write_killable(&dram->growing)) {
+	if (page == ERR_PTR(-ENOSPC) && dram_may_be_alone(dram)) {
 		page = borrow_table(dram);
 		up_write(&dram->growing);
 	}
@@ -223,11 +217,9 @@ static void dram_resize(struct frame_pool *pool, unsigned long limit)
 	unsigned long held;
 
 	WRITE_ONCE(dram->limit, limit);
-	mutex_lock(&dram->giving);
 	held = atomic_long_read(&dram->held);
 	walk.wanted = held - min(held, limit);
-	dram_give_idle(dram, &walk);
-	mutex_unlock(&dram->giving);
+	dram_give_back(dram, &walk);
 }
 
 static void dram_stat(struct frame_pool *pool, struct morsel_pool_info *info)

@@ -46,23 +46,25 @@
 
 /**
  * struct dram_chunk - pages that are a child of the small allocator
- * @base:	the first, where they lie beside each other; else NULL
- * @pages:	else, each
- * @nr:		how many
- * @nr_lost:	of these, those that stay in use: their memory has failed, or they
- *		went back to the kernel alone
+ * @base:	the first, where they lay beside each other when they were borrowed
+ * @pages:	each, where they do not; NULL: they do
+ * @used:	how many have been handed out
+ * @barren:	how many places serve nobody, and so count as in use: the memory there has
+ *		failed, or there is none
  * @gone:	a bit for each of the latter, and at the end for those that were lost
+ * @filling:	it is being added, or somebody borrows pages for places that have none: it is
+ *		not to be given back, nor filled by others; set before it is seen, or under the
+ *		pool's giving lock
  * @since:	jiffies when one was last put
- * @dirty:	a bit for each page that was handed out since the chunk was
- *		borrowed; the others are clear
- *
- * The first three do not change while the chunk is there.
+ * @dirty:	a bit for each page that was handed out since it was borrowed; the others
+ *		are clear
  */
 struct dram_chunk {
 	struct page *base;
 	struct page **pages;
-	unsigned int nr;
-	atomic_t nr_lost;
+	atomic_t used;
+	atomic_t barren;
+	bool filling;
 	unsigned long since;
 	DECLARE_BITMAP(dirty, CHUNK_PAGES);
 	DECLARE_BITMAP(gone, CHUNK_PAGES);
@@ -111,6 +113,8 @@ struct dram_allocator {
  * @held:	pages it holds, used or free; not those that failed
  * @used:	pages of morsels, tables too, and those in quarantine; counted down before
  *		they are free, so that they are never more than @held
+ * @idle:	chunks and huge frames of which nothing has been handed out: what there is
+ *		to look for before it is given back
  * @borrows:	chunks and huge frames ever borrowed
  * @returns:	chunks and huge frames ever given back
  * @giving:	one at a time takes what is idle back
@@ -127,6 +131,7 @@ struct dram_pool {
 	struct rw_semaphore growing;
 	atomic_long_t held ____cacheline_aligned_in_smp;
 	atomic_long_t used;
+	atomic_t idle;
 	atomic64_t borrows;
 	atomic64_t returns;
 };
@@ -141,13 +146,11 @@ static inline struct dram_pool *to_dram(struct frame_pool *pool)
  * @before:	jiffies: what was put later is young
  * @wanted:	pages
  * @given:	how many have been given back
- * @young:	something was too young
  */
 struct dram_walk {
 	unsigned long before;
 	unsigned long wanted;
 	unsigned long given;
-	bool young;
 };
 
 static inline struct frames *allocator_of(struct dram_pool *dram, unsigned int order)
@@ -167,12 +170,14 @@ void dram_lose(struct dram_pool *dram, unsigned int order, struct page *page);
 
 /* chunk.c */
 unsigned int dram_get_small(struct dram_pool *dram, unsigned int count, u64 *frames);
+void dram_small_came_back(struct dram_pool *dram, unsigned int count, const u64 *numbers);
 void dram_give_chunk(struct dram_pool *dram, unsigned int child, struct dram_walk *walk);
 bool dram_exchange_page(struct dram_pool *dram);
 void dram_end_chunks(struct dram_pool *dram);
 
 /* huge.c */
 unsigned int dram_get_huge(struct dram_pool *dram, unsigned int count, u64 *frames);
+void dram_huge_came_back(struct dram_pool *dram, unsigned int count, const u64 *numbers);
 void dram_give_huge(struct dram_pool *dram, unsigned int index, struct dram_walk *walk);
 void dram_end_huges(struct dram_pool *dram);
 
@@ -180,8 +185,9 @@ void dram_end_huges(struct dram_pool *dram);
 bool dram_is_full(struct dram_pool *dram, unsigned long pages);
 unsigned long dram_reserve(struct dram_pool *dram, unsigned long pages, unsigned long least);
 unsigned long dram_charge(struct dram_pool *dram, unsigned long pages, unsigned long least);
-bool dram_is_old(struct dram_walk *walk, unsigned long since);
-void dram_give_idle(struct dram_pool *dram, struct dram_walk *walk);
+bool dram_may_be_alone(struct dram_pool *dram);
+bool dram_is_old(const struct dram_walk *walk, unsigned long since);
+void dram_give_back(struct dram_pool *dram, struct dram_walk *walk);
 unsigned long dram_count_idle(struct dram_pool *dram);
 void dram_tidy_later(void);
 void dram_enlist(struct dram_pool *dram);

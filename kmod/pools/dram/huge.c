@@ -45,6 +45,7 @@ void dram_give_huge(struct dram_pool *dram, unsigned int index, struct dram_walk
 		return;
 	page = huge->page;
 	WRITE_ONCE(huge->page, NULL);
+	atomic_dec(&dram->idle);
 	ida_free(&dram->huge.ida, index);
 	atomic_long_sub(CHUNK_PAGES, &dram->held);
 	atomic64_inc(&dram->returns);
@@ -78,6 +79,7 @@ static struct page *take_huge(struct dram_pool *dram, u64 number)
 	struct page *page = dram->huges[number].page;
 	unsigned int i;
 
+	atomic_dec(&dram->idle);
 	if (frame_bad(page_to_pfn(page), HUGE_ORDER)) {
 		dram_lose(dram, HUGE_ORDER, page);
 		WRITE_ONCE(dram->huges[number].page, NULL);
@@ -118,7 +120,7 @@ static struct page *borrow_huge_locked(struct dram_pool *dram)
 		return NULL;
 	page = borrow_huge(dram);
 	up_read(&dram->growing);
-	if (page == ERR_PTR(-ENOSPC) && !down_write_killable(&dram->growing)) {
+	if (page == ERR_PTR(-ENOSPC) && dram_may_be_alone(dram)) {
 		page = reuse_huge(dram) ?: borrow_huge(dram);
 		up_write(&dram->growing);
 	}
@@ -144,6 +146,21 @@ unsigned int dram_get_huge(struct dram_pool *dram, unsigned int count, u64 *fram
 		frames[got++] = page_to_pfn(page);
 	}
 	return got;
+}
+
+/**
+ * dram_huge_came_back() - huge frames are about to be put
+ * @dram:	the pool
+ * @count:	how many
+ * @numbers:	their numbers
+ */
+void dram_huge_came_back(struct dram_pool *dram, unsigned int count, const u64 *numbers)
+{
+	unsigned int i;
+
+	for (i = 0; i < count; i++)
+		WRITE_ONCE(dram->huges[numbers[i]].since, jiffies);
+	atomic_add(count, &dram->idle);
 }
 
 /**

@@ -76,15 +76,11 @@ static unsigned long count_up(atomic_long_t *counter, unsigned long limit, unsig
  * dram_is_old() - has something been idle for long enough?
  * @walk:	what is looked for
  * @since:	jiffies when it became idle
- * Return: true; false, and the walk notes that there is something young.
+ * Return: whether.
  */
-bool dram_is_old(struct dram_walk *walk, unsigned long since)
+bool dram_is_old(const struct dram_walk *walk, unsigned long since)
 {
-	if (time_after(since, walk->before)) {
-		walk->young = true;
-		return false;
-	}
-	return true;
+	return !time_after(since, walk->before);
 }
 
 static void give_some(struct dram_pool *dram, struct dram_allocator *of, struct dram_walk *walk,
@@ -92,7 +88,7 @@ static void give_some(struct dram_pool *dram, struct dram_allocator *of, struct 
 {
 	unsigned int top = READ_ONCE(of->top), i;
 
-	for (i = 0; i < top && walk->given < walk->wanted; i++) {
+	for (i = 0; i < top && walk->given < walk->wanted && atomic_read(&dram->idle); i++) {
 		if (of->cursor >= top)
 			of->cursor = 0;
 		give(dram, of->cursor++, walk);
@@ -101,26 +97,54 @@ static void give_some(struct dram_pool *dram, struct dram_allocator *of, struct 
 	}
 }
 
-/**
- * dram_give_idle() - give idle memory back to the kernel
- * @dram:	the pool, with its giving lock held
- * @walk:	how much, and how old
- */
-void dram_give_idle(struct dram_pool *dram, struct dram_walk *walk)
+/* What a processor has claimed may be given back, too, if no frame of it is in use. */
+static void drain(struct dram_pool *dram)
 {
-	if (walk->given >= walk->wanted)
-		return;
-	/* What a processor has claimed is idle, too, if no frame of it is in use. */
 	get_cpu();
 	frames_drain(&dram->small.frames);
 	put_cpu();
+}
+
+/* Give idle memory back to the kernel. */
+static void give_idle(struct dram_pool *dram, struct dram_walk *walk) __must_hold(&dram->giving)
+{
 	give_some(dram, &dram->small, walk, dram_give_chunk);
 	give_some(dram, &dram->huge, walk, dram_give_huge);
 }
 
+/* As give_some(), 2 MiB at a time. */
+static void give_parts(struct dram_pool *dram, struct dram_allocator *of, struct dram_walk *walk,
+		       void (*give)(struct dram_pool *, unsigned int, struct dram_walk *))
+{
+	struct dram_walk part = {.before = walk->before};
+
+	do {
+		part.wanted = min_t(unsigned long, walk->wanted - walk->given, CHUNK_PAGES);
+		part.given = 0;
+		mutex_lock(&dram->giving);
+		give_some(dram, of, &part, give);
+		mutex_unlock(&dram->giving);
+		walk->given += part.given;
+	} while (part.given);
+}
+
 /**
- * dram_count_idle() - whole 2 MiB that dram_give_idle() would find, but for what processors
- * have claimed
+ * dram_give_back() - give idle memory back to the kernel, a part at a time: others may need
+ * room
+ * @dram:	the pool
+ * @walk:	how much, and how old
+ */
+void dram_give_back(struct dram_pool *dram, struct dram_walk *walk)
+{
+	if (!atomic_read(&dram->idle))
+		return;
+	drain(dram);
+	give_parts(dram, &dram->small, walk, dram_give_chunk);
+	give_parts(dram, &dram->huge, walk, dram_give_huge);
+}
+
+/**
+ * dram_count_idle() - whole 2 MiB that are idle, but for what processors have claimed
  * @dram: the pool
  * Return: pages.
  */
@@ -129,9 +153,11 @@ unsigned long dram_count_idle(struct dram_pool *dram)
 	unsigned int top = READ_ONCE(dram->small.top), i;
 	unsigned long pages = 0;
 
-	for (i = 0; i < top; i++)
+	for (i = 0; i < top; i++) {
 		if (frames_child_free(&dram->small.frames, i) == CHUNK_PAGES)
 			pages += CHUNK_PAGES;
+		cond_resched();
+	}
 	top = READ_ONCE(dram->huge.top);
 	for (i = 0; i < top; i++)
 		if (!frames_in_use(&dram->huge.frames, i))
@@ -156,6 +182,18 @@ bool dram_is_full(struct dram_pool *dram, unsigned long pages)
 }
 
 /**
+ * dram_may_be_alone() - have nobody else borrow, after there was no room
+ * @dram: the pool
+ * Return: true, and what nobody has a pin on any more has come back, once more; with a fatal
+ * signal, false.
+ */
+bool dram_may_be_alone(struct dram_pool *dram)
+{
+	quarantine_reap(&dram->pool);
+	return !down_write_killable(&dram->growing);
+}
+
+/**
  * dram_reserve() - make room under the limit, by giving back what is idle
  * @dram:	the pool
  * @pages:	for so many
@@ -168,16 +206,17 @@ unsigned long dram_reserve(struct dram_pool *dram, unsigned long pages, unsigned
 	unsigned long room = count_up(&dram->held, limit, pages, pages);
 	struct dram_walk walk;
 
-	if (room)
+	if (room || mutex_lock_killable(&dram->giving))
 		return room;
-	mutex_lock(&dram->giving);
-	quarantine_reap(&dram->pool);
 	/* Others may be quicker to take the room that we make. */
 	do {
 		walk = (struct dram_walk){.before = jiffies};
 		walk.wanted = atomic_long_read(&dram->held) + pages;
 		walk.wanted -= min(walk.wanted, limit);
-		dram_give_idle(dram, &walk);
+		if (walk.wanted && atomic_read(&dram->idle)) {
+			drain(dram);
+			give_idle(dram, &walk);
+		}
 		room = count_up(&dram->held, limit, pages, pages);
 	} while (!room && walk.given);
 	if (!room)
@@ -212,12 +251,9 @@ static unsigned long dram_shrink_count(struct shrinker *shrinker, struct shrink_
 
 	if (!mutex_trylock(&dram_pools_lock))
 		return 0;
-	list_for_each_entry(dram, &dram_pools, list) {
-		count += dram_count_idle(dram);
-		/* What is free but not whole may be so by a processor's claim alone. */
-		if (!count && atomic_long_read(&dram->held) > atomic_long_read(&dram->used))
-			count = 1;
-	}
+	list_for_each_entry(dram, &dram_pools, list)
+		/* Who takes may have counted down before who puts has counted up. */
+		count += max(atomic_read(&dram->idle), 0) * (unsigned long)CHUNK_PAGES;
 	mutex_unlock(&dram_pools_lock);
 	return count ?: SHRINK_EMPTY;
 }
@@ -232,9 +268,10 @@ static unsigned long dram_shrink_scan(struct shrinker *shrinker, struct shrink_c
 	list_for_each_entry(dram, &dram_pools, list) {
 		/* Who holds these is at it, or may be waiting for memory itself. */
 		quarantine_try_reap(&dram->pool);
-		if (!mutex_trylock(&dram->giving))
+		if (!atomic_read(&dram->idle) || !mutex_trylock(&dram->giving))
 			continue;
-		dram_give_idle(dram, &walk);
+		drain(dram);
+		give_idle(dram, &walk);
 		mutex_unlock(&dram->giving);
 	}
 	mutex_unlock(&dram_pools_lock);
@@ -253,15 +290,15 @@ static void dram_tidy(struct work_struct *work)
 		.wanted = ULONG_MAX,
 	};
 	struct dram_pool *dram;
+	bool idle = false;
 
 	mutex_lock(&dram_pools_lock);
 	list_for_each_entry(dram, &dram_pools, list) {
-		mutex_lock(&dram->giving);
-		dram_give_idle(dram, &walk);
-		mutex_unlock(&dram->giving);
+		dram_give_back(dram, &walk);
+		idle |= atomic_read(&dram->idle);
 	}
 	mutex_unlock(&dram_pools_lock);
-	if (walk.young)
+	if (idle)
 		dram_tidy_later();
 }
 
