@@ -83,6 +83,7 @@ struct splices {
  * @made:	the VMA that mmap() made it for, as long as that lives; else NULL
  * @unlinked:	that was not in the file's list when it was detached last
  * @populate:	it was made with MAP_POPULATE
+ * @waited:	get_user_pages() has waited for memory, and has not got any since; a hint
  * @ending:	the address space is at its end, and flushed by the kernel before
  *		its mappings are closed
  * @splices:	what stands in the address space's tables
@@ -102,6 +103,7 @@ struct attachment {
 	struct vm_area_struct *made;
 	bool unlinked;
 	bool populate;
+	bool waited;
 	bool ending;
 	struct splices splices;
 };
@@ -109,6 +111,13 @@ struct attachment {
 static inline unsigned long page_at(const struct vm_area_struct *vma, unsigned long addr)
 {
 	return vma->vm_pgoff + ((addr - vma->vm_start) >> PAGE_SHIFT);
+}
+
+/* Does a mapping still have the place for which the attachment was allocated? */
+static inline bool attachment_fits(const struct attachment *att, const struct vm_area_struct *vma)
+{
+	return att->start == vma->vm_start && att->end == vma->vm_end &&
+	       att->pgoff == vma->vm_pgoff;
 }
 
 /* vma.c */
@@ -123,6 +132,7 @@ vm_fault_t morsel_fault(struct vm_fault *vmf);
 
 /* attachment.c */
 struct attachment *attachment_create(struct morsel *m, struct vm_area_struct *vma, bool made);
+int attachment_add(struct attachment *att, struct vm_area_struct *vma, bool made);
 void attachment_destroy(struct attachment *att);
 
 /* revoke.c */

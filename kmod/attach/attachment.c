@@ -101,7 +101,8 @@ static int insert_undisturbed(struct attachment *att, struct mm_struct *mm)
 		wanted |= test_and_clear_thread_flag(TIF_SIGPENDING);
 		work |= test_and_clear_thread_flag(TIF_NOTIFY_SIGNAL);
 		err = insert(att, mm);
-	} while (err == -EINTR && !fatal_signal_pending(current));
+		/* Not by the flag, which may have been cleared. */
+	} while (err == -EINTR && !__fatal_signal_pending(current));
 	if (work)
 		set_thread_flag(TIF_NOTIFY_SIGNAL);
 	if (wanted)
@@ -111,14 +112,39 @@ static int insert_undisturbed(struct attachment *att, struct mm_struct *mm)
 }
 
 /**
- * attachment_create() - attach a morsel to a mapping's address space
- * @m:		the morsel
+ * attachment_add() - attach a morsel to a mapping's address space
+ * @att:	of attachment_alloc(), for this mapping
  * @vma:	the mapping
  * @made:	mmap() is making it; else it is, or will be, in the file's list
  *
- * Called with the mmap_lock held for writing.
- * Return: the attachment, with nothing spliced; ERR_PTR(-ENOMEM), ERR_PTR(-EINTR) (a fatal
- * signal).
+ * Called with the mmap_lock held for writing.  Nothing is spliced yet.
+ * Return: 0; -ENOMEM; -EINTR (a fatal signal).
+ */
+int attachment_add(struct attachment *att, struct vm_area_struct *vma, bool made)
+{
+	struct morsel *m = att->m;
+	int err;
+
+	att->made = made ? vma : NULL;
+	refcount_set(&att->vmas, 1);
+	err = insert(att, vma->vm_mm);
+	if (err == -EINTR)
+		err = insert_undisturbed(att, vma->vm_mm);
+	if (err)
+		return err;
+	atomic_inc(&m->attachments);
+	mutex_lock(&m->attached_lock);
+	list_add(&att->list, &m->attached);
+	mutex_unlock(&m->attached_lock);
+	return 0;
+}
+
+/**
+ * attachment_create() - the same for one that is made here
+ * @m:		the morsel
+ * @vma:	the mapping
+ * @made:	as above
+ * Return: the attachment; ERR_PTR of what attachment_add() returns.
  */
 struct attachment *attachment_create(struct morsel *m, struct vm_area_struct *vma, bool made)
 {
@@ -127,19 +153,11 @@ struct attachment *attachment_create(struct morsel *m, struct vm_area_struct *vm
 
 	if (!att)
 		return ERR_PTR(-ENOMEM);
-	att->made = made ? vma : NULL;
-	refcount_set(&att->vmas, 1);
-	err = insert(att, vma->vm_mm);
-	if (err == -EINTR)
-		err = insert_undisturbed(att, vma->vm_mm);
+	err = attachment_add(att, vma, made);
 	if (err) {
 		attachment_free(att);
 		return ERR_PTR(err);
 	}
-	atomic_inc(&m->attachments);
-	mutex_lock(&m->attached_lock);
-	list_add(&att->list, &m->attached);
-	mutex_unlock(&m->attached_lock);
 	return att;
 }
 

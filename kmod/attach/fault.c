@@ -24,32 +24,38 @@ static bool may_leave(const struct vm_fault *vmf)
 
 /*
  * Attach a mapping that was not when it was inherited or moved.  That takes the mmap_lock
- * for writing, so the fault is taken again; called with it held for reading.
+ * for writing, so the fault is taken again; called with it held for reading.  Once that was
+ * let go, the caller's VMA may be gone, and nothing but another try may be asked for.
  */
 static vm_fault_t attach_late(struct vm_fault *vmf)
 {
 	struct mm_struct *mm = vmf->vma->vm_mm;
+	struct file *file = vmf->vma->vm_file;
 	unsigned long addr = vmf->address;
 	struct vm_area_struct *vma;
 	struct attachment *att;
 
 	if (!may_leave(vmf))
 		return vmf->flags & FAULT_FLAG_RETRY_NOWAIT ? VM_FAULT_RETRY : VM_FAULT_SIGBUS;
-
+	att = attachment_alloc(file_morsel(file), vmf->vma);
+	if (!att)
+		return VM_FAULT_SIGBUS;
+	/* Which keeps what runs here. */
+	get_file(file);
 	mmap_read_unlock(mm);
 	if (mmap_write_lock_killable(mm))
-		return VM_FAULT_RETRY;
+		goto out;
 	vma = vma_lookup(mm, addr);
-	if (vma && vma->vm_ops == &morsel_vm_ops && !vma->vm_private_data) {
-		att = attachment_create(file_morsel(vma->vm_file), vma, false);
-		if (IS_ERR(att)) {
-			/* Of an error the lock is kept. */
-			mmap_write_downgrade(mm);
-			return VM_FAULT_SIGBUS;
-		}
+	if (vma && vma->vm_file == file && !vma->vm_private_data && attachment_fits(att, vma) &&
+	    !attachment_add(att, vma, false)) {
 		vma->vm_private_data = att;
+		att = NULL;
 	}
 	mmap_write_unlock(mm);
+out:
+	if (att)
+		attachment_free(att);
+	fput(file);
 	return VM_FAULT_RETRY;
 }
 
@@ -60,21 +66,26 @@ static vm_fault_t attach_late(struct vm_fault *vmf)
 static vm_fault_t unpark(struct vm_fault *vmf)
 {
 	struct mm_struct *mm = vmf->vma->vm_mm;
+	struct file *file = vmf->vma->vm_file;
 	unsigned long addr = vmf->address;
 	struct vm_area_struct *vma;
 
 	if (!may_leave(vmf))
 		return vmf->flags & FAULT_FLAG_RETRY_NOWAIT ? VM_FAULT_RETRY : VM_FAULT_SIGBUS;
+	/* Which keeps what runs here. */
+	get_file(file);
 	mmap_read_unlock(mm);
 	if (mmap_write_lock_killable(mm))
-		return VM_FAULT_RETRY;
+		goto out;
 	vma = vma_lookup(mm, addr);
-	if (vma && vma->vm_ops == &morsel_vm_ops && vma->vm_private_data) {
+	if (vma && vma->vm_file == file && vma->vm_private_data) {
 		vma_start_write(vma);
 		unsplice_gone(vma->vm_private_data, vma->vm_start, vma->vm_end);
 		zap_special_vma_range(vma, vma->vm_start, vma->vm_end - vma->vm_start);
 	}
 	mmap_write_unlock(mm);
+out:
+	fput(file);
 	return VM_FAULT_RETRY;
 }
 
@@ -125,13 +136,19 @@ static int splice_fault(struct attachment *att, struct vm_area_struct *vma, unsi
 	return err;
 }
 
+/* Does get_user_pages() ask?  Copies to and from user memory may be interrupted. */
+static bool is_gup(const struct vm_fault *vmf)
+{
+	return !(vmf->flags & (FAULT_FLAG_USER | FAULT_FLAG_INTERRUPTIBLE));
+}
+
 /*
  * Is the kernel filling the mapping, or getting memory of one that was to be filled?  Then
- * page by page would be slow.  Copies to and from user memory may be interrupted.
+ * page by page would be slow.
  */
 static bool populates(const struct attachment *att, const struct vm_fault *vmf)
 {
-	return att->populate && !(vmf->flags & (FAULT_FLAG_USER | FAULT_FLAG_INTERRUPTIBLE));
+	return att->populate && is_gup(vmf);
 }
 
 /* Fill the span around a page.  What there is not for all of it, there may be for the page. */
@@ -140,6 +157,20 @@ static void populate_span(struct view *view, unsigned long index)
 	unsigned long first = round_down(index, SPAN_PAGES);
 
 	view->ops->populate(view, first, min(first + SPAN_PAGES, view->map->pages), TASK_KILLABLE);
+}
+
+/*
+ * There was no memory for a page: is the fault to be taken again, after waiting outside for what
+ * may make room?  Once.  The kernel tells us of the second time, but not where it fills a
+ * mapping, as for mmap(), mlock() and madvise().
+ */
+static bool waits_again(struct attachment *att, const struct vm_fault *vmf)
+{
+	if (!may_leave(vmf) || vmf->flags & FAULT_FLAG_TRIED)
+		return false;
+	if (is_gup(vmf))
+		att->waited = !att->waited;
+	return !is_gup(vmf) || att->waited;
 }
 
 /**
@@ -161,7 +192,7 @@ vm_fault_t morsel_fault(struct vm_fault *vmf)
 		return attach_late(vmf);
 
 	count_fault(att->m);
-	if (IS_ENABLED(MORSEL_DEBUG))
+	if (MORSEL_CHECKS)
 		morsel_check_progress(vmf->address, is_there(att, vmf));
 	if (may_leave(vmf) && view_waits(att->view, vmf->pgoff, 0))
 		return wait_outside(vmf, 0);
@@ -169,12 +200,16 @@ vm_fault_t morsel_fault(struct vm_fault *vmf)
 		populate_span(att->view, vmf->pgoff);
 	err = att->view->ops->fault(att->view, rights_of(vma->vm_flags), vmf->pgoff);
 	if (err && view_waits(att->view, vmf->pgoff, err)) {
-		if (may_leave(vmf) && !(vmf->flags & FAULT_FLAG_TRIED))
+		if (waits_again(att, vmf))
 			return wait_outside(vmf, err);
-		if (view_wait(att->view, vmf->pgoff, err))
+		/* Here, with the lock held, only if the kernel will not ask again. */
+		if ((vmf->flags & FAULT_FLAG_TRIED || !may_leave(vmf)) &&
+		    view_wait(att->view, vmf->pgoff, err))
 			err = att->view->ops->fault(att->view, rights_of(vma->vm_flags),
 						    vmf->pgoff);
 	}
+	if (!err && att->waited)
+		att->waited = false;
 	/* Most often only the frame was missing. */
 	if (!err && !is_spliced(att, vmf->address))
 		err = splice_fault(att, vma, vmf->address);

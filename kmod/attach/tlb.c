@@ -51,7 +51,9 @@ static void flush_here(void *unused)
  * @addr: of the current address space
  *
  * With the translation go the upper entries that it was found by, or was not (Intel SDM
- * vol. 3, INVLPG; AMD APM vol. 2, 5.5).
+ * vol. 3, INVLPG; AMD APM vol. 2, 5.5).  Where the kernel has page tables of its own, that goes
+ * for what was found by these; processors that need them, Intel's, forget what they report
+ * by themselves.
  */
 void morsel_forget_here(unsigned long addr)
 {

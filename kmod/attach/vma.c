@@ -103,7 +103,7 @@ static int morsel_vma_mprotect(struct vm_area_struct *vma, unsigned long start, 
 
 /*
  * What a debugger is given where get_user_pages() is not: of a mapping without rights, or one
- * that is not attached yet.  It does not wait, as others that only look come here, too.
+ * that is not attached yet.  Who only looks, as ps does, does not wait.
  */
 static int morsel_vma_access(struct vm_area_struct *vma, unsigned long addr, void *buf, int len,
 			     int write)

@@ -181,7 +181,6 @@ struct tableset *tables_map_make_set(struct map *map, enum morsel_rights rights)
 int tables_map_show(struct map *map, struct tableset *set, unsigned long first, unsigned long end);
 int tables_map_show_page(struct map *map, struct tableset *set, unsigned long index);
 unsigned long map_nr_tables(const struct map *map);
-bool map_waits(struct map *map, int err);
 bool map_wait(struct map *map, int err);
 
 #endif /* MORSEL_MAP_H */

@@ -9,6 +9,12 @@
 #include "pools/batch.h"
 
 /*
+ * What is taken out at once lies no farther apart than this: the kernel looks at each 2 MiB in
+ * between, for all who map it, and cannot be stopped.
+ */
+#define REACH_MOST (1LL << 40)
+
+/*
  * Clear the bytes from @from to before @to of a frame, but for memory that has failed:
  * whoever reads that is told, and to write to it may be the end of the machine.
  */
@@ -52,7 +58,8 @@ static loff_t gather(struct map *map, loff_t start, loff_t end, struct frame_bat
 /**
  * map_remove() - take frames out that lie wholly in a range, clear what lies there partly
  * @map:	the map, whose gate is closed there
- * @start:	first byte; gets where to go on, once the batch was given back: @end if all is done
+ * @start:	first byte; gets where to go on, once what was taken out is given back: @end if
+ *		all is done
  * @end:	byte after the last
  * @batch:	gets the frames
  * @first:	gets the first byte of the spans that some were taken out of
@@ -67,8 +74,11 @@ void map_remove(struct map *map, loff_t *start, loff_t end, struct frame_batch *
 	*last = begin;
 	for (pos = begin; pos < end; pos = *start) {
 		unsigned long before = batch->nr_small + batch->nr_huge;
-		struct leaf leaf = map->ops->look(map, pos >> PAGE_SHIFT);
+		struct leaf leaf;
 
+		if (pos - *first >= REACH_MOST)
+			break;
+		leaf = map->ops->look(map, pos >> PAGE_SHIFT);
 		cond_resched();
 		*start = min(end, byte_end(&leaf, pos));
 		/* What was never touched holds nothing. */

@@ -353,17 +353,6 @@ void tables_map_free(struct map *map)
 }
 
 /**
- * map_waits() - is there something to wait for, as account_waits() says?
- * @map:	the map
- * @err:	how getting memory for it failed
- * Return: whether.
- */
-bool map_waits(struct map *map, int err)
-{
-	return account_waits(map->account, err);
-}
-
-/**
  * map_wait() - wait for what may make room, as account_wait() does
  * @map:	the map
  * @err:	how getting memory for it failed

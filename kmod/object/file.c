@@ -144,8 +144,8 @@ long morsel_fallocate(struct file *file, int mode, loff_t offset, loff_t len)
 		end = min(end, size);
 		if (offset >= end)
 			return 0;
-		return view->ops->populate(view, offset >> PAGE_SHIFT, DIV_ROUND_UP(end, PAGE_SIZE),
-					   TASK_INTERRUPTIBLE);
+		return view_populate(view, offset >> PAGE_SHIFT, DIV_ROUND_UP(end, PAGE_SIZE),
+				     TASK_INTERRUPTIBLE);
 	default:
 		return -EOPNOTSUPP;
 	}

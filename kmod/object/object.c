@@ -108,7 +108,7 @@ static struct morsel *make(const struct morsel_create *args)
 	if (!err && !zalloc_cpumask_var(&m->flush_cpus, GFP_KERNEL_ACCOUNT))
 		err = -ENOMEM;
 	if (!err && args->flags & MORSEL_CREATE_POPULATE)
-		err = m->plain.ops->populate(&m->plain, 0, m->map.pages, TASK_KILLABLE);
+		err = view_populate(&m->plain, 0, m->map.pages, TASK_KILLABLE);
 	if (err) {
 		iput(&m->inode);
 		return ERR_PTR(err);

@@ -16,7 +16,7 @@
 #include "pools/payer.h"
 #include "pools/pool.h"
 
-/* All accounts, by who made the morsels.  References are given back with the lock held. */
+/* All accounts, by pool and payers.  References are given back with the lock held. */
 static DEFINE_HASHTABLE(accounts, 10);
 static DEFINE_SPINLOCK(accounts_lock);
 
@@ -33,11 +33,22 @@ static bool is_of(const struct account *account, const struct frame_pool *pool,
 	return true;
 }
 
+/* All of them: one who pays may be in the accounts of many, as it is for their sum that it pays. */
+static unsigned long key_of(const struct frame_pool *pool, const struct payers *payers)
+{
+	unsigned long key = (unsigned long)pool;
+	unsigned int i;
+
+	for (i = 0; i < payers->nr; i++)
+		key = hash_long(key ^ (unsigned long)payers->who[i], BITS_PER_LONG);
+	return key;
+}
+
 static struct account *account_find(const struct frame_pool *pool, const struct payers *payers)
 {
 	struct account *account;
 
-	hash_for_each_possible(accounts, account, node, (unsigned long)payers->who[0]) {
+	hash_for_each_possible(accounts, account, node, key_of(pool, payers)) {
 		if (is_of(account, pool, payers)) {
 			refcount_inc(&account->refs);
 			return account;
@@ -66,11 +77,11 @@ static struct account *account_make(struct frame_pool *pool, const struct payers
 }
 
 /* Have all find an account; with the accounts' lock held. */
-static void account_enlist(struct account *account)
+static void account_enlist(struct account *account, const struct payers *payers)
 {
 	unsigned int i;
 
-	hash_add(accounts, &account->node, (unsigned long)account->shares[0].payer);
+	hash_add(accounts, &account->node, key_of(account->pool, payers));
 	for (i = 0; i < account->nr; i++)
 		list_add_tail(&account->shares[i].list, payer_shares(account->shares[i].payer));
 	atomic_inc(&account->pool->accounts);
@@ -109,7 +120,7 @@ struct account *account_get(struct frame_pool *pool, const struct payers *payers
 		spin_lock(&accounts_lock);
 		account = account_find(pool, payers);
 		if (!account)
-			account_enlist(made);
+			account_enlist(made, payers);
 		spin_unlock(&accounts_lock);
 	}
 	if (!account)
@@ -228,6 +239,10 @@ static struct payer *charge(struct account *account, unsigned long pages)
 	struct payer *payer;
 	unsigned int i;
 
+	/* To count them for some in vain would have others of these refused. */
+	for (i = 0; i < account->nr; i++)
+		if (payer_room(account->shares[i].payer) < pages)
+			return account->shares[i].payer;
 	for (i = 0; i < account->nr; i++) {
 		payer = account->shares[i].payer;
 		if (!payer_charge(payer, pages))
@@ -300,56 +315,42 @@ int account_short(const struct account *account, unsigned int order)
 /**
  * account_outgoing() - a tableset is on its way out
  * @account: the account, of which the set has a reference
+ * Return: for account_gone().
  */
-void account_outgoing(struct account *account)
+u64 account_outgoing(struct account *account)
 {
+	u64 rounds = outgoing_begin(&account->pool->outgoing);
 	unsigned int i;
 
+	static_assert(PAYERS_MAX < 64);
 	for (i = 0; i < account->nr; i++)
-		outgoing_begin(payer_outgoing(account->shares[i].payer));
-	outgoing_begin(&account->pool->outgoing);
+		rounds = rounds << 1 | outgoing_begin(payer_outgoing(account->shares[i].payer));
+	return rounds;
 }
 
 /**
  * account_gone() - it has been freed
- * @account: the account, of which there is a reference still
+ * @account:	the account, of which there is a reference still
+ * @rounds:	what account_outgoing() returned
  */
-void account_gone(struct account *account)
+void account_gone(struct account *account, u64 rounds)
 {
 	unsigned int i;
 
-	for (i = 0; i < account->nr; i++)
-		outgoing_end(payer_outgoing(account->shares[i].payer));
-	outgoing_end(&account->pool->outgoing);
+	for (i = account->nr; i--; rounds >>= 1)
+		outgoing_end(payer_outgoing(account->shares[i].payer), rounds & 1);
+	outgoing_end(&account->pool->outgoing, rounds);
 }
 
-/* The tables whose end may make room; NULL: room is not what is missing. */
-static struct outgoing *outgoing_for(struct account *account, int err)
+/* Wait for tables whose end may make room for somebody who pays; 0 or -EINTR. */
+static int wait_for_payers(struct account *account)
 {
-	struct payer *payer;
+	unsigned int i;
+	int err = 0;
 
-	switch (err) {
-	case -EDQUOT:
-		room(account, &payer);
-		return payer_outgoing(payer);
-	case -ENOMEM:
-		return &account->pool->outgoing;
-	default:
-		return NULL;
-	}
-}
-
-/**
- * account_waits() - is there something to wait for?
- * @account:	the account
- * @err:	why there was no frame or table
- * Return: whether.
- */
-bool account_waits(struct account *account, int err)
-{
-	struct outgoing *out = outgoing_for(account, err);
-
-	return out && outgoing_any(out);
+	for (i = 0; i < account->nr && !err; i++)
+		err = outgoing_wait(payer_outgoing(account->shares[i].payer));
+	return err;
 }
 
 /**
@@ -359,12 +360,19 @@ bool account_waits(struct account *account, int err)
  *
  * Takes a grace period, and the time that it takes to free others' tables: so not with locks
  * held that others wait for.
- * Return: true: it is worth trying again, but not waiting again; false: there is nothing to wait
- * for, or a fatal signal is there.
+ * Return: true: it is worth trying again, but not waiting again: what there was to wait for
+ * is over, if it was not before; false: it is about something else, or a fatal signal is there.
  */
 bool account_wait(struct account *account, int err)
 {
-	return account_waits(account, err) && !outgoing_wait(outgoing_for(account, err));
+	switch (err) {
+	case -EDQUOT:
+		return !wait_for_payers(account);
+	case -ENOMEM:
+		return !outgoing_wait(&account->pool->outgoing);
+	default:
+		return false;
+	}
 }
 
 /**
@@ -394,6 +402,9 @@ unsigned int account_take(struct account *account, unsigned int order, unsigned 
 	while (count > most)
 		count /= 2;
 	if (count)
+		got = pool->ops->get(pool, order, count, frames);
+	/* Of all that nobody has a pin on any more, the pool has looked at some. */
+	if (count && !got && quarantine_reap_account(account))
 		got = pool->ops->get(pool, order, count, frames);
 	kept = got;
 	while (kept && charge(account, (unsigned long)kept << order))

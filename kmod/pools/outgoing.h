@@ -1,53 +1,54 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Tables on their way out: they are in use, and charged, until a grace period has passed.
+ *
+ * They are freed in any order, so that to count them is not enough for who waits for those
+ * that there are now, and not for those that follow, of which there may be no end.  They belong
+ * to one of two rounds, as with SRCU: who waits has what follows belong to the other one.
  */
 #ifndef MORSEL_OUTGOING_H
 #define MORSEL_OUTGOING_H
 
 #include <linux/atomic.h>
+#include <linux/mutex.h>
 #include <linux/wait_bit.h>
 
 /**
  * struct outgoing - tablesets on their way out, of a pool or of a payer
- * @begun:	how many ever were
- * @done:	how many of these have been freed
+ * @pending:	how many there are, of each round
+ * @round:	which one what begins belongs to; changed under @lock
+ * @waits:	how many waits have come to their end; likewise
+ * @lock:	held by who waits
  */
 struct outgoing {
-	atomic_long_t begun;
-	atomic_long_t done;
+	atomic_long_t pending[2];
+	unsigned int round;
+	unsigned long waits;
+	struct mutex lock;
 };
 
-static inline void outgoing_begin(struct outgoing *out)
+static inline void outgoing_init(struct outgoing *out)
 {
-	atomic_long_inc(&out->begun);
+	mutex_init(&out->lock);
 }
 
-static inline void outgoing_end(struct outgoing *out)
+/* Returns the round, for outgoing_end(). */
+static inline unsigned int outgoing_begin(struct outgoing *out)
 {
-	/* What was given back is seen by who sees this, */
-	smp_mb__before_atomic();
-	atomic_long_inc(&out->done);
-	/* and this by who is not seen to wait; pairs with wait_var_event_killable(). */
-	smp_mb__after_atomic();
-	wake_up_var(out);
+	unsigned int round = READ_ONCE(out->round);
+
+	atomic_long_inc(&out->pending[round]);
+	return round;
 }
 
-/* Are there any? */
-static inline bool outgoing_any(struct outgoing *out)
+static inline void outgoing_end(struct outgoing *out, unsigned int round)
 {
-	return atomic_long_read(&out->done) != atomic_long_read(&out->begun);
+	/* What was given back is seen by who sees that none is left. */
+	if (atomic_long_dec_and_test(&out->pending[round]))
+		wake_up_var(&out->pending[round]);
 }
 
-/*
- * Wait until as many are freed as were on their way just now; these are not waited for
- * that follow, of which there may be no end.  0, or -EINTR: a fatal signal.
- */
-static inline int outgoing_wait(struct outgoing *out)
-{
-	long begun = atomic_long_read(&out->begun);
-
-	return wait_var_event_killable(out, atomic_long_read(&out->done) - begun >= 0) ? -EINTR : 0;
-}
+/* outgoing.c */
+int outgoing_wait(struct outgoing *out);
 
 #endif /* MORSEL_OUTGOING_H */

@@ -73,6 +73,7 @@ static struct payer *payer_get(kuid_t uid)
 		if (!made)
 			return NULL;
 		made->uid = uid;
+		outgoing_init(&made->outgoing);
 		INIT_LIST_HEAD(&made->shares);
 		spin_lock(&payers_lock);
 		payer = payer_find(uid);

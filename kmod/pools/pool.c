@@ -40,6 +40,7 @@ void frame_pool_init(struct frame_pool *pool, const struct pool_ops *ops, u32 no
 {
 	pool->ops = ops;
 	pool->node = node;
+	outgoing_init(&pool->outgoing);
 	quarantine_init(&pool->quarantine);
 }
 

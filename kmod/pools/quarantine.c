@@ -229,31 +229,45 @@ void quarantine_try_reap(struct frame_pool *pool)
 /**
  * quarantine_reap_account() - the same for the frames of one account
  * @account: the account, which the caller has a reference to
+ * Return: has it any?
  */
-void quarantine_reap_account(struct account *account)
+bool quarantine_reap_account(struct account *account)
 {
 	struct quarantine *quarantine = &account->pool->quarantine;
 
 	/* It is among them until all that was taken out has been given back. */
 	if (list_empty(&account->aside))
-		return;
+		return false;
 	mutex_lock(&quarantine->reaping);
 	reap_account(account, LOOK_BRIEFLY, LOOK_MOST);
 	mutex_unlock(&quarantine->reaping);
+	return true;
 }
 
-/* Look at all frames of an account, a part at a time: others want to look, too. */
+/* Look at all frames of a queue, a part at a time: others want to look, too. */
+static void reap_whole_queue(struct account *account, unsigned int order, enum look how)
+{
+	struct quarantine *quarantine = &account->pool->quarantine;
+	unsigned long left = READ_ONCE(queue_of(account, order)->nr), some;
+
+	for (; left; left -= some) {
+		some = min_t(unsigned long, left, LOOK_MOST);
+		mutex_lock(&quarantine->reaping);
+		reap_queue(account, order, how, some);
+		mutex_unlock(&quarantine->reaping);
+	}
+}
+
 static void reap_whole(struct account *account, enum look how)
 {
 	struct quarantine *quarantine = &account->pool->quarantine;
-	unsigned long left = READ_ONCE(account->small.nr) + READ_ONCE(account->huge.nr), seen;
 
-	do {
-		mutex_lock(&quarantine->reaping);
-		seen = LOOK_MOST - reap_account(account, how, LOOK_MOST);
-		mutex_unlock(&quarantine->reaping);
-		left -= min(left, seen);
-	} while (left && seen);
+	reap_whole_queue(account, 0, how);
+	reap_whole_queue(account, HUGE_ORDER, how);
+	/* It may have none any more. */
+	mutex_lock(&quarantine->reaping);
+	reap_account(account, how, 0);
+	mutex_unlock(&quarantine->reaping);
 }
 
 /* Look at all that is there. */

@@ -54,6 +54,6 @@ void quarantine_exit(struct frame_pool *pool);
 void quarantine_add(struct account *account, unsigned int order, u64 frame);
 void quarantine_reap(struct frame_pool *pool);
 void quarantine_try_reap(struct frame_pool *pool);
-void quarantine_reap_account(struct account *account);
+bool quarantine_reap_account(struct account *account);
 
 #endif /* MORSEL_QUARANTINE_H */

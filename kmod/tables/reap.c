@@ -52,7 +52,7 @@ static void reap(struct work_struct *work)
 	if (rest)
 		reap_puds(set->account, set->tops[whole], rest);
 	account_uncharge(set->account, set->kernel_pages);
-	account_gone(set->account);
+	account_gone(set->account, set->outgoing);
 	account_unref(set->account);
 	kvfree(set);
 }
@@ -63,7 +63,7 @@ static void reap(struct work_struct *work)
  */
 void tableset_free(struct tableset *set)
 {
-	account_outgoing(set->account);
+	set->outgoing = account_outgoing(set->account);
 	INIT_RCU_WORK(&set->dead, reap);
 	queue_rcu_work(reaper, &set->dead);
 }

@@ -54,6 +54,7 @@ struct account;
  * @gibs:	how many GiBs there are
  * @nr_tables:	pages of tables
  * @kernel_pages: pages charged for what of this is the kernel's memory
+ * @outgoing:	of account_outgoing()
  * @dead:	frees it
  * @relied_on:	PTE tables have been spliced by entries that compat_relied_on(); once
  *		true, always
@@ -70,6 +71,7 @@ struct tableset {
 	unsigned long gibs;
 	atomic_long_t nr_tables;
 	unsigned long kernel_pages;
+	u64 outgoing;
 	struct rcu_work dead;
 	bool relied_on;
 	unsigned long *fresh;

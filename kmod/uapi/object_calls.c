@@ -52,7 +52,7 @@ int call_populate(struct morsel_request *req)
 	unsigned long first, end;
 	int err = range_pages(m, &req->args.range, &first, &end);
 
-	return err ?: view->ops->populate(view, first, end, TASK_INTERRUPTIBLE);
+	return err ?: view_populate(view, first, end, TASK_INTERRUPTIBLE);
 }
 
 /**

@@ -42,12 +42,7 @@ static int plain_fault(struct view *view, enum morsel_rights rights, unsigned lo
 static int plain_populate(struct view *view, unsigned long first, unsigned long end,
 			  unsigned int state)
 {
-	int err = map_populate(view->map, first, end, state);
-
-	/* What is there by then is passed over. */
-	if (err && map_wait(view->map, err))
-		err = map_populate(view->map, first, end, state);
-	return err;
+	return map_populate(view->map, first, end, state);
 }
 
 static struct page *plain_page(struct view *view, unsigned long index, bool fill)

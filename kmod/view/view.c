@@ -8,7 +8,7 @@
 #include "view/view.h"
 
 /**
- * view_waits() - would asking for a page have to wait, or is it worth waiting after it failed?
+ * view_waits() - would asking for a page have to wait, or may waiting help after it failed?
  * @view:	the view
  * @index:	the page
  * @err:	0: it was not asked for yet; else how that failed
@@ -17,8 +17,13 @@
 bool view_waits(struct view *view, unsigned long index, int err)
 {
 	unsigned long span = round_down(index, SPAN_PAGES);
+	bool empty;
 
-	return err ? map_waits(view->map, err) : !gate_is_open(view->map, span, span + SPAN_PAGES);
+	if (err)
+		return err == -ENOMEM || err == -EDQUOT;
+	/* What is there is seen until it is taken away. */
+	return !gate_is_open(view->map, span, span + SPAN_PAGES) &&
+	       view->map->ops->holes(view->map, index, index + 1, &empty);
 }
 
 /**
@@ -33,6 +38,26 @@ bool view_wait(struct view *view, unsigned long index, int err)
 	unsigned long span = round_down(index, SPAN_PAGES);
 
 	return err ? map_wait(view->map, err) : !gate_wait(view->map, span, span + SPAN_PAGES);
+}
+
+/**
+ * view_populate() - have a view populate, once more after waiting for what may make room
+ * @view:	the view
+ * @first:	as for view_ops.populate, as are the next two
+ * @end:	page after the last
+ * @state:	which signals end it
+ *
+ * Not with locks held that others wait for.
+ * Return: as view_ops.populate.
+ */
+int view_populate(struct view *view, unsigned long first, unsigned long end, unsigned int state)
+{
+	int err = view->ops->populate(view, first, end, state);
+
+	/* What is there by then is passed over. */
+	if (err && map_wait(view->map, err))
+		err = view->ops->populate(view, first, end, state);
+	return err;
 }
 
 /**

@@ -78,6 +78,7 @@ extern const struct view_ops plain_view_ops;
 /* view.c */
 bool view_waits(struct view *view, unsigned long index, int err);
 bool view_wait(struct view *view, unsigned long index, int err);
+int view_populate(struct view *view, unsigned long first, unsigned long end, unsigned int state);
 int view_copy(struct view *view, unsigned long index, size_t offset, void *buf, size_t len,
 	      bool write);
 int view_close(struct view *view, struct hidden *hidden, loff_t start, loff_t end);
