@@ -93,17 +93,11 @@ static int add_locked(struct morsel *m)
 	if (!err)
 		return 0;
 	xa_erase(&by_id, m->id);
-	/* What else there may be is about memory for a larger table. */
-	return err == -EEXIST ? err : -ENOMEM;
+	return err == -E2BIG ? -ENFILE : err;
 }
 
-/**
- * morsel_publish() - give a new morsel its id and its name, so that it is found
- * @m:		the morsel
- * @name:	its name, or ""
- * Return: 0, -EEXIST (the name is taken) or -ENOMEM.
- */
-int morsel_publish(struct morsel *m, const char *name)
+/* As morsel_publish(); -EBUSY: the table of names is about to grow. */
+static int try_publish(struct morsel *m, const char *name)
 {
 	int err;
 
@@ -124,6 +118,23 @@ int morsel_publish(struct morsel *m, const char *name)
 	}
 out:
 	mutex_unlock(&registry_lock);
+	return err;
+}
+
+/**
+ * morsel_publish() - give a new morsel its id and its name, so that it is found
+ * @m:		the morsel
+ * @name:	its name, or ""
+ * Return: 0, -EEXIST (the name is taken), -ENFILE (there can be no more names) or -ENOMEM.
+ */
+int morsel_publish(struct morsel *m, const char *name)
+{
+	int err = try_publish(m, name);
+
+	while (err == -EBUSY) {
+		flush_work(&by_name.run_work);
+		err = try_publish(m, name);
+	}
 	return err;
 }
 
