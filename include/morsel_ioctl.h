@@ -118,6 +118,10 @@ struct morsel_query {
  *		gone, an unnamed one as long as a descriptor or a mapping of
  *		it
  *
+ * All users and user namespaces share one directory of names, and one series of ids: EEXIST
+ * tells of a morsel that the caller may not see, as do gaps in ids, and
+ * morsel_query.nr_morsels.  So names are not the place for secrets.
+ *
  * The pool is chosen here, once: what is touched later takes memory of it, whoever
  * touches it, and whatever that one's cpuset and memory policy say.
  *
@@ -316,7 +320,8 @@ struct morsel_extent {
  * is in it (parts of a 2 MiB frame); it reads as zero afterwards. A frame that
  * is pinned (O_DIRECT, RDMA) is given back when the pin is gone, and counts
  * against the owner's ceiling until then.
- * Errors: EBADF, ERANGE, as above.
+ * Errors: EBADF, ERANGE, as above; EINTR (a fatal signal: what is freed by then
+ * stays so).
  */
 struct morsel_range {
 	__u32 size;

@@ -2,7 +2,7 @@
 /*
  * morselctl, by its JSON, its exit codes and what it leaves behind.
  */
-#include "common.h"
+#include "kernel.h"
 
 #include <json-c/json.h>
 #include <sys/utsname.h>
@@ -139,7 +139,7 @@ static void a_morsel_s_life(void **state)
 static void json_is_always_an_array(void **state)
 {
 	static const char *const commands[] = {
-		"list",	       "show here",  "pool list",	   "pool show %u",
+		"list",		"show here", "pool list",	 "pool show %u",
 		"limit show 0", "tree here", "stat -c 2 -i 0.1", "doctor",
 	};
 	unsigned int i;
@@ -270,6 +270,26 @@ static void change_source_version(const char *path)
 	close(fd);
 }
 
+/* Fails if who relies on the limit of a group is not told that it does not hold for morsels. */
+static void the_doctor_tells_of_a_group_with_a_limit(void **state)
+{
+	pid_t pid;
+
+	make_cgroup();
+	assert_true(write_text(CGROUP "/memory.max", "268435456"));
+	pid = spawn();
+	if (!pid) {
+		join_cgroup();
+		ctl("--json doctor");
+		need(strstr(output, "/morsel-test has a limit of 256"));
+		need(strstr(output, "morselctl limit set"));
+		_exit(0);
+	}
+	assert_child_done(pid);
+	ctl("--json doctor");
+	assert_null(strstr(output, "has a limit of"));
+}
+
 static void the_doctor_compares_the_file_with_what_is_loaded(void **state)
 {
 	char path[200];
@@ -283,7 +303,8 @@ static void the_doctor_compares_the_file_with_what_is_loaded(void **state)
 	assert_done(uname(&name));
 	snprintf(path, sizeof(path), "/lib/modules/%s/updates/morsel.ko", name.release);
 	assert_int_equal(system("cd /lib/modules/$(uname -r) && mkdir updates && "
-				"cp $MORSEL_KO updates/ && depmod"), 0);
+				"cp $MORSEL_KO updates/ && depmod"),
+			 0);
 	assert_remedy("installed", "");
 	change_source_version(path);
 	assert_remedy("installed", "rmmod morsel; modprobe morsel");
@@ -400,8 +421,8 @@ static void pools_and_limits_are_looked_after(void **state)
 static void every_verb_has_help(void **state)
 {
 	static const char *const verbs[] = {
-		"doctor", "pool", "limit",  "create",	"list", "show", "rm",
-		"import", "export", "populate", "tree", "stat", "help",
+		"doctor", "pool",   "limit",	"create", "list", "show", "rm",
+		"import", "export", "populate", "tree",	  "stat", "help",
 	};
 	unsigned int i;
 
@@ -425,6 +446,7 @@ int main(void)
 		TEST(exit_codes_tell),
 		TEST(a_stranger_is_denied),
 		TEST(without_a_module_it_says_so),
+		KERNEL_TEST(the_doctor_tells_of_a_group_with_a_limit),
 		TEST(the_doctor_compares_the_file_with_what_is_loaded),
 		TEST(import_and_export_keep_contents),
 		TEST(holes_stay_holes_in_a_tree),

@@ -356,6 +356,7 @@ static void check_machine(struct report *report)
 	check_huge(report);
 	check_isolation(report);
 	check_limits(report);
+	check_cgroup(report);
 }
 
 int run_doctor(struct ctl *ctl, char **args)

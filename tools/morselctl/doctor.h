@@ -27,4 +27,7 @@ const char *first_line(const char *path, char *buffer, size_t room);
 /* kernel.c */
 void check_kernel(struct report *report, const char *root, const char *release);
 
+/* cgroup.c */
+void check_cgroup(struct report *report);
+
 #endif /* MORSELCTL_DOCTOR_H */
