@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Several processes that do anything to anything, and are killed at it.  After
- * that, nothing may be left.
+ * Several processes of several users that do anything to anything, and are killed at it.
+ * Now and then all are stopped, and what users are charged, what pools hold, and what the kernel
+ * counts must agree.  After that, nothing may be left.
  *
  * MORSEL_CHURN_SEED sets which way.
  */
-#include "common.h"
+#include "kernel.h"
 
+#include <glob.h>
 #include <time.h>
 
 #define WORKERS 6
@@ -16,6 +18,10 @@
 /* Of all workers together; and how many there are from one's death to the next, on average. */
 #define STEPS rounds_of(100000)
 #define LIFE 300
+#define AUDITS 8
+
+static const uid_t users[] = {0, TESTER, OTHER};
+static const uint64_t lengths[] = {HUGE, 4 * HUGE, 3 * HUGE + PAGE, GIB, 2 * GIB + HUGE};
 
 static atomic_uint *steps;
 
@@ -51,11 +57,10 @@ static void drop(struct mapping *mapping)
 
 static void obtain(struct worker *worker, struct mapping *mapping)
 {
-	static const uint64_t lengths[] = {HUGE, 4 * HUGE, 3 * HUGE + PAGE, GIB, 2 * GIB + HUGE};
 	static const uint32_t granules[] = {MORSEL_GRANULE_4K, MORSEL_GRANULE_AUTO};
 	struct morsel_create args = {
 		.size = sizeof(args),
-		.mode = 0600,
+		.mode = random_next(&worker->seed) % 2 ? 0666 : 0600,
 		.pool = MORSEL_ANY,
 		.node = MORSEL_ANY,
 		.length = lengths[random_next(&worker->seed) % ARRAY_SIZE(lengths)],
@@ -73,7 +78,7 @@ static void obtain(struct worker *worker, struct mapping *mapping)
 					random_next(&worker->seed) % 4 ? 0 : MORSEL_OPEN_READ_ONLY);
 	}
 	if (mapping->fd < 0) {
-		need(errno == ENOENT || errno == EINVAL);
+		need(errno == ENOENT || errno == EINVAL || errno == EACCES);
 		mapping->fd = 0;
 		return;
 	}
@@ -85,8 +90,8 @@ static void attach(struct worker *worker, struct mapping *mapping)
 	uint64_t length = (info_of(mapping->fd).length + HUGE - 1) & ~(HUGE - 1);
 	bool writable = (fcntl(mapping->fd, F_GETFL) & O_ACCMODE) == O_RDWR &&
 			random_next(&worker->seed) % 3;
-	int flags = MAP_SHARED | (length <= 4 * HUGE && !(random_next(&worker->seed) % 8)
-					  ? MAP_POPULATE : 0);
+	int flags = MAP_SHARED |
+		    (length <= 4 * HUGE && !(random_next(&worker->seed) % 8) ? MAP_POPULATE : 0);
 
 	if (random_next(&worker->seed) % 2) {
 		mapping->offset = random_next(&worker->seed) % (length / HUGE) * HUGE;
@@ -225,7 +230,7 @@ static void step(struct worker *worker)
 		fork_one(worker);
 	} else if (what == 1) {
 		snprintf(name, sizeof(name), "churn-%u", random_next(&worker->seed) % NAMES);
-		need(!unlink_morsel(0, name) || errno == ENOENT);
+		need(!unlink_morsel(0, name) || errno == ENOENT || errno == EPERM);
 	} else if (what == 2) {
 		count_morsels();
 		pool_info();
@@ -246,53 +251,211 @@ static void step(struct worker *worker)
 	}
 }
 
-static void work(uint64_t seed)
+static void work(uint64_t seed, uid_t user)
 {
 	struct worker worker = {.seed = seed};
 	unsigned int i;
 
+	/* With all that come of it, to be stopped and killed together. */
+	need(!setpgid(0, 0));
+	if (user)
+		become(user);
 	for (i = 0; i < 4; i++)
 		random_next(&worker.seed);
 	for (;;)
 		step(&worker);
 }
 
-static pid_t begin_worker(uint64_t seed)
+static pid_t begin_worker(unsigned int which, uint64_t seed)
 {
 	pid_t pid = spawn();
 
 	if (!pid)
-		work(seed);
+		work(seed, users[which % ARRAY_SIZE(users)]);
+	setpgid(pid, pid);
 	return pid;
+}
+
+/* Is each process of a worker's group stopped, or gone? */
+static bool is_stopped(pid_t group)
+{
+	glob_t all;
+	bool stopped = true;
+	size_t i;
+
+	assert_int_equal(glob("/proc/[0-9]*/stat", GLOB_NOSORT, NULL, &all), 0);
+	for (i = 0; i < all.gl_pathc && stopped; i++) {
+		FILE *file = fopen(all.gl_pathv[i], "re");
+		char state;
+		int of;
+
+		if (!file)
+			continue;
+		if (fscanf(file, "%*d (%*[^)]) %c %*d %d", &state, &of) == 2 && of == group)
+			stopped = strchr("TZX", state);
+		fclose(file);
+	}
+	globfree(&all);
+	return stopped;
+}
+
+static void stop_all(const pid_t *pids)
+{
+	unsigned int i;
+
+	for (i = 0; i < WORKERS; i++) {
+		/* Who is being forked meanwhile is not reached. */
+		do {
+			kill(-pids[i], SIGSTOP);
+			sleep_ms(1);
+		} while (!is_stopped(pids[i]) && !time_is_up());
+	}
+}
+
+/* What is charged to all users, bytes. */
+static uint64_t charged(void)
+{
+	uint64_t bytes = 0;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(users); i++)
+		bytes += limit_of(users[i]).used;
+	return bytes;
+}
+
+/* What of that is not memory of a pool. */
+static uint64_t charged_beside(void)
+{
+	struct morsel_pool_info pool = pool_info();
+
+	return charged() - pool.used_bytes - pool.pinned_bytes;
+}
+
+/* By length: what a morsel is charged beside frames and tables, and what for tables of other rights. */
+static uint64_t own_bytes[ARRAY_SIZE(lengths)], others_bytes[ARRAY_SIZE(lengths)];
+
+static void learn_charges(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(lengths); i++) {
+		int fd = create(lengths[i], MORSEL_GRANULE_4K);
+		char *memory;
+
+		own_bytes[i] = charged_beside();
+		memory = map(fd, HUGE, PROT_READ);
+		assert_int_equal(probe_read(memory, NULL), 0);
+		assert_true(info_of(fd).flags & MORSEL_INFO_TABLESETS);
+		others_bytes[i] = charged_beside() - own_bytes[i];
+		munmap(memory, HUGE);
+		close(fd);
+		assert_soon(!charged());
+	}
+}
+
+#define SLAB "/sys/kernel/slab/morsel/"
+
+/* What is wrong, as text; NULL: all agree. */
+static const char *disagreement(void)
+{
+	static char text[256];
+	struct morsel_pool_info pool;
+	struct morsel_info *all;
+	uint64_t frames = 0, tables = 0, beside = 0, users;
+	unsigned int count, i, j;
+
+	all = list_all(&count);
+	for (i = 0; i < count; i++) {
+		frames += all[i].frame_bytes;
+		tables += all[i].table_bytes;
+		for (j = 0; j < ARRAY_SIZE(lengths) && lengths[j] != all[i].length; j++)
+			;
+		assert_true(j < ARRAY_SIZE(lengths));
+		beside += own_bytes[j];
+		if (all[i].flags & MORSEL_INFO_TABLESETS)
+			beside += others_bytes[j];
+	}
+	free(all);
+	pool = pool_info();
+	users = charged();
+	snprintf(text, sizeof(text),
+		 "%u morsels have %llu of frames, %llu of tables, %llu beside; pool: %llu used, "
+		 "%llu pinned, %llu free, %llu held; charged %llu",
+		 count, (unsigned long long)frames, (unsigned long long)tables,
+		 (unsigned long long)beside, (unsigned long long)pool.used_bytes,
+		 (unsigned long long)pool.pinned_bytes, (unsigned long long)pool.free_bytes,
+		 (unsigned long long)pool.held_bytes, (unsigned long long)users);
+	if (pool.used_bytes != frames + tables ||
+	    pool.held_bytes != pool.used_bytes + pool.pinned_bytes + pool.free_bytes ||
+	    users != pool.used_bytes + pool.pinned_bytes + beside)
+		return text;
+	/* The root of what they are inodes of is one, too. */
+	if (!write_text(SLAB "shrink", "1"))
+		return NULL;
+	if (number_in(SLAB "objects") == count + 1)
+		return NULL;
+	snprintf(text, sizeof(text), "the kernel counts %lu inodes of %u morsels",
+		 number_in(SLAB "objects"), count);
+	return text;
+}
+
+/* With nobody at it: tables are freed a grace period later, and so are inodes. */
+static void audit(void)
+{
+	const char *wrong = disagreement();
+
+	while (wrong && !time_is_up()) {
+		sleep_ms(10);
+		wrong = disagreement();
+	}
+	if (wrong)
+		fail_msg("%s", wrong);
+}
+
+static void audit_all(const pid_t *pids)
+{
+	unsigned int i;
+
+	stop_all(pids);
+	audit();
+	for (i = 0; i < WORKERS; i++)
+		kill(-pids[i], SIGCONT);
+}
+
+static void end_worker(pid_t pid)
+{
+	kill(-pid, SIGKILL);
+	assert_child_killed(pid, SIGKILL);
 }
 
 static void churn(uint64_t random)
 {
-	unsigned int i, death = LIFE;
+	unsigned int i, death = LIFE, audits = 1;
 	pid_t pids[WORKERS];
 
 	for (i = 0; i < WORKERS; i++)
-		pids[i] = begin_worker(random_next(&random));
+		pids[i] = begin_worker(i, random_next(&random));
 	while (*steps < STEPS) {
 		int status;
 
 		for (i = 0; i < WORKERS; i++)
 			if (waitpid(pids[i], &status, WNOHANG) == pids[i])
 				fail_msg("a worker ended by itself, with %#x", status);
+		if (*steps >= audits * STEPS / (AUDITS + 1)) {
+			audit_all(pids);
+			audits++;
+		}
 		if (*steps < death) {
 			sleep_ms(1);
 			continue;
 		}
 		i = random_next(&random) % WORKERS;
-		kill(pids[i], SIGKILL);
-		assert_child_killed(pids[i], SIGKILL);
-		pids[i] = begin_worker(random_next(&random));
+		end_worker(pids[i]);
+		pids[i] = begin_worker(i, random_next(&random));
 		death += random_next(&random) % (2 * LIFE);
 	}
-	for (i = 0; i < WORKERS; i++) {
-		kill(pids[i], SIGKILL);
-		assert_child_killed(pids[i], SIGKILL);
-	}
+	for (i = 0; i < WORKERS; i++)
+		end_worker(pids[i]);
 }
 
 /* Workers' children are killed with them, a moment later. */
@@ -318,6 +481,7 @@ static void anything_at_once_leaves_nothing(void **state)
 	/* Small enough that it is full now and then. */
 	assert_done(resize_pool(256 * MIB));
 	steps = mmap(NULL, PAGE, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	learn_charges();
 	churn(seed);
 	assert_true(pool_info().borrows > 0);
 	while (!nothing_is_left() && !time_is_up())
@@ -325,6 +489,8 @@ static void anything_at_once_leaves_nothing(void **state)
 	assert_int_equal(count_morsels(), 0);
 	assert_int_equal(pool_info().used_bytes, 0);
 	assert_int_equal(pool_info().pinned_bytes, 0);
+	assert_int_equal(charged(), 0);
+	audit();
 	/* And what it borrowed goes back. */
 	while (pool_info().held_bytes && !time_is_up())
 		write_text("/proc/sys/vm/drop_caches", "2");
