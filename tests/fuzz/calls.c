@@ -222,6 +222,16 @@ long op_limit(long cmd)
 	return call(control(), cmd, &args, sizeof(args));
 }
 
+/* A limit that a pool has reached, or is about to. */
+static uint64_t near_use(uint32_t id)
+{
+	struct morsel_pool_info info = {.size = sizeof(info), .id = id};
+
+	if (ioctl(dev, MORSEL_IOC_POOL_STAT, &info))
+		return HUGE;
+	return (info.used_bytes + info.pinned_bytes + HUGE - 1) & ~(HUGE - 1);
+}
+
 long op_pool(long cmd)
 {
 	struct morsel_pool args = {.flags = some_flags(0), .id = chance(4) ? below(4) : 1};
@@ -234,6 +244,7 @@ long op_pool(long cmd)
 	}
 	if (cmd != (long)MORSEL_IOC_POOL_REMOVE)
 		args.limit_bytes = chance(8)   ? interesting()
+				   : chance(4) ? near_use(args.id) + HUGE * below(2)
 				   : chance(4) ? HUGE * below(16)
 					       : CEILING - HUGE * below(16);
 	return call(control(), cmd, &args, sizeof(args));

@@ -22,7 +22,10 @@
 #define ROUND (1UL << 24)
 #define ROUND_SECONDS 15
 
-/* The odd workers are TESTER, in the group that may use the device. */
+/*
+ * The odd workers are ordinary users, in the group that may use the device: TESTER, and by turns
+ * OTHER, who is root of a user namespace.
+ */
 #define GROUP 900
 
 /* A part of an address space: nobody else's, so fixed mappings go there. */
@@ -48,6 +51,7 @@ extern int sockets[MAX_WORKERS][2]; /* to receive from, to send to */
 /* What all processes share. */
 struct shared {
 	atomic_bool stop;
+	atomic_uint failures; /* of memory */
 	_Atomic uint64_t ids[IDS];
 	struct seat {
 		pid_t pid;
@@ -189,6 +193,13 @@ long op_shrink(long unused);
 long op_fork(long unused);
 long op_thread(long unused);
 long op_die(long unused);
+
+/* hostile.c: what comes from outside. */
+long op_timer(long unused);
+long op_signal(long unused);
+long op_poison(long unused);
+long op_ring(long unused);
+void enter_namespace(void);
 
 /* cover.c: which of the module's functions were reached. */
 struct cover {

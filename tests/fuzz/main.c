@@ -6,7 +6,8 @@
  *	--seed N	what the random operations derive from (default: any; printed)
  *	--seconds N	how long (default: 10)
  *	--ops N		stop each worker after N operations instead
- *	--workers N	processes (default: 4); the odd ones are an ordinary user
+ *	--workers N	processes (default: 4); the odd ones are ordinary users, each second of
+ *			these in a user namespace
  *	--only W	run worker W of these alone
  *	--from N	begin with operation N
  *	--trace		tell each operation before doing it, also to the kernel's log

@@ -69,6 +69,10 @@ const struct operation operations[] = {
 	{"thread", 15, op_thread, 0, true},
 	{"sweep", 1, op_sweep, 0},
 	{"shrink", 1, op_shrink, 0},
+	{"timer", 4, op_timer, 0},
+	{"signal", 10, op_signal, 0},
+	{"poison", 1, op_poison, 0, true},
+	{"io_uring", 15, op_ring, 0, true},
 	{"die", 1, op_die, 0, true},
 };
 const unsigned int nr_operations = ARRAY_SIZE(operations);
@@ -115,18 +119,23 @@ void do_op(uint64_t number)
 	cover_drain(&covers[in_child]);
 }
 
-static void drop_rights(void)
+static void drop_rights(uid_t user)
 {
-	if (setgroups(0, NULL) || setresgid(GROUP, GROUP, GROUP) ||
-	    setresuid(TESTER, TESTER, TESTER))
+	if (setgroups(0, NULL) || setresgid(GROUP, GROUP, GROUP) || setresuid(user, user, user))
 		_exit(3);
 	/* Its own files in /proc, and those of its like. */
 	prctl(PR_SET_DUMPABLE, 1);
 }
 
+static void on_signal(int signal_number)
+{
+}
+
 _Noreturn void work(uint64_t number, uint64_t end)
 {
 	const struct sigaction action = {.sa_handler = on_fault, .sa_flags = SA_NODEFER};
+	/* What it cuts short is not begun again. */
+	const struct sigaction come = {.sa_handler = on_signal};
 	const struct rlimit no_core = {}, files = {MAX_FD, MAX_FD};
 	unsigned int i;
 	int fd;
@@ -134,6 +143,8 @@ _Noreturn void work(uint64_t number, uint64_t end)
 	setpgid(0, 0);
 	sigaction(SIGSEGV, &action, NULL);
 	sigaction(SIGBUS, &action, NULL);
+	sigaction(SIGALRM, &come, NULL);
+	sigaction(SIGUSR1, &come, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGIO, SIG_IGN);
 	setrlimit(RLIMIT_CORE, &no_core);
@@ -150,7 +161,9 @@ _Noreturn void work(uint64_t number, uint64_t end)
 	pkey = pkey_alloc(0, 0);
 	make_buffers();
 	if (self % 2)
-		drop_rights();
+		drop_rights(self % 4 == 3 ? OTHER : TESTER);
+	if (self % 4 == 3)
+		enter_namespace();
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 
 	cover_begin(&covers[0]);
