@@ -37,8 +37,9 @@
  *
  * Where the kernel calls us with i_mmap_rwsem held, we take no lock but the
  * attachment's and what follows that.  At the end of an address space it calls us
- * with none, and we take the mmap_lock.  Faults, with that held, wait for a closed
- * range to be opened; who has closed one takes no mmap_lock.
+ * with none, and we take the mmap_lock.  Faults let go of that before they wait for a closed
+ * range to be opened, but for those that may not; who has closed one takes no mmap_lock.  Waiting
+ * for tables on their way out (outgoing->lock) is done with no lock held.
  */
 #ifndef MORSEL_H
 #define MORSEL_H
@@ -78,6 +79,9 @@
  * @attachments: attachments now
  * @populating:	the task that asked last for a place with MAP_POPULATE; a hint for its mmap(),
  *		and never followed
+ * @in_vain:	the task that waited, or tried, for memory in a fault that it takes again; a hint,
+ *		as the next, and never followed
+ * @in_vain_at:	its address
  * @attached_lock: protects @attached and @flush_cpus
  * @attached:	the attachments
  * @flush_cpus:	where those to be flushed are gathered
@@ -93,6 +97,8 @@ struct morsel {
 	atomic64_t faults;
 	atomic_t attachments;
 	struct task_struct *populating;
+	struct task_struct *in_vain;
+	unsigned long in_vain_at;
 	struct mutex attached_lock;
 	struct list_head attached;
 	cpumask_var_t flush_cpus;

@@ -33,6 +33,17 @@ static void *touch(void *arg)
 	return NULL;
 }
 
+static pid_t touch_in_child(char *memory)
+{
+	pid_t pid = spawn();
+
+	if (!pid) {
+		memory[0] = 1;
+		_exit(0);
+	}
+	return pid;
+}
+
 int main(int argc, char **argv)
 {
 	int rounds = argc == 2 ? atoi(argv[1]) : 0;
@@ -56,5 +67,9 @@ int main(int argc, char **argv)
 		need(!munmap(halves[0], LENGTH));
 		close(fd);
 	}
+	/* Who inherits a mapping is attached when it looks. */
+	fd = create(LENGTH, MORSEL_GRANULE_4K);
+	halves[0] = map(fd, LENGTH, RW);
+	need(!wait_child(touch_in_child(halves[0])));
 	return 0;
 }

@@ -83,7 +83,6 @@ struct splices {
  * @made:	the VMA that mmap() made it for, as long as that lives; else NULL
  * @unlinked:	that was not in the file's list when it was detached last
  * @populate:	it was made with MAP_POPULATE
- * @waited:	get_user_pages() has waited for memory, and has not got any since; a hint
  * @ending:	the address space is at its end, and flushed by the kernel before
  *		its mappings are closed
  * @splices:	what stands in the address space's tables
@@ -103,7 +102,6 @@ struct attachment {
 	struct vm_area_struct *made;
 	bool unlinked;
 	bool populate;
-	bool waited;
 	bool ending;
 	struct splices splices;
 };

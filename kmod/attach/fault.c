@@ -23,6 +23,31 @@ static bool may_leave(const struct vm_fault *vmf)
 }
 
 /*
+ * Where waiting, or trying, for memory was in vain, the kernel is asked for another try all the
+ * same, as the mmap_lock was let go; this is how that try knows.  It does not by itself: the kernel
+ * tries again for other reasons, too, and where it fills a mapping, does not say that it does.
+ */
+static void be_in_vain(struct morsel *m, unsigned long addr)
+{
+	WRITE_ONCE(m->in_vain_at, addr);
+	WRITE_ONCE(m->in_vain, current);
+}
+
+/* Being attached is another matter than memory for the page, also at its address. */
+#define ATTACHING 1UL
+
+static bool was_in_vain(struct morsel *m, unsigned long addr)
+{
+	return cmpxchg(&m->in_vain, current, NULL) == current && READ_ONCE(m->in_vain_at) == addr;
+}
+
+static void be_served(struct morsel *m)
+{
+	if (READ_ONCE(m->in_vain) == current)
+		cmpxchg(&m->in_vain, current, NULL);
+}
+
+/*
  * Attach a mapping that was not when it was inherited or moved.  That takes the mmap_lock
  * for writing, so the fault is taken again; called with it held for reading.  Once that was
  * let go, the caller's VMA may be gone, and nothing but another try may be asked for.
@@ -31,13 +56,21 @@ static vm_fault_t attach_late(struct vm_fault *vmf)
 {
 	struct mm_struct *mm = vmf->vma->vm_mm;
 	struct file *file = vmf->vma->vm_file;
+	struct morsel *m = file_morsel(file);
 	unsigned long addr = vmf->address;
 	struct vm_area_struct *vma;
 	struct attachment *att;
+	int err = 0;
 
 	if (!may_leave(vmf))
 		return vmf->flags & FAULT_FLAG_RETRY_NOWAIT ? VM_FAULT_RETRY : VM_FAULT_SIGBUS;
-	att = attachment_alloc(file_morsel(file), vmf->vma);
+	if (morsel_planted(PLANT_STUCK)) {
+		mmap_read_unlock(mm);
+		return VM_FAULT_RETRY;
+	}
+	if (was_in_vain(m, addr | ATTACHING))
+		return VM_FAULT_SIGBUS;
+	att = attachment_alloc(m, vmf->vma);
 	if (!att)
 		return VM_FAULT_SIGBUS;
 	/* Which keeps what runs here. */
@@ -46,12 +79,21 @@ static vm_fault_t attach_late(struct vm_fault *vmf)
 	if (mmap_write_lock_killable(mm))
 		goto out;
 	vma = vma_lookup(mm, addr);
-	if (vma && vma->vm_file == file && !vma->vm_private_data && attachment_fits(att, vma) &&
-	    !attachment_add(att, vma, false)) {
-		vma->vm_private_data = att;
-		att = NULL;
+	if (vma && vma->vm_file == file && !vma->vm_private_data) {
+		/* It may have been split or merged since. */
+		if (!attachment_fits(att, vma)) {
+			attachment_free(att);
+			att = attachment_alloc(m, vma);
+		}
+		err = att ? attachment_add(att, vma, false) : -ENOMEM;
+		if (!err) {
+			vma->vm_private_data = att;
+			att = NULL;
+		}
 	}
 	mmap_write_unlock(mm);
+	if (err == -ENOMEM)
+		be_in_vain(m, addr | ATTACHING);
 out:
 	if (att)
 		attachment_free(att);
@@ -67,7 +109,7 @@ static vm_fault_t unpark(struct vm_fault *vmf)
 {
 	struct mm_struct *mm = vmf->vma->vm_mm;
 	struct file *file = vmf->vma->vm_file;
-	unsigned long addr = vmf->address;
+	unsigned long addr = vmf->address, start, end;
 	struct vm_area_struct *vma;
 
 	if (!may_leave(vmf))
@@ -79,9 +121,11 @@ static vm_fault_t unpark(struct vm_fault *vmf)
 		goto out;
 	vma = vma_lookup(mm, addr);
 	if (vma && vma->vm_file == file && vma->vm_private_data) {
+		start = max(vma->vm_start, addr & TOP_MASK);
+		end = min(vma->vm_end - 1, addr | ~TOP_MASK) + 1;
 		vma_start_write(vma);
-		unsplice_gone(vma->vm_private_data, vma->vm_start, vma->vm_end);
-		zap_special_vma_range(vma, vma->vm_start, vma->vm_end - vma->vm_start);
+		unsplice_gone(vma->vm_private_data, start, end);
+		zap_special_vma_range(vma, start, end - start);
 	}
 	mmap_write_unlock(mm);
 out:
@@ -93,12 +137,57 @@ out:
 static vm_fault_t wait_outside(struct vm_fault *vmf, int err)
 {
 	struct file *file = get_file(vmf->vma->vm_file);
-	unsigned long index = vmf->pgoff;
+	unsigned long index = vmf->pgoff, addr = vmf->address;
 
 	mmap_read_unlock(vmf->vma->vm_mm);
-	view_wait(file_view(file), index, err);
+	/* For memory once; at the gate whenever it is closed. */
+	if (view_wait(file_view(file), index, err) && err != -EBUSY)
+		be_in_vain(file_morsel(file), addr);
 	fput(file);
 	return VM_FAULT_RETRY;
+}
+
+/*
+ * Have the view show the page; if there is no memory, look once more, so that it is known whether
+ * any came back while it was looked: then, or while some is on its way, it is worth waiting.
+ */
+static int show_page(struct vm_fault *vmf, struct view *view, bool *wait)
+{
+	enum morsel_rights rights = rights_of(vmf->vma->vm_flags);
+	int err = view->ops->fault(view, rights, vmf->pgoff);
+	unsigned long ended;
+
+	if (err == -ENOMEM || err == -EDQUOT) {
+		ended = view_ended(view);
+		err = view->ops->fault(view, rights, vmf->pgoff);
+		*wait = view_waits(view, err, ended);
+	} else {
+		*wait = err == -EBUSY;
+	}
+	return err;
+}
+
+/*
+ * The same; where it is worth waiting, the fault is to be taken again after waiting outside, and
+ * *@ret says so.  Who cannot do that waits at the gate here, and for memory not at all.
+ */
+static int show_fault(struct vm_fault *vmf, struct attachment *att, vm_fault_t *ret)
+{
+	bool wait;
+	int err;
+
+	for (;;) {
+		err = show_page(vmf, att->view, &wait);
+		if (!wait || (err != -EBUSY && was_in_vain(att->m, vmf->address)))
+			return err;
+		if (vmf->flags & FAULT_FLAG_RETRY_NOWAIT)
+			*ret = VM_FAULT_RETRY;
+		else if (may_leave(vmf))
+			*ret = wait_outside(vmf, err);
+		else if (err == -EBUSY && view_wait(att->view, vmf->pgoff, err))
+			continue;
+		return err;
+	}
 }
 
 static void count_fault(struct morsel *m)
@@ -113,14 +202,6 @@ static void count_fault(struct morsel *m)
 		m->faults.counter++;
 		barrier();
 	}
-}
-
-/* Is all there that an access needs? */
-static bool is_there(struct attachment *att, const struct vm_fault *vmf)
-{
-	struct tableset *set = att->view->ops->tables(att->view, rights_of(vmf->vma->vm_flags));
-
-	return set && is_spliced(att, vmf->address) && tableset_look(set, vmf->pgoff).present;
 }
 
 /* Splice what the morsel has around an address, of which it has a page by now. */
@@ -156,60 +237,35 @@ static void populate_span(struct view *view, unsigned long index)
 {
 	unsigned long first = round_down(index, SPAN_PAGES);
 
-	view->ops->populate(view, first, min(first + SPAN_PAGES, view->map->pages), TASK_KILLABLE);
+	view->ops->populate(view, first, min(first + SPAN_PAGES, view->map->pages), TASK_RUNNING);
 }
 
 /*
- * There was no memory for a page: is the fault to be taken again, after waiting outside for what
- * may make room?  Once.  The kernel tells us of the second time, but not where it fills a
- * mapping, as for mmap(), mlock() and madvise().
+ * Does somebody wait for the address space while the kernel fills much of it at once?  Where nothing
+ * was to be filled, letting go might lead to nothing.
  */
-static bool waits_again(struct attachment *att, const struct vm_fault *vmf)
+static bool is_waited_for(const struct vm_fault *vmf, bool filled)
 {
-	if (!may_leave(vmf) || vmf->flags & FAULT_FLAG_TRIED)
-		return false;
-	if (is_gup(vmf))
-		att->waited = !att->waited;
-	return !is_gup(vmf) || att->waited;
+	return filled && may_leave(vmf) && !(vmf->flags & FAULT_FLAG_TRIED) &&
+	       mmap_lock_is_contended(vmf->vma->vm_mm);
 }
 
-/**
- * morsel_fault() - a page fault in a mapping of a morsel
- * @vmf: what the kernel knows of it
- * Return: VM_FAULT_NOPAGE: the access will work, or fault again; VM_FAULT_RETRY: so, and the
- * mmap_lock was let go; VM_FAULT_SIGBUS.
- */
-vm_fault_t morsel_fault(struct vm_fault *vmf)
+/* As morsel_fault(), of a mapping that is attached. */
+static vm_fault_t fault_attached(struct vm_fault *vmf, struct attachment *att)
 {
 	struct vm_area_struct *vma = vmf->vma;
-	struct attachment *att = vma->vm_private_data;
+	bool fills = is_gup(vmf) && !tableset_look(att->view->map->truth, vmf->pgoff).present;
+	vm_fault_t ret = 0;
 	int err;
 
-	/* Without rights only a debugger comes here, and tables would serve the program, too. */
-	if (vmf->pgoff >= file_morsel(vma->vm_file)->map.pages || !vma_is_accessible(vma))
-		return VM_FAULT_SIGBUS;
-	if (!att)
-		return attach_late(vmf);
-
 	count_fault(att->m);
-	if (MORSEL_CHECKS)
-		morsel_check_progress(vmf->address, is_there(att, vmf));
-	if (may_leave(vmf) && view_waits(att->view, vmf->pgoff, 0))
-		return wait_outside(vmf, 0);
 	if (populates(att, vmf))
 		populate_span(att->view, vmf->pgoff);
-	err = att->view->ops->fault(att->view, rights_of(vma->vm_flags), vmf->pgoff);
-	if (err && view_waits(att->view, vmf->pgoff, err)) {
-		if (waits_again(att, vmf))
-			return wait_outside(vmf, err);
-		/* Here, with the lock held, only if the kernel will not ask again. */
-		if ((vmf->flags & FAULT_FLAG_TRIED || !may_leave(vmf)) &&
-		    view_wait(att->view, vmf->pgoff, err))
-			err = att->view->ops->fault(att->view, rights_of(vma->vm_flags),
-						    vmf->pgoff);
-	}
-	if (!err && att->waited)
-		att->waited = false;
+	err = show_fault(vmf, att, &ret);
+	if (ret)
+		return ret;
+	if (!err)
+		be_served(att->m);
 	/* Most often only the frame was missing. */
 	if (!err && !is_spliced(att, vmf->address))
 		err = splice_fault(att, vma, vmf->address);
@@ -223,5 +279,32 @@ vm_fault_t morsel_fault(struct vm_fault *vmf)
 	morsel_forget_here(vmf->address);
 	trace_morsel_fault(att->m, vmf->address, vmf->pgoff, err);
 	/* Of a signal that kills, too: else who copies to user memory would fault for ever. */
-	return err ? VM_FAULT_SIGBUS : VM_FAULT_NOPAGE;
+	if (err)
+		return VM_FAULT_SIGBUS;
+	if (!is_waited_for(vmf, fills))
+		return VM_FAULT_NOPAGE;
+	mmap_read_unlock(vma->vm_mm);
+	return VM_FAULT_RETRY;
+}
+
+/**
+ * morsel_fault() - a page fault in a mapping of a morsel
+ * @vmf: what the kernel knows of it
+ * Return: VM_FAULT_NOPAGE: the access will work, or fault again; VM_FAULT_RETRY: so, and the
+ * mmap_lock was let go; VM_FAULT_SIGBUS.
+ */
+vm_fault_t morsel_fault(struct vm_fault *vmf)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	struct attachment *att = vma->vm_private_data;
+	unsigned long addr = vmf->address, seq = att ? READ_ONCE(att->notifier.invalidate_seq) : 0;
+	vm_fault_t ret;
+
+	/* Without rights only a debugger comes here, and tables would serve the program, too. */
+	if (vmf->pgoff >= file_morsel(vma->vm_file)->map.pages || !vma_is_accessible(vma))
+		return VM_FAULT_SIGBUS;
+	ret = att ? fault_attached(vmf, att) : attach_late(vmf);
+	if (MORSEL_CHECKS)
+		morsel_check_progress(addr, seq, ret & VM_FAULT_SIGBUS);
+	return ret;
 }

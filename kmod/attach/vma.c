@@ -103,17 +103,24 @@ static int morsel_vma_mprotect(struct vm_area_struct *vma, unsigned long start, 
 
 /*
  * What a debugger is given where get_user_pages() is not: of a mapping without rights, or one
- * that is not attached yet.  Who only looks, as ps does, does not wait.
+ * that is not attached yet.  Who only looks, as ps does, does not wait; and who writes has the
+ * mmap_lock, and waits for no memory.
  */
 static int morsel_vma_access(struct vm_area_struct *vma, unsigned long addr, void *buf, int len,
 			     int write)
 {
+	struct view *view = file_view(vma->vm_file);
 	unsigned long index = page_at(vma, addr);
+	int err = write ? -EBUSY : 0;
 
 	if (!(vma->vm_flags & (write ? VM_WRITE : VM_MAYREAD)) ||
 	    index >= file_morsel(vma->vm_file)->map.pages)
 		return -EFAULT;
-	return view_copy(file_view(vma->vm_file), index, offset_in_page(addr), buf, len, write);
+	while (err == -EBUSY && view_wait(view, index, err))
+		err = view->ops->fault(view, RIGHTS_RW, index);
+	if (err)
+		return err;
+	return view_copy(view, index, offset_in_page(addr), buf, len, write);
 }
 
 const struct vm_operations_struct morsel_vm_ops = {

@@ -24,6 +24,7 @@ static const char *const names[] = {
 	[PLANT_SLOW_PUT] = "slow-put",
 	[PLANT_PUTTING] = "putting",
 	[PLANT_NO_NUMBER] = "no-number",
+	[PLANT_STUCK] = "stuck",
 };
 
 static enum morsel_plant planted;
@@ -48,7 +49,7 @@ static const struct kernel_param_ops plant_ops = {
 	.get = plant_get,
 };
 module_param_cb(plant, &plant_ops, NULL, 0600);
-MODULE_PARM_DESC(plant, "Fault to plant: use-after-free, leak, lock-order, early-free, race, slow-put, no-number (default: none)");
+MODULE_PARM_DESC(plant, "Fault to plant: use-after-free, leak, lock-order, early-free, race, slow-put, no-number, stuck (default: none)");
 
 /* For good: frames that are free then have the pattern, or have none. */
 bool morsel_poisons = true;
@@ -58,13 +59,14 @@ MODULE_PARM_DESC(poison, "Fill free frames with a pattern, and look after it (de
 /**
  * morsel_planted() - is a fault asked for, here and now?
  * @plant: which
- * Return: true once; for PLANT_RACE always, as it takes two.
+ * Return: true once; for PLANT_RACE always, as it takes two, and for PLANT_STUCK.
  */
 bool morsel_planted(enum morsel_plant plant)
 {
 	if (READ_ONCE(planted) != plant)
 		return false;
-	return plant == PLANT_RACE || cmpxchg(&planted, plant, PLANT_NONE) == plant;
+	return plant == PLANT_RACE || plant == PLANT_STUCK ||
+	       cmpxchg(&planted, plant, PLANT_NONE) == plant;
 }
 
 /**
@@ -104,31 +106,39 @@ void morsel_check_poison(struct page *frame, unsigned int order)
 	     page_to_pfn(frame), *at, at - base);
 }
 
-/* So often may a fault be taken again for nothing: for what others do, once or twice. */
-#define IDLE_MOST 100
+/* So often may a fault be taken again: for who waits, or for others in between, a few times. */
+#define FAULTS_MOST 1000
 
 /* The faults that tasks took last; which task is beside which is for the hash to say. */
 static struct last_fault {
 	const struct task_struct *task;
+	pid_t pid;
 	unsigned long addr;
-	unsigned int idle;
+	unsigned long seq;
+	unsigned int times;
 } last_faults[64];
 static DEFINE_SPINLOCK(last_faults_lock);
 
 /**
  * morsel_check_progress() - see that an access is not faulting for ever
- * @addr:	where it faults
- * @idle:	all that it needs was there already
+ * @addr:	where it faulted
+ * @seq:	changes whenever something is taken away from the mapping
+ * @answered:	the access was told that it fails
+ *
+ * If nothing was taken away since, the access that faulted there last should have gone through.
  */
-void morsel_check_progress(unsigned long addr, bool idle)
+void morsel_check_progress(unsigned long addr, unsigned long seq, bool answered)
 {
 	struct last_fault *last = &last_faults[hash_ptr(current, 6)];
-	unsigned int times;
+	unsigned int times = 0;
 
 	spin_lock(&last_faults_lock);
-	if (!idle || last->task != current || last->addr != addr)
-		*last = (struct last_fault){current, addr, 0};
-	times = idle ? ++last->idle : 0;
+	if (last->task != current || last->pid != current->pid || last->addr != addr || last->seq != seq || answered)
+		*last = (struct last_fault){current, current->pid, addr, seq, 0};
+	if (!answered)
+		times = ++last->times;
 	spin_unlock(&last_faults_lock);
-	WARN(times == IDLE_MOST, "morsel: an access to %lx faults, and all is there\n", addr);
+	if (WARN(times == FAULTS_MOST, "morsel: an access to %lx faults, and gets no further\n",
+		 addr))
+		cmpxchg(&planted, PLANT_STUCK, PLANT_NONE);
 }

@@ -21,6 +21,8 @@
  * @PLANT_PUTTING:	until somebody finds none and is not sure, or nothing is planted any
  *			more
  * @PLANT_NO_NUMBER:	a dram pool has no number left for what it is to borrow
+ * @PLANT_STUCK:	who is not attached is not attached by its faults either, until that is
+ *			noticed
  */
 enum morsel_plant {
 	PLANT_NONE,
@@ -32,6 +34,7 @@ enum morsel_plant {
 	PLANT_SLOW_PUT,
 	PLANT_PUTTING,
 	PLANT_NO_NUMBER,
+	PLANT_STUCK,
 };
 
 #ifdef MORSEL_DEBUG
@@ -45,7 +48,7 @@ bool morsel_planted(enum morsel_plant plant);
 void morsel_slow_put(void);
 void morsel_poison(struct page *frame, unsigned int order);
 void morsel_check_poison(struct page *frame, unsigned int order);
-void morsel_check_progress(unsigned long addr, bool idle);
+void morsel_check_progress(unsigned long addr, unsigned long seq, bool answered);
 
 /* bench.c */
 void morsel_bench_init(void);
@@ -70,7 +73,7 @@ static inline void morsel_check_poison(struct page *frame, unsigned int order)
 {
 }
 
-static inline void morsel_check_progress(unsigned long addr, bool idle)
+static inline void morsel_check_progress(unsigned long addr, unsigned long seq, bool answered)
 {
 }
 

@@ -187,21 +187,21 @@ static int fill_locked(struct map *map, const struct fill *fill, unsigned long s
  */
 static int fill_part(struct map *map, const struct fill *fill, unsigned long start)
 {
+	int err = fill_locked(map, fill, start, false);
+
+	return err == -ENOMEM || err == -EDQUOT ? fill_locked(map, fill, start, true) : err;
+}
+
+/* The same, waiting at the gate where the span is closed. */
+static int fill_part_waiting(struct map *map, const struct fill *fill, unsigned long start)
+{
 	unsigned long span = round_down(start, SPAN_PAGES);
-	bool alone = false;
 	int err;
 
-	for (;;) {
-		err = gate_wait(map, span, span + SPAN_PAGES);
-		if (err)
-			return err;
-		err = fill_locked(map, fill, start, alone);
-		if (err == -EBUSY)
-			continue;
-		if (alone || (err != -ENOMEM && err != -EDQUOT))
-			return err;
-		alone = true;
-	}
+	do {
+		err = gate_wait(map, span, span + SPAN_PAGES) ?: fill_part(map, fill, start);
+	} while (err == -EBUSY);
+	return err;
 }
 
 /**
@@ -222,7 +222,9 @@ int map_set_fault_around(struct map *map, u32 bytes)
  * map_fill() - see that a page has a frame, and its neighbours with it
  * @map:	the map
  * @index:	the page, below @map->pages
- * Return: 0, -ENOMEM, -EDQUOT, or -EINTR (a fatal signal).
+ *
+ * Does not wait at the gate: faults have the mmap_lock.
+ * Return: 0, -ENOMEM, -EDQUOT, -EBUSY (the span is closed), or -EINTR (a fatal signal).
  */
 int map_fill(struct map *map, unsigned long index)
 {
@@ -250,8 +252,10 @@ int map_fill(struct map *map, unsigned long index)
  * @map:	the map
  * @first:	first page
  * @end:	page after the last, at most @map->pages
- * @state:	TASK_INTERRUPTIBLE or TASK_KILLABLE: which signals end it
- * Return: 0, -ENOMEM, -EDQUOT or -EINTR; what was populated by then stays.
+ * @state:	TASK_INTERRUPTIBLE or TASK_KILLABLE: which signals end it; TASK_RUNNING: it does
+ *		not wait at the gate
+ * Return: 0, -ENOMEM, -EDQUOT, -EINTR, or -EBUSY (a span is closed, and it does not wait); what was
+ * populated by then stays.
  */
 int map_populate(struct map *map, unsigned long first, unsigned long end, unsigned int state)
 {
@@ -269,8 +273,10 @@ int map_populate(struct map *map, unsigned long first, unsigned long end, unsign
 		fill.end = min(end, (first / SPAN_PAGES + 1) * SPAN_PAGES);
 		if (signal_pending_state(state, current))
 			err = -EINTR;
-		else
+		else if (state == TASK_RUNNING)
 			err = fill_part(map, &fill, round_down(first, SPAN_PAGES));
+		else
+			err = fill_part_waiting(map, &fill, round_down(first, SPAN_PAGES));
 		cond_resched();
 	}
 	kfree(fill.frames);

@@ -181,6 +181,8 @@ struct tableset *tables_map_make_set(struct map *map, enum morsel_rights rights)
 int tables_map_show(struct map *map, struct tableset *set, unsigned long first, unsigned long end);
 int tables_map_show_page(struct map *map, struct tableset *set, unsigned long index);
 unsigned long map_nr_tables(const struct map *map);
+unsigned long map_ended(const struct map *map);
+bool map_waits(const struct map *map, int err, unsigned long ended);
 bool map_wait(struct map *map, int err);
 
 #endif /* MORSEL_MAP_H */

@@ -12,10 +12,12 @@
  * @index:	the page, below @map->pages
  * @fill:	allocate one if there is none
  * Return: the page, to be released with map_put_page(); NULL for a hole;
- * ERR_PTR of what map_fill() returns; ERR_PTR(-EIO): its memory has failed.
+ * ERR_PTR(-ENOMEM), ERR_PTR(-EDQUOT), ERR_PTR(-EINTR): as map_fill(); ERR_PTR(-EIO): its memory
+ * has failed.
  */
 struct page *map_page(struct map *map, unsigned long index, bool fill)
 {
+	unsigned long span = round_down(index, SPAN_PAGES);
 	struct page *page;
 	bool waited = false;
 	struct leaf leaf;
@@ -36,6 +38,11 @@ struct page *map_page(struct map *map, unsigned long index, bool fill)
 			return page;
 
 		err = map_fill(map, index);
+		if (err == -EBUSY) {
+			err = gate_wait(map, span, span + SPAN_PAGES);
+			if (!err)
+				continue;
+		}
 		if (err && !waited) {
 			waited = map_wait(map, err);
 			if (waited)

@@ -341,7 +341,7 @@ void tables_map_free(struct map *map)
 	struct frame_batch batch;
 
 	batch_init(&batch);
-	while (pos < end) {
+	while (pos < end && (atomic_long_read(&map->small) || atomic_long_read(&map->huge))) {
 		map_remove(map, &pos, end, &batch, &first, &last);
 		map_give(map, &batch);
 	}
@@ -350,6 +350,28 @@ void tables_map_free(struct map *map)
 		tableset_free(set);
 	}
 	account_put(map->account);
+}
+
+/**
+ * map_ended() - account_ended() of who pays
+ * @map: the map
+ * Return: a number for map_waits().
+ */
+unsigned long map_ended(const struct map *map)
+{
+	return account_ended(map->account);
+}
+
+/**
+ * map_waits() - may map_wait() help, or trying again?
+ * @map:	the map
+ * @err:	how getting memory for it failed
+ * @ended:	map_ended() before that
+ * Return: whether.
+ */
+bool map_waits(const struct map *map, int err, unsigned long ended)
+{
+	return account_waits(map->account, err, ended);
 }
 
 /**

@@ -342,6 +342,44 @@ void account_gone(struct account *account, u64 rounds)
 	outgoing_end(&account->pool->outgoing, rounds);
 }
 
+/**
+ * account_ended() - how many tablesets have been freed whose end may have made room
+ * @account: the account
+ * Return: a number for account_waits().
+ */
+unsigned long account_ended(struct account *account)
+{
+	unsigned long ended = atomic_long_read(&account->pool->outgoing.ended);
+	unsigned int i;
+
+	for (i = 0; i < account->nr; i++)
+		ended += atomic_long_read(&payer_outgoing(account->shares[i].payer)->ended);
+	/* Before what is asked for then; pairs with outgoing_end(). */
+	smp_rmb();
+	return ended;
+}
+
+/**
+ * account_waits() - may waiting, or trying again, help after there was no frame or table?
+ * @account:	the account
+ * @err:	why there was none
+ * @ended:	account_ended() before it was asked for
+ * Return: whether; not if none was on its way all the time.
+ */
+bool account_waits(struct account *account, int err, unsigned long ended)
+{
+	bool none = true;
+	unsigned int i;
+
+	if (err != -EDQUOT && err != -ENOMEM)
+		return false;
+	if (err == -ENOMEM)
+		none = outgoing_none(&account->pool->outgoing);
+	for (i = 0; err == -EDQUOT && i < account->nr; i++)
+		none &= outgoing_none(payer_outgoing(account->shares[i].payer));
+	return !none || account_ended(account) != ended;
+}
+
 /* Wait for tables whose end may make room for somebody who pays; 0 or -EINTR. */
 static int wait_for_payers(struct account *account)
 {

@@ -67,6 +67,8 @@ void account_uncharge(struct account *account, unsigned long pages);
 int account_short(const struct account *account, unsigned int order);
 u64 account_outgoing(struct account *account);
 void account_gone(struct account *account, u64 rounds);
+unsigned long account_ended(struct account *account);
+bool account_waits(struct account *account, int err, unsigned long ended);
 bool account_wait(struct account *account, int err);
 void accounts_reap(struct payer *payer);
 void accounts_wait(struct frame_pool *pool);

@@ -24,7 +24,7 @@ int outgoing_wait(struct outgoing *out)
 	unsigned int round;
 	int err = 0;
 
-	if (!atomic_long_read(&out->pending[0]) && !atomic_long_read(&out->pending[1]))
+	if (outgoing_none(out))
 		return 0;
 	if (mutex_lock_killable(&out->lock))
 		return -EINTR;

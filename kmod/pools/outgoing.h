@@ -18,12 +18,14 @@
  * @pending:	how many there are, of each round
  * @round:	which one what begins belongs to; changed under @lock
  * @waits:	how many waits have come to their end; likewise
+ * @ended:	how many have been freed
  * @lock:	held by who waits
  */
 struct outgoing {
 	atomic_long_t pending[2];
 	unsigned int round;
 	unsigned long waits;
+	atomic_long_t ended;
 	struct mutex lock;
 };
 
@@ -43,9 +45,16 @@ static inline unsigned int outgoing_begin(struct outgoing *out)
 
 static inline void outgoing_end(struct outgoing *out, unsigned int round)
 {
-	/* What was given back is seen by who sees that none is left. */
+	/* What was given back is seen by who sees that none is left, and that one has ended. */
+	atomic_long_inc(&out->ended);
 	if (atomic_long_dec_and_test(&out->pending[round]))
 		wake_up_var(&out->pending[round]);
+}
+
+/* Is none on its way now?  If none has @ended since that was read, none was in between. */
+static inline bool outgoing_none(const struct outgoing *out)
+{
+	return !atomic_long_read(&out->pending[0]) && !atomic_long_read(&out->pending[1]);
 }
 
 /* outgoing.c */

@@ -8,22 +8,25 @@
 #include "view/view.h"
 
 /**
- * view_waits() - would asking for a page have to wait, or may waiting help after it failed?
+ * view_ended() - for view_waits(), before a page is asked for
+ * @view: the view
+ * Return: a number.
+ */
+unsigned long view_ended(const struct view *view)
+{
+	return map_ended(view->map);
+}
+
+/**
+ * view_waits() - may waiting help after asking for a page failed?
  * @view:	the view
- * @index:	the page
- * @err:	0: it was not asked for yet; else how that failed
+ * @err:	how
+ * @ended:	view_ended() before that
  * Return: whether.
  */
-bool view_waits(struct view *view, unsigned long index, int err)
+bool view_waits(const struct view *view, int err, unsigned long ended)
 {
-	unsigned long span = round_down(index, SPAN_PAGES);
-	bool empty;
-
-	if (err)
-		return err == -ENOMEM || err == -EDQUOT;
-	/* What is there is seen until it is taken away. */
-	return !gate_is_open(view->map, span, span + SPAN_PAGES) &&
-	       view->map->ops->holes(view->map, index, index + 1, &empty);
+	return err == -EBUSY || map_waits(view->map, err, ended);
 }
 
 /**
@@ -31,13 +34,16 @@ bool view_waits(struct view *view, unsigned long index, int err)
  * @view:	the view
  * @index:	the page
  * @err:	as there
+ *
+ * For memory, with no locks held that others wait for.
  * Return: is it worth asking again?  No: a fatal signal is there.
  */
 bool view_wait(struct view *view, unsigned long index, int err)
 {
 	unsigned long span = round_down(index, SPAN_PAGES);
 
-	return err ? map_wait(view->map, err) : !gate_wait(view->map, span, span + SPAN_PAGES);
+	return err == -EBUSY ? !gate_wait(view->map, span, span + SPAN_PAGES)
+			     : map_wait(view->map, err);
 }
 
 /**

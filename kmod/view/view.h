@@ -76,7 +76,8 @@ static inline enum morsel_rights rights_of(unsigned long vm_flags)
 extern const struct view_ops plain_view_ops;
 
 /* view.c */
-bool view_waits(struct view *view, unsigned long index, int err);
+unsigned long view_ended(const struct view *view);
+bool view_waits(const struct view *view, int err, unsigned long ended);
 bool view_wait(struct view *view, unsigned long index, int err);
 int view_populate(struct view *view, unsigned long first, unsigned long end, unsigned int state);
 int view_copy(struct view *view, unsigned long index, size_t offset, void *buf, size_t len,
