@@ -222,6 +222,20 @@ out:
 		wait_until_linked(m);
 }
 
+/*
+ * What is taken away at once lies no farther apart than this, in all mappings together: the kernel
+ * looks at each 2 MiB in between, for all who map it, and cannot be stopped.
+ */
+#define REACH_MOST (1ULL << 40)
+
+/* Where the part ends that begins at byte @start. */
+static loff_t part_end(struct morsel *m, loff_t start, loff_t end)
+{
+	u64 reach = REACH_MOST / max(atomic_read(&m->attachments), 1);
+
+	return min_t(u64, end, round_down(start + max_t(u64, reach, PMD_SIZE), PMD_SIZE));
+}
+
 /**
  * morsel_revoke() - take a range away from all who map it, and do something with it
  * @m:		the morsel
@@ -233,7 +247,8 @@ out:
  * The gate is closed, so that nothing new comes; the view hides what there is; every
  * address space drops its entries, and its translations, and unmap_mapping_range() tells
  * secondary MMUs; then it is acted on, and the gate is opened.  Who is about to
- * fill the range again waits until then.
+ * fill the range again waits until then.  A part after the other, so that nobody waits for more
+ * than one.
  * Return: 0; -EINTR: a fatal signal came in, and it is done for a part of the range.
  */
 int morsel_revoke(struct morsel *m, loff_t start, loff_t end,
@@ -241,12 +256,12 @@ int morsel_revoke(struct morsel *m, loff_t start, loff_t end,
 {
 	struct view *view = &m->plain;
 	struct hidden hidden;
-	int err;
+	int err = 0;
 
-	err = view_close(view, &hidden, start, end);
-	if (err)
-		return err;
-	while (!err && hidden.pos < hidden.end) {
+	for (; start < end && !err; start = hidden.pos) {
+		err = view_close(view, &hidden, start, part_end(m, start, end));
+		if (err)
+			break;
 		view->ops->hide(view, &hidden);
 		/* Where nothing was, walking the tables of all who map it is for nothing. */
 		if (hidden.first < hidden.last) {
@@ -255,9 +270,9 @@ int morsel_revoke(struct morsel *m, loff_t start, loff_t end,
 					    hidden.last - hidden.first, 1);
 		}
 		act(view, &hidden);
+		view_open(view, &hidden);
 		if (fatal_signal_pending(current))
 			err = -EINTR;
 	}
-	view_open(view, &hidden);
 	return err;
 }

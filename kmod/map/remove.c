@@ -9,10 +9,11 @@
 #include "pools/batch.h"
 
 /*
- * What is taken out at once lies no farther apart than this: the kernel looks at each 2 MiB in
- * between, for all who map it, and cannot be stopped.
+ * So many frames are taken out at once, and so many spans are looked at that have tables: so long
+ * do faults in the range wait, and is nobody looking for signals.
  */
-#define REACH_MOST (1LL << 40)
+#define REMOVE_MOST (32 * SPAN_PAGES)
+#define SPANS_MOST 4096
 
 /*
  * Clear the bytes from @from to before @to of a frame, but for memory that has failed:
@@ -69,6 +70,7 @@ void map_remove(struct map *map, loff_t *start, loff_t end, struct frame_batch *
 		loff_t *first, loff_t *last)
 {
 	loff_t begin = *start, pos, next;
+	unsigned int spans = 0;
 
 	*first = end;
 	*last = begin;
@@ -76,7 +78,7 @@ void map_remove(struct map *map, loff_t *start, loff_t end, struct frame_batch *
 		unsigned long before = batch->nr_small + batch->nr_huge;
 		struct leaf leaf;
 
-		if (pos - *first >= REACH_MOST)
+		if (before >= REMOVE_MOST || spans >= SPANS_MOST)
 			break;
 		leaf = map->ops->look(map, pos >> PAGE_SHIFT);
 		cond_resched();
@@ -84,6 +86,7 @@ void map_remove(struct map *map, loff_t *start, loff_t end, struct frame_batch *
 		/* What was never touched holds nothing. */
 		if (!leaf.present && leaf.order)
 			continue;
+		spans++;
 		/* Not with the sem held: faults elsewhere would wait for memory, too. */
 		batch_reserve(batch, leaf.order ? 1 : SPAN_PAGES);
 		next = min(end, round_down(pos, (loff_t)PMD_SIZE) + (loff_t)PMD_SIZE);
