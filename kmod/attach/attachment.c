@@ -91,7 +91,7 @@ static int insert(struct attachment *att, struct mm_struct *mm)
  */
 static int insert_undisturbed(struct attachment *att, struct mm_struct *mm)
 {
-	bool wanted = false, work = false;
+	bool wanted = test_thread_flag(TIF_SIGPENDING), work = false;
 	sigset_t most, before;
 	int err;
 
@@ -105,9 +105,10 @@ static int insert_undisturbed(struct attachment *att, struct mm_struct *mm)
 	} while (err == -EINTR && !__fatal_signal_pending(current));
 	if (work)
 		set_thread_flag(TIF_NOTIFY_SIGNAL);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	/* Not before: a call that is on its way out may count on it, whoever took the signal. */
 	if (wanted)
 		set_thread_flag(TIF_SIGPENDING);
-	sigprocmask(SIG_SETMASK, &before, NULL);
 	return err;
 }
 
