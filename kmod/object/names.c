@@ -18,7 +18,7 @@
 static DEFINE_MUTEX(registry_lock);
 static DEFINE_XARRAY(by_id);
 static struct rhashtable by_name;
-static u64 last_id;
+static atomic64_t last_id = ATOMIC64_INIT(0);
 static atomic_t nr_morsels = ATOMIC_INIT(0);
 
 /* Names are compared with all that follows their end, which is zero. */
@@ -82,43 +82,25 @@ bool morsel_name_taken(const char *name)
 	return name[0] && find_name(name);
 }
 
-/* With the registry lock held. */
-static int add_locked(struct morsel *m)
+/* With a place for the id, and the registry lock held; -EBUSY: the table of names is about to grow. */
+static int add_locked(struct morsel *m, u64 id, const char *name)
 {
-	int err = xa_insert(&by_id, m->id, m, GFP_KERNEL);
+	int err = 0;
 
-	if (err || !m->name[0])
-		return err;
-	err = rhashtable_lookup_insert_fast(&by_name, &m->name_node, by_name_params);
-	if (!err)
-		return 0;
-	xa_erase(&by_id, m->id);
-	return err == -E2BIG ? -ENFILE : err;
-}
-
-/* As morsel_publish(); -EBUSY: the table of names is about to grow. */
-static int try_publish(struct morsel *m, const char *name)
-{
-	int err;
-
-	mutex_lock(&registry_lock);
-	m->id = last_id + 1;
 	strscpy_pad(m->name, name, sizeof(m->name));
-	err = add_locked(m);
-	if (err) {
-		m->id = 0;
-		goto out;
-	}
-	last_id++;
-	m->inode.i_ino = m->id;
+	if (name[0])
+		err = rhashtable_lookup_insert_fast(&by_name, &m->name_node, by_name_params);
+	if (err)
+		return err == -E2BIG ? -ENFILE : err;
+	m->id = id;
+	m->inode.i_ino = id;
+	xa_store(&by_id, id, m, GFP_ATOMIC);
 	atomic_inc(&nr_morsels);
 	if (name[0]) {
 		m->named = true;
 		ihold(&m->inode);
 	}
-out:
-	mutex_unlock(&registry_lock);
-	return err;
+	return 0;
 }
 
 /**
@@ -129,12 +111,22 @@ out:
  */
 int morsel_publish(struct morsel *m, const char *name)
 {
-	int err = try_publish(m, name);
+	u64 id = atomic64_inc_return(&last_id);
+	/* Nobody waits for the lock while there is no memory. */
+	int err = xa_reserve(&by_id, id, GFP_KERNEL);
 
-	while (err == -EBUSY) {
+	if (err)
+		return err;
+	for (;;) {
+		mutex_lock(&registry_lock);
+		err = add_locked(m, id, name);
+		mutex_unlock(&registry_lock);
+		if (err != -EBUSY)
+			break;
 		flush_work(&by_name.run_work);
-		err = try_publish(m, name);
 	}
+	if (err)
+		xa_release(&by_id, id);
 	return err;
 }
 
@@ -209,15 +201,14 @@ struct morsel *morsel_next(u64 *id)
 	for (;;) {
 		mutex_lock(&registry_lock);
 		m = xa_find_after(&by_id, &next, ULONG_MAX, XA_PRESENT);
-		held = m && igrab(&m->inode);
+		/* Who may not see it does not come to be the last who holds it. */
+		held = m && morsel_visible(m) && igrab(&m->inode);
 		mutex_unlock(&registry_lock);
 		if (!m)
 			return NULL;
 		*id = next;
-		if (held && morsel_visible(m))
-			return m;
 		if (held)
-			iput(&m->inode);
+			return m;
 		/* There may be millions that are not the caller's to see. */
 		if (fatal_signal_pending(current))
 			return NULL;
