@@ -53,7 +53,7 @@ static const struct morsel_call calls[] = {
 	CALL(LIMIT_SET, 32, DEVICE, ADMIN, MORSEL_LIMIT_DEFAULT, call_limit_set),
 	CALL(POOL_LIST, 32, DEVICE, ANYBODY, 0, call_pool_list),
 	CALL(POOL_STAT, 120, DEVICE, ANYBODY, 0, call_pool_stat),
-	CALL(POOL_ADD, 32, DEVICE, ADMIN, 0, call_pool_add, call_pool_add_done),
+	CALL(POOL_ADD, 32, DEVICE, ADMIN, 0, call_pool_add, done_pool_add),
 	CALL(POOL_RESIZE, 32, DEVICE, ADMIN, 0, call_pool_resize),
 	CALL(POOL_REMOVE, 32, DEVICE, ADMIN, 0, call_pool_remove),
 	CALL(STAT, 152, MORSEL, ANYBODY, 0, call_stat),

@@ -62,7 +62,7 @@ int call_limit_set(struct morsel_request *req);
 int call_pool_list(struct morsel_request *req);
 int call_pool_stat(struct morsel_request *req);
 int call_pool_add(struct morsel_request *req);
-void call_pool_add_done(struct morsel_request *req, int err);
+void done_pool_add(struct morsel_request *req, int err);
 int call_pool_resize(struct morsel_request *req);
 int call_pool_remove(struct morsel_request *req);
 

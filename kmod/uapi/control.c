@@ -210,7 +210,7 @@ int call_pool_stat(struct morsel_request *req)
 /**
  * call_pool_add() - MORSEL_IOC_POOL_ADD
  * @req: the request
- * Return: 0, and call_pool_add_done() is to follow, or a negative errno.
+ * Return: 0, and done_pool_add() is to follow, or a negative errno.
  */
 int call_pool_add(struct morsel_request *req)
 {
@@ -220,11 +220,11 @@ int call_pool_add(struct morsel_request *req)
 }
 
 /**
- * call_pool_add_done() - after call_pool_add()
+ * done_pool_add() - after call_pool_add()
  * @req:	the request
  * @err:	not 0: the caller cannot be told
  */
-void call_pool_add_done(struct morsel_request *req, int err)
+void done_pool_add(struct morsel_request *req, int err)
 {
 	morsel_pool_added(req->added, !err);
 }
