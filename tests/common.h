@@ -246,6 +246,8 @@ void trace_begin(const char *event);
 /* How often it has come since this was asked last; and the sum of one of its numbers. */
 unsigned int traced(const char *event, const char *number, unsigned long *sum);
 void trace_end(const char *event);
+/* How many lines with a text have come since this was asked last. */
+unsigned int traced_lines(const char *text);
 
 /* A file on a file system that takes O_DIRECT, of @length; -1: there is none. */
 int scratch_file(size_t length);

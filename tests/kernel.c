@@ -5,6 +5,7 @@
 #include "kernel.h"
 
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/swap.h>
 
 /* Settings of the kernel, which are put back after each test. */
@@ -319,6 +320,92 @@ void swap_on(size_t length)
 static const char *to_unlink[4];
 static unsigned int nr_to_unlink;
 
+static void write_map(pid_t pid, const char *name)
+{
+	char path[64], text[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
+	snprintf(text, sizeof(text), "0 %d 1000\n", SUBORDINATE);
+	assert_true(write_text(path, text));
+}
+
+pid_t spawn_in_user_namespace(uid_t uid)
+{
+	int go[2], ready[2];
+	char byte;
+	pid_t pid;
+
+	assert_done(pipe(go));
+	assert_done(pipe(ready));
+	pid = spawn();
+	if (!pid) {
+		become(TESTER);
+		/* Whose the files of /proc are by which it is mapped. */
+		need(!unshare(CLONE_NEWUSER));
+		need(write(ready[1], "", 1) == 1);
+		need(read(go[0], &byte, 1) == 1);
+		need(!setresgid(uid, uid, uid));
+		need(!setresuid(uid, uid, uid));
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+	} else {
+		assert_int_equal(read(ready[0], &byte, 1), 1);
+		write_map(pid, "uid_map");
+		write_map(pid, "gid_map");
+		assert_int_equal(write(go[1], "", 1), 1);
+	}
+	close(go[0]);
+	close(go[1]);
+	close(ready[0]);
+	close(ready[1]);
+	return pid;
+}
+
+#define CALLS "morsel_test/calls"
+
+static void count_no_calls(void)
+{
+	write_text(TRACING "events/" CALLS "/enable", "0");
+	write_text(TRACING "kprobe_events", "-:" CALLS);
+}
+
+static void count_calls(const char *function, pid_t of)
+{
+	char probe[128], filter[64];
+
+	snprintf(probe, sizeof(probe), "p:" CALLS " %s", function);
+	snprintf(filter, sizeof(filter), "common_pid == %d", of);
+	if (access(TRACING "kprobe_events", F_OK))
+		skip_because("this kernel has no probes");
+	if (!write_text(TRACING "kprobe_events", probe))
+		fail_msg("there is no %s: %s", function, strerror(errno));
+	assert_true(write_text(TRACING "events/" CALLS "/filter", filter));
+	assert_true(write_text(TRACING "events/" CALLS "/enable", "1"));
+	assert_true(write_text(TRACING "tracing_on", "1"));
+	traced_lines("calls");
+}
+
+unsigned int calls_of(const char *function, void (*act)(void *of), void *of)
+{
+	unsigned int count;
+	int status;
+	pid_t pid;
+
+	pid = spawn();
+	if (!pid) {
+		raise(SIGSTOP);
+		act(of);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+	assert_true(WIFSTOPPED(status));
+	count_calls(function, pid);
+	kill(pid, SIGCONT);
+	assert_child_done(pid);
+	count = traced_lines(" calls: ");
+	count_no_calls();
+	return count;
+}
+
 void unlink_at_end(const char *path)
 {
 	assert_true(nr_to_unlink < ARRAY_SIZE(to_unlink));
@@ -327,6 +414,7 @@ void unlink_at_end(const char *path)
 
 int kernel_end(void **state)
 {
+	count_no_calls();
 	swapoff(SWAP_FILE);
 	unlink(SWAP_FILE);
 	while (nr_to_unlink)

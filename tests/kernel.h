@@ -43,6 +43,10 @@ struct morsel_create populated(uint64_t length, uint32_t granule);
 int limit_set(uid_t uid, uint64_t bytes, uint32_t flags);
 struct morsel_limit limit_of(uid_t uid);
 
+/* As spawn(), for user @uid of a user namespace that TESTER owns, and whose users are these and up. */
+#define SUBORDINATE 100000
+pid_t spawn_in_user_namespace(uid_t uid);
+
 /* A morsel that must stay as it is: its data, and each frame. */
 struct kept {
 	int fd;
@@ -81,6 +85,12 @@ void assert_killed_while_well(pid_t pid);
 
 /* Zeros that all threads and processes of a test look at; to be unmapped. */
 void *shared_page(void);
+
+/*
+ * How often a child calls a function of the kernel's, or of the module's, while it does something;
+ * where the kernel has no probes, the test is skipped.
+ */
+unsigned int calls_of(const char *function, void (*act)(void *of), void *of);
 
 /* A memory cgroup, for one test; without, the test is skipped. */
 #define CGROUPS "/sys/fs/cgroup"

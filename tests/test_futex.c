@@ -184,6 +184,28 @@ static void private_futexes_wait_and_wake(void **state)
 	assert_child_done(pid);
 }
 
+/*
+ * What is inherited is attached by a fault that may be taken again, and for some calls the kernel
+ * takes one that may not.  Fails if that is so of others, or for longer.
+ */
+static void a_child_touches_before_it_locks_a_private_futex(void **state)
+{
+	int fd = create(LENGTH, MORSEL_GRANULE_4K);
+	_Atomic uint32_t *words = map(fd, LENGTH, RW);
+	pid_t pid = spawn();
+
+	if (!pid) {
+		need(futex(&words[0], FUTEX_LOCK_PI_PRIVATE, 0) == -1 && errno == EFAULT);
+		/* Shared ones are looked up by get_user_pages(), which attaches. */
+		need(!futex(&words[1], FUTEX_LOCK_PI, 0));
+		need(words[1] == (uint32_t)gettid());
+		need(!futex(&words[0], FUTEX_LOCK_PI_PRIVATE, 0));
+		need(words[0] == (uint32_t)gettid());
+		_exit(0);
+	}
+	assert_child_done(pid);
+}
+
 /* The C library's own, with both sides at it. */
 
 static void init_shared(struct shared *shared)
@@ -518,6 +540,7 @@ int main(void)
 		TEST(other_morsels_and_places_are_other_futexes),
 		TEST(a_waiter_outlives_its_frame),
 		TEST(private_futexes_wait_and_wake),
+		TEST(a_child_touches_before_it_locks_a_private_futex),
 		TEST(a_mutex_is_shared),
 		TEST(a_condition_is_shared),
 		TEST(a_semaphore_is_shared),

@@ -3,7 +3,7 @@
  * The life of a morsel: creating, naming, opening, listing, unlinking, and what
  * keeps it and the module alive.
  */
-#include "common.h"
+#include "kernel.h"
 
 #include <sys/inotify.h>
 #include <sys/resource.h>
@@ -552,6 +552,18 @@ static void the_group_counts(void **state)
 	assert_child_done(pid);
 }
 
+static void open_by_name(void *name)
+{
+	need(open_with(0, name, 0) >= 0);
+}
+
+/* Fails if security modules are not asked, as they are of each file that is opened by a path. */
+static void security_modules_are_asked_who_opens(void **state)
+{
+	create_named("guarded", HUGE, 0600);
+	assert_true(calls_of("security_inode_permission", open_by_name, "guarded") > 0);
+}
+
 static void fchmod_changes_who_may_open(void **state)
 {
 	int fd;
@@ -910,6 +922,7 @@ int main(void)
 		TEST(the_creator_owns_it),
 		TEST(modes_decide_who_may_open),
 		TEST(the_group_counts),
+		KERNEL_TEST(security_modules_are_asked_who_opens),
 		TEST(fchmod_changes_who_may_open),
 		TEST(only_the_owner_unlinks),
 		TEST(a_list_shows_what_one_may_see),

@@ -208,6 +208,87 @@ static void frame_numbers_are_for_the_admin(void **state)
 	assert_child_done(pid);
 }
 
+/*
+ * Pages that were touched in another order than they lie in have frames that do not follow each
+ * other.  Fails if where extents end tells of that who may not know of frames.
+ */
+static void extents_do_not_tell_which_frames_follow_each_other(void **state)
+{
+	int fd = create(HUGE, MORSEL_GRANULE_4K), i;
+	struct morsel_extent extents[64];
+	pid_t pid;
+
+	for (i = 31; i >= 0; i--)
+		assert_int_equal(pwrite(fd, "x", 1, i * PAGE), 1);
+	assert_true(extents_of(fd, extents, ARRAY_SIZE(extents)) > 2);
+	pid = spawn();
+	if (!pid) {
+		become(OTHER);
+		need(extents_of(fd, extents, ARRAY_SIZE(extents)) == 2);
+		need(!extents[0].offset && extents[0].length == 32 * PAGE && !extents[0].frame);
+		need(extents[1].level == MORSEL_LEVEL_HOLE_4K);
+		_exit(0);
+	}
+	assert_child_done(pid);
+}
+
+/* What a thread that maps other things has got done while the morsel was being filled. */
+static struct {
+	int fd;
+	uint64_t length;
+	atomic_bool stop;
+	atomic_uint amid;
+} filling;
+
+static bool is_half_filled(void)
+{
+	uint64_t bytes = info_of(filling.fd).frame_bytes;
+
+	return bytes && bytes < filling.length;
+}
+
+static void *map_other_things(void *unused)
+{
+	while (!filling.stop) {
+		bool amid = is_half_filled();
+		void *page = mmap(NULL, PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		need(page != MAP_FAILED);
+		need(!munmap(page, PAGE));
+		filling.amid += amid && is_half_filled();
+	}
+	return NULL;
+}
+
+static void fill_beside_who_maps(void)
+{
+	pthread_t thread;
+	void *memory;
+
+	filling.length = 256 * MIB;
+	while (!filling.amid && !time_is_up()) {
+		filling.fd = create(filling.length, MORSEL_GRANULE_4K);
+		filling.stop = false;
+		need(!pthread_create(&thread, NULL, map_other_things, NULL));
+		memory = mmap(NULL, filling.length, RW, MAP_SHARED | MAP_POPULATE, filling.fd, 0);
+		need(memory != MAP_FAILED);
+		filling.stop = true;
+		need(!pthread_join(thread, NULL));
+		need(!munmap(memory, filling.length));
+		close(filling.fd);
+	}
+	need(filling.amid);
+}
+
+/*
+ * Fails if a mapping that is filled as it is made keeps the threads beside it, and who looks at the
+ * process, from its address space until it is full.
+ */
+static void who_fills_much_lets_others_map(void **state)
+{
+	assert_race(fill_beside_who_maps);
+}
+
 static void four_tib_cost_nothing_until_touched(void **state)
 {
 	int fd = create(4 * TIB, MORSEL_GRANULE_4K), i;
@@ -688,6 +769,7 @@ int main(void)
 		TEST(auto_uses_2m_where_it_fits),
 		TEST(extents_show_the_shape),
 		TEST(frame_numbers_are_for_the_admin),
+		TEST(extents_do_not_tell_which_frames_follow_each_other),
 		TEST(four_tib_cost_nothing_until_touched),
 		TEST(the_largest_maps),
 		TEST(parts_of_gibs_map),
@@ -699,6 +781,7 @@ int main(void)
 		TEST(what_is_populated_takes_no_faults),
 		TEST(populating_by_mmap_takes_a_fault_per_span),
 		TEST(a_mapping_that_is_refused_populates_nothing),
+		TEST(who_fills_much_lets_others_map),
 		TEST(mapping_with_other_rights_shows_what_a_fault_would),
 		TEST(two_mappings_in_one_process_agree),
 		TEST(processes_agree),

@@ -325,6 +325,55 @@ static void what_devices_remember_is_flushed_before_it_is_replaced(void **state)
 	}
 }
 
+#define QUEUED "events/csd/csd_queue_cpu/enable"
+
+/* How many other processors a process on the first one has flush, which unmaps a morsel. */
+static unsigned int flushed_elsewhere(int fd)
+{
+	char *memory = map(fd, HUGE, RW);
+
+	memory[0] = 1;
+	traced_lines("");
+	need(!munmap(memory, HUGE));
+	return traced_lines("func=flush_here");
+}
+
+/*
+ * Some processors may translate an address space by an identifier that is the same on all of them
+ * (AMD's that have INVLPGB), whatever processors it runs on; none is here, so the address space is
+ * made to look like that.  Fails if not all are flushed then; and if all are for any other.
+ */
+static void one_identifier_on_all_processors_is_flushed_on_all(void **state)
+{
+	long processors = sysconf(_SC_NPROCESSORS_ONLN);
+	int fd = create(HUGE, MORSEL_GRANULE_4K), listener = open_listener(), status;
+	pid_t pid;
+
+	if (processors < 2 || !write_text(TRACING QUEUED, "1"))
+		skip_because("one processor, or a kernel that does not tell what these are asked for");
+	assert_true(write_text(TRACING "tracing_on", "1"));
+	/* The address space is never elsewhere. */
+	pin_to_cpu(0);
+	pid = spawn();
+	if (!pid) {
+		listen_to(listener, free_place(HUGE), PAGE);
+		need(flushed_elsewhere(fd) == 0);
+		if (ioctl(listener, NOTIFY_ASID, 1)) {
+			need(errno == EOPNOTSUPP);
+			_exit(2);
+		}
+		need(flushed_elsewhere(fd) == processors - 1);
+		need(!ioctl(listener, NOTIFY_ASID, 0));
+		need(flushed_elsewhere(fd) == 0);
+		_exit(0);
+	}
+	status = wait_child(pid);
+	write_text(TRACING QUEUED, "0");
+	if (status == 2)
+		skip_because("this kernel has no such identifiers");
+	assert_int_equal(status, 0);
+}
+
 static atomic_int reading;
 
 /* Reads what is being punched. */
@@ -423,6 +472,7 @@ int main(void)
 		TEST(a_punch_holds_its_own_range_back_alone),
 		TEST(a_fault_that_waits_keeps_nobody_out),
 		TEST(what_devices_remember_is_flushed_before_it_is_replaced),
+		TEST(one_identifier_on_all_processors_is_flushed_on_all),
 		TEST(module_unloads),
 	};
 

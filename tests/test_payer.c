@@ -39,31 +39,14 @@ static void who_has_no_ceiling_has_half_of_the_memory(void **state)
 	assert_true(limit_of(0).bytes == MORSEL_UNLIMITED);
 }
 
-/* In a user namespace of TESTER's, whose users are 100000 and up. */
-static void enter_user_namespace(void (*step)(void))
+static void do_in_user_namespace(uid_t uid, void (*step)(void))
 {
-	char text[64];
-	int go[2], ready[2];
-	pid_t pid;
+	pid_t pid = spawn_in_user_namespace(uid);
 
-	assert_done(pipe(go));
-	assert_done(pipe(ready));
-	pid = spawn();
 	if (!pid) {
-		become(TESTER);
-		/* Whose the files of /proc are by which it is mapped. */
-		need(!unshare(CLONE_NEWUSER));
-		need(write(ready[1], "", 1) == 1);
-		need(read(go[0], text, 1) == 1);
 		step();
 		_exit(0);
 	}
-	assert_int_equal(read(ready[0], text, 1), 1);
-	snprintf(text, sizeof(text), "/proc/%d/uid_map", pid);
-	assert_true(write_text(text, "0 100000 1000\n"));
-	snprintf(text, sizeof(text), "/proc/%d/gid_map", pid);
-	assert_true(write_text(text, "0 100000 1000\n"));
-	assert_int_equal(write(go[1], "", 1), 1);
 	assert_child_done(pid);
 }
 
@@ -99,14 +82,31 @@ static void ten_users_take(void)
 static void the_owner_of_a_user_namespace_pays_for_all_in_it(void **state)
 {
 	assert_done(limit_set(TESTER, 3 * MIB + 512 * KIB, 0));
-	enter_user_namespace(ten_users_take);
+	do_in_user_namespace(0, ten_users_take);
 	assert_soon(limit_of(TESTER).used == 0);
-	assert_soon(limit_of(100000).used == 0);
+	assert_soon(limit_of(SUBORDINATE).used == 0);
+}
+
+static void take_from_a_namespace_within(void)
+{
+	unsigned int i, made = 0;
+
+	need(!unshare(CLONE_NEWUSER));
+	for (i = 0; i < 10; i++)
+		made += make_populated(MIB) >= 0;
+	need(made == 3);
+}
+
+/* Fails if who owns the outer one of two namespaces does not pay for what is made in the inner. */
+static void the_owner_pays_for_namespaces_within(void **state)
+{
+	assert_done(limit_set(TESTER, 3 * MIB + 512 * KIB, 0));
+	do_in_user_namespace(0, take_from_a_namespace_within);
+	assert_soon(limit_of(TESTER).used == 0);
 }
 
 static void take_one(void)
 {
-	need(!setresuid(7, 7, 7));
 	need(make_populated(MIB) >= 0);
 	/* The own ceiling, as it looks from inside. */
 	need(limit_of(7).bytes == 2 * MIB && limit_of(7).used > MIB);
@@ -116,8 +116,8 @@ static void take_one(void)
 /* Fails if who made it pays no more, or what is gone stays charged. */
 static void who_makes_it_in_a_user_namespace_pays_too(void **state)
 {
-	assert_done(limit_set(100007, 2 * MIB, 0));
-	enter_user_namespace(take_one);
+	assert_done(limit_set(SUBORDINATE + 7, 2 * MIB, 0));
+	do_in_user_namespace(7, take_one);
 }
 
 #define STALLS "/sys/module/rcupdate/parameters/rcu_cpu_stall_suppress"
@@ -235,6 +235,69 @@ static void who_waits_for_tables_can_be_killed(void **state)
 	assert_true(WIFSIGNALED(status));
 }
 
+static atomic_int writing;
+
+static void *write_to_it(void *memory)
+{
+	writing = gettid();
+	/* What was to come has not come. */
+	need(probe_write(memory, 1) == SIGBUS);
+	return NULL;
+}
+
+/* Of a process that has not looked at it yet, a thread writes to it, and another maps something. */
+static _Noreturn void write_and_map(char *memory, int said)
+{
+	unsigned int asleep = 0;
+	pthread_t thread;
+	char *other;
+
+	need(!pthread_create(&thread, NULL, write_to_it, memory));
+	/* What it waits for while it is attached is over soon. */
+	while (asleep < 20) {
+		sleep_ms(5);
+		asleep = writing && strstr(read_text("/proc/self/task/%d/stat", writing), ") D")
+				 ? asleep + 1
+				 : 0;
+	}
+	other = mmap(NULL, PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	need(other != MAP_FAILED);
+	need(write(said, "", 1) == 1);
+	need(!pthread_join(thread, NULL));
+	_exit(0);
+}
+
+/*
+ * The pool is full, and tables of somebody else's morsel are on their way back to it, which does not
+ * come to its end.  Fails if whose access needs memory waits for that in the way of the threads
+ * beside it.
+ */
+static void who_waits_for_memory_keeps_nobody_out(void **state)
+{
+	int others = make_populated(MIB), fd = make(4 * MIB, 0), listener, said[2];
+	/* Asking for figures would wait, too. */
+	struct morsel_pool small = {
+		.size = sizeof(small), .id = pool_info().id, .limit_bytes = HUGE};
+	char *memory = map(fd, 4 * MIB, RW), byte;
+	bool mapped;
+	pid_t pid;
+
+	assert_done(populate(fd, 0, 3 * MIB));
+	assert_done(pipe2(said, O_NONBLOCK));
+	listener = hold_rcu();
+	close(others);
+	assert_done(ioctl(dev, MORSEL_IOC_POOL_RESIZE, &small));
+	pid = spawn();
+	if (!pid)
+		write_and_map(memory + 3 * MIB, said[1]);
+	/* RCU is let go in any case. */
+	while (!(mapped = read(said[0], &byte, 1) == 1) && !time_is_up())
+		sleep_ms(10);
+	let_rcu_go(listener);
+	assert_true(mapped);
+	assert_child_done(pid);
+}
+
 /*
  * Fails if what a call tells is not true of what was closed before it: it waits for tables of
  * that, and finds room.
@@ -276,10 +339,12 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		KERNEL_TEST(who_has_no_ceiling_has_half_of_the_memory),
 		KERNEL_TEST(the_owner_of_a_user_namespace_pays_for_all_in_it),
+		KERNEL_TEST(the_owner_pays_for_namespaces_within),
 		KERNEL_TEST(who_makes_it_in_a_user_namespace_pays_too),
 		KERNEL_TEST(others_tables_are_not_waited_for),
 		KERNEL_TEST(who_waits_for_tables_can_be_killed),
 		KERNEL_TEST(own_tables_are_waited_for),
+		KERNEL_TEST(who_waits_for_memory_keeps_nobody_out),
 		TEST(module_unloads),
 	};
 

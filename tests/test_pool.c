@@ -414,32 +414,9 @@ static void a_chunk_gets_pages_back(void **state)
 	assert_true(has_pattern(memory, HUGE, 2));
 }
 
-#define CALLS "morsel_test/calls"
-
-/* Count the calls of a function, until the test's end. */
-static void count_calls(const char *function)
+static void ask_for_all(void *fd)
 {
-	char probe[128];
-
-	snprintf(probe, sizeof(probe), "p:" CALLS " %s", function);
-	if (!write_text(TRACING "kprobe_events", probe) ||
-	    !write_text(TRACING "events/" CALLS "/enable", "1"))
-		skip_because("this kernel has no probes");
-}
-
-static unsigned long calls(void)
-{
-	unsigned long hits;
-
-	assert_int_equal(sscanf(read_text(TRACING "kprobe_profile"), " calls %lu", &hits), 1);
-	return hits;
-}
-
-static int stop_counting(void **state)
-{
-	write_text(TRACING "events/" CALLS "/enable", "0");
-	write_text(TRACING "kprobe_events", "-:" CALLS);
-	return kernel_end(state);
+	need(populate(*(int *)fd, 0, 0) == -1 && errno == ENOMEM);
 }
 
 /*
@@ -454,7 +431,6 @@ static void who_gets_nothing_does_not_look_through_the_pool(void **state)
 	size_t at;
 
 	keep_idle();
-	count_calls("dram_give_chunk");
 	assert_done(resize_pool(32 * MIB));
 	assert_errno(populate(small, 0, 0), ENOMEM);
 	/* Half of it is free, nowhere 2 MiB; and a page is pinned. */
@@ -467,11 +443,52 @@ static void who_gets_nothing_does_not_look_through_the_pool(void **state)
 	assert_true(pool_info().free_bytes > 14 * MIB);
 	/* It finds what is claimed by processors, at most. */
 	assert_errno(populate(huge, 0, 0), ENOMEM);
-	at = calls();
-	assert_errno(populate(huge, 0, 0), ENOMEM);
-	assert_int_equal(calls(), at);
+	assert_int_equal(calls_of("dram_give_chunk", ask_for_all, &huge), 0);
 	close(pipes[0]);
 	close(pipes[1]);
+}
+
+#define TOLD 8
+#define TIMES 50
+
+static void ask_for_own_page(char *page)
+{
+	unsigned int i;
+
+	for (i = 0; i < TIMES; i++) {
+		need(probe_write(page, 1) == SIGBUS);
+		need(madvise(page, PAGE, MADV_POPULATE_WRITE) && errno == EFAULT);
+	}
+}
+
+/*
+ * Several at once ask for pages of a morsel for which there is no memory.  Fails if they have each
+ * other try again.
+ */
+static void all_are_told_that_the_pool_is_full(void **state)
+{
+	int fd = create(64 * MIB, MORSEL_GRANULE_4K);
+	char *memory = map(fd, 64 * MIB, RW);
+	uint64_t faults;
+	unsigned int i;
+	pid_t pids[TOLD];
+
+	assert_done(resize_pool(16 * MIB));
+	/* To the last page. */
+	while (!probe_write(memory, 1))
+		memory += PAGE;
+	faults = info_of(fd).faults;
+	for (i = 0; i < TOLD; i++) {
+		pids[i] = spawn();
+		if (!pids[i]) {
+			ask_for_own_page(memory + i * PAGE);
+			_exit(0);
+		}
+	}
+	for (i = 0; i < TOLD; i++)
+		assert_child_done(pids[i]);
+	/* Each access takes one, or two if something came back meanwhile. */
+	assert_in_range(info_of(fd).faults - faults, 2 * TOLD * TIMES, 4 * TOLD * TIMES);
 }
 
 /* What is on its way back counts as free: its tables wait for a grace period. */
@@ -633,9 +650,8 @@ int main(void)
 		KERNEL_TEST(a_get_in_a_full_pool_waits_for_a_put),
 		KERNEL_TEST(a_chunk_of_few_pages_is_filled_up),
 		KERNEL_TEST(a_chunk_gets_pages_back),
-		cmocka_unit_test_prestate_setup_teardown(
-			who_gets_nothing_does_not_look_through_the_pool, test_begin, stop_counting,
-			(void *)"who_gets_nothing_does_not_look_through_the_pool"),
+		KERNEL_TEST(who_gets_nothing_does_not_look_through_the_pool),
+		TEST(all_are_told_that_the_pool_is_full),
 		TEST(what_was_freed_can_be_had_at_once),
 		KERNEL_TEST(the_shrinker_takes_idle_frames_back),
 		KERNEL_TEST(an_empty_pool_holds_nothing),

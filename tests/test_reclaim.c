@@ -559,6 +559,20 @@ static void a_cpuset_bounds_where_morsels_are_made(void **state)
 	assert_int_equal(node_of_new(ids[1], 0), 1);
 }
 
+#define CACHE "/sys/kernel/slab/morsel/"
+
+/*
+ * Nothing shrinks them, so who asks for memory is not to count on them: fails if they are told to
+ * be reclaimable.
+ */
+static void inodes_are_no_reclaimable_memory(void **state)
+{
+	if (access(CACHE, F_OK))
+		skip_because("this kernel tells nothing of its caches");
+	assert_true(number_in(CACHE "object_size") > 0);
+	assert_int_equal(number_in(CACHE "reclaim_account"), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -573,6 +587,7 @@ int main(void)
 		KERNEL_TEST(damon_pages_nothing_of_a_morsel_out),
 		KERNEL_TEST(numa_balancing_moves_no_frame),
 		KERNEL_TEST(a_cpuset_bounds_where_morsels_are_made),
+		TEST(inodes_are_no_reclaimable_memory),
 		TEST(module_unloads),
 	};
 

@@ -236,6 +236,22 @@ static int change_pasid(struct watch *w, bool on)
 	return err;
 }
 
+/*
+ * Processors without INVLPGB have no such identifiers, and the kernel looks at none there: the
+ * number says something to who asks for nothing else.
+ */
+static int set_asid(struct watch *w, bool on)
+{
+#ifdef CONFIG_BROADCAST_TLB_FLUSH
+	if (!w->mm || boot_cpu_has(X86_FEATURE_INVLPGB))
+		return -EINVAL;
+	smp_store_release(&w->mm->context.global_asid, on ? 1 : 0);
+	return 0;
+#else
+	return -EOPNOTSUPP;
+#endif
+}
+
 static int hold(struct watch *w, bool on)
 {
 	WRITE_ONCE(w->hold, on);
@@ -295,6 +311,9 @@ static long notify_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	case NOTIFY_PASID:
 		err = change_pasid(w, arg);
 		break;
+	case NOTIFY_ASID:
+		err = set_asid(w, arg);
+		break;
 	case NOTIFY_HOLD:
 		err = hold(w, arg);
 		break;
@@ -333,6 +352,8 @@ static int notify_release(struct inode *inode, struct file *file)
 		hold_rcu(w, false);
 	if (w->pasid)
 		clear_pasid(w->mm);
+	if (w->mm)
+		set_asid(w, false);
 	if (w->mm) {
 		mmu_interval_notifier_remove(&w->interval);
 		mmu_notifier_unregister(&w->tlb_notifier, w->mm);

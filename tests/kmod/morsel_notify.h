@@ -36,5 +36,7 @@ struct notify_range {
 #define NOTIFY_HELD _IO('N', 5)
 /* Have no RCU grace period end from now on (1), or let it (0). */
 #define NOTIFY_RCU _IO('N', 6)
+/* Have that address space look as if it had one identifier on all processors (1), or not (0). */
+#define NOTIFY_ASID _IO('N', 7)
 
 #endif /* MORSEL_NOTIFY_H */
