@@ -11,7 +11,7 @@
 #include <glob.h>
 #include <time.h>
 
-#define WORKERS 6
+#define WORKERS 8
 #define NAMES 12
 #define MAPPINGS 6
 
@@ -20,7 +20,10 @@
 #define LIFE 300
 #define AUDITS 8
 
-static const uid_t users[] = {0, TESTER, OTHER};
+/* The last one is of a user namespace of TESTER's, who pays, too. */
+#define INSIDE (SUBORDINATE + 5)
+static const uid_t users[] = {0, TESTER, OTHER, INSIDE};
+#define USERS ARRAY_SIZE(users)
 static const uint64_t lengths[] = {HUGE, 4 * HUGE, 3 * HUGE + PAGE, GIB, 2 * GIB + HUGE};
 
 static atomic_uint *steps;
@@ -43,6 +46,8 @@ struct mapping {
 struct worker {
 	uint64_t seed;
 	struct mapping mappings[MAPPINGS];
+	/* Pages in it are pinned. */
+	int pipe[2];
 	unsigned int depth;
 };
 
@@ -184,6 +189,22 @@ static void free_some(struct worker *worker, struct mapping *mapping)
 
 static void step(struct worker *worker);
 
+/* Have a pipe hold a page, which may be punched meanwhile; or let go of all that it holds. */
+static void pin(struct worker *worker, struct mapping *mapping)
+{
+	struct iovec page = {mapping->memory +
+				     random_next(&worker->seed) % (mapping->length / PAGE) * PAGE,
+			     PAGE};
+	char bytes[PAGE];
+
+	if (random_next(&worker->seed) % 8 == 0)
+		while (read(worker->pipe[0], bytes, PAGE) > 0)
+			;
+	/* The pool, or the pipe, may be full, and the mapping in pieces. */
+	else if (vmsplice(worker->pipe[1], &page, 1, SPLICE_F_NONBLOCK) < 0)
+		need(errno == EFAULT || errno == EAGAIN);
+}
+
 /* The child goes on with what it inherited for a while, and ends in one way or another. */
 static void fork_one(struct worker *worker)
 {
@@ -246,20 +267,19 @@ static void step(struct worker *worker)
 		free_some(worker, mapping);
 	} else if (what < 10) {
 		change(worker, mapping);
+	} else if (what < 12) {
+		pin(worker, mapping);
 	} else {
 		touch(worker, mapping);
 	}
 }
 
-static void work(uint64_t seed, uid_t user)
+static void work(uint64_t seed)
 {
 	struct worker worker = {.seed = seed};
 	unsigned int i;
 
-	/* With all that come of it, to be stopped and killed together. */
-	need(!setpgid(0, 0));
-	if (user)
-		become(user);
+	need(!pipe2(worker.pipe, O_NONBLOCK | O_CLOEXEC));
 	for (i = 0; i < 4; i++)
 		random_next(&worker.seed);
 	for (;;)
@@ -268,10 +288,16 @@ static void work(uint64_t seed, uid_t user)
 
 static pid_t begin_worker(unsigned int which, uint64_t seed)
 {
-	pid_t pid = spawn();
+	uid_t user = users[which % USERS];
+	pid_t pid = user == INSIDE ? spawn_in_user_namespace(INSIDE - SUBORDINATE) : spawn();
 
-	if (!pid)
-		work(seed, users[which % ARRAY_SIZE(users)]);
+	if (!pid) {
+		/* With all that come of it, to be stopped and killed together. */
+		need(!setpgid(0, 0));
+		if (user && user != INSIDE)
+			become(user);
+		work(seed);
+	}
 	setpgid(pid, pid);
 	return pid;
 }
@@ -312,27 +338,60 @@ static void stop_all(const pid_t *pids)
 	}
 }
 
-/* What is charged to all users, bytes. */
-static uint64_t charged(void)
+/* What the users were charged when nobody made anything, and what of a morsel is no pool's memory. */
+static uint64_t charged(unsigned int user)
 {
-	uint64_t bytes = 0;
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(users); i++)
-		bytes += limit_of(users[i]).used;
-	return bytes;
-}
-
-/* What of that is not memory of a pool. */
-static uint64_t charged_beside(void)
-{
-	struct morsel_pool_info pool = pool_info();
-
-	return charged() - pool.used_bytes - pool.pinned_bytes;
+	return limit_of(users[user]).used;
 }
 
 /* By length: what a morsel is charged beside frames and tables, and what for tables of other rights. */
 static uint64_t own_bytes[ARRAY_SIZE(lengths)], others_bytes[ARRAY_SIZE(lengths)];
+
+static uint64_t charged_beside(void)
+{
+	return charged(0) - pool_info().used_bytes;
+}
+
+static bool nobody_is_charged(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < USERS; i++)
+		if (charged(i))
+			return false;
+	return true;
+}
+
+/*
+ * Pages that the module has of the kernel, but for those of the slabs and the like; -1: this kernel
+ * does not tell.
+ */
+static long kernel_pages(void)
+{
+	FILE *file = fopen("/sys/kernel/debug/page_owner_stacks/show_stacks", "re");
+	bool ours = false, others = false;
+	long pages = 0, count;
+	char line[256];
+
+	if (!file)
+		return -1;
+	while (fgets(line, sizeof(line), file)) {
+		ours |= !!strstr(line, "[morsel]");
+		others |= strstr(line, "slab") || strstr(line, "stack_depot") ||
+			  strstr(line, "kasan_populate") || strstr(line, "__vmalloc_node_range") ||
+			  strstr(line, "kmemleak");
+		if (sscanf(line, "nr_base_pages: %ld", &count) != 1)
+			continue;
+		if (ours && !others)
+			pages += count;
+		ours = others = false;
+	}
+	fclose(file);
+	return pages;
+}
+
+/* Those beside what pools hold. */
+static long pages_beside;
 
 static void learn_charges(void)
 {
@@ -349,54 +408,108 @@ static void learn_charges(void)
 		others_bytes[i] = charged_beside() - own_bytes[i];
 		munmap(memory, HUGE);
 		close(fd);
-		assert_soon(!charged());
+		assert_soon(nobody_is_charged());
 	}
+	pages_beside = kernel_pages() - (long)(pool_info().held_bytes / PAGE);
 }
 
 #define SLAB "/sys/kernel/slab/morsel/"
 
-/* What is wrong, as text; NULL: all agree. */
-static const char *disagreement(void)
-{
-	static char text[256];
-	struct morsel_pool_info pool;
-	struct morsel_info *all;
-	uint64_t frames = 0, tables = 0, beside = 0, users;
-	unsigned int count, i, j;
+/* What all morsels are, by what they say themselves. */
+struct sums {
+	unsigned int count;
+	uint64_t frames;
+	uint64_t tables;
+	/* By who made them. */
+	uint64_t charges[USERS];
+};
 
-	all = list_all(&count);
-	for (i = 0; i < count; i++) {
-		frames += all[i].frame_bytes;
-		tables += all[i].table_bytes;
+static void add_up(struct sums *sums)
+{
+	struct morsel_info *all = list_all(&sums->count);
+	unsigned int i, j, user;
+
+	for (i = 0; i < sums->count; i++) {
+		uint64_t charge = all[i].frame_bytes + all[i].table_bytes;
+
 		for (j = 0; j < ARRAY_SIZE(lengths) && lengths[j] != all[i].length; j++)
 			;
 		assert_true(j < ARRAY_SIZE(lengths));
-		beside += own_bytes[j];
+		for (user = 0; user < USERS && users[user] != all[i].uid; user++)
+			;
+		assert_true(user < USERS);
+		charge += own_bytes[j];
 		if (all[i].flags & MORSEL_INFO_TABLESETS)
-			beside += others_bytes[j];
+			charge += others_bytes[j];
+		sums->charges[user] += charge;
+		if (users[user] == INSIDE)
+			sums->charges[1] += charge;
+		sums->frames += all[i].frame_bytes;
+		sums->tables += all[i].table_bytes;
 	}
 	free(all);
-	pool = pool_info();
-	users = charged();
-	snprintf(text, sizeof(text),
-		 "%u morsels have %llu of frames, %llu of tables, %llu beside; pool: %llu used, "
-		 "%llu pinned, %llu free, %llu held; charged %llu",
-		 count, (unsigned long long)frames, (unsigned long long)tables,
-		 (unsigned long long)beside, (unsigned long long)pool.used_bytes,
-		 (unsigned long long)pool.pinned_bytes, (unsigned long long)pool.free_bytes,
-		 (unsigned long long)pool.held_bytes, (unsigned long long)users);
-	if (pool.used_bytes != frames + tables ||
-	    pool.held_bytes != pool.used_bytes + pool.pinned_bytes + pool.free_bytes ||
-	    users != pool.used_bytes + pool.pinned_bytes + beside)
-		return text;
-	/* The root of what they are inodes of is one, too. */
-	if (!write_text(SLAB "shrink", "1"))
-		return NULL;
-	if (number_in(SLAB "objects") == count + 1)
-		return NULL;
-	snprintf(text, sizeof(text), "the kernel counts %lu inodes of %u morsels",
-		 number_in(SLAB "objects"), count);
+}
+
+static __attribute__((format(printf, 1, 2))) const char *say(const char *format, ...)
+{
+	static char text[256];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
 	return text;
+}
+
+/* What users are charged for what they made, and for what is pinned; NULL: it is right. */
+static const char *wrong_charge(const struct sums *sums, uint64_t pinned)
+{
+	uint64_t beyond[USERS], all = 0;
+	unsigned int i;
+
+	for (i = 0; i < USERS; i++) {
+		uint64_t is = charged(i);
+
+		beyond[i] = is - sums->charges[i];
+		if (is < sums->charges[i] || beyond[i] > pinned)
+			return say("user %u is charged %lu, and has %lu", users[i], is,
+				   sums->charges[i]);
+		/* What is pinned inside is TESTER's, too. */
+		if (users[i] != INSIDE)
+			all += beyond[i];
+	}
+	if (all != pinned || beyond[USERS - 1] > beyond[1])
+		return say("beyond what they have, users are charged %lu, and %lu are pinned", all,
+			   pinned);
+	return NULL;
+}
+
+/* What is wrong, as text; NULL: all agree. */
+static const char *disagreement(void)
+{
+	struct morsel_pool_info pool;
+	struct sums sums = {};
+	const char *wrong;
+	long pages;
+
+	add_up(&sums);
+	pool = pool_info();
+	if (pool.used_bytes != sums.frames + sums.tables)
+		return say("%u morsels have %lu of frames and %lu of tables; %lu are used",
+			   sums.count, sums.frames, sums.tables, (uint64_t)pool.used_bytes);
+	wrong = wrong_charge(&sums, pool.pinned_bytes);
+	if (wrong)
+		return wrong;
+	pages = kernel_pages();
+	if (pages >= 0 && pages - pages_beside != (long)(pool.held_bytes / PAGE))
+		return say(
+			"the kernel counts %ld pages, %ld of them beside the pool, which holds %lu",
+			pages, pages_beside, (uint64_t)pool.held_bytes / PAGE);
+	/* The root of what they are inodes of is one, too. */
+	if (write_text(SLAB "shrink", "1") && number_in(SLAB "objects") != sums.count + 1)
+		return say("the kernel counts %lu inodes of %u morsels", number_in(SLAB "objects"),
+			   sums.count);
+	return NULL;
 }
 
 /* With nobody at it: tables are freed a grace period later, and so are inodes. */
@@ -420,6 +533,36 @@ static void audit_all(const pid_t *pids)
 	audit();
 	for (i = 0; i < WORKERS; i++)
 		kill(-pids[i], SIGCONT);
+}
+
+/* Fails if the audit agrees to what is not so: somebody else's charges, a page too many. */
+static void the_audit_sees_what_does_not_agree(void **state)
+{
+	struct iovec page;
+	int fd, pipes[2];
+
+	learn_charges();
+	fd = create(lengths[1], MORSEL_GRANULE_4K);
+	page = (struct iovec){map(fd, lengths[1], RW), PAGE};
+	assert_done(pipe(pipes));
+	assert_int_equal(vmsplice(pipes[1], &page, 1, 0), PAGE);
+	assert_int_equal(pwrite(fd, "x", 1, HUGE), 1);
+	audit();
+	assert_done(punch(fd, 0, PAGE));
+	assert_int_equal(pool_info().pinned_bytes, PAGE);
+	audit();
+	own_bytes[1] += PAGE;
+	assert_non_null(disagreement());
+	own_bytes[1] -= PAGE;
+	/* Who made it pays. */
+	assert_done(fchown(fd, TESTER, -1));
+	assert_non_null(disagreement());
+	assert_done(fchown(fd, 0, -1));
+	audit();
+	pages_beside++;
+	assert_true(kernel_pages() < 0 || disagreement());
+	pages_beside--;
+	audit();
 }
 
 static void end_worker(pid_t pid)
@@ -489,7 +632,7 @@ static void anything_at_once_leaves_nothing(void **state)
 	assert_int_equal(count_morsels(), 0);
 	assert_int_equal(pool_info().used_bytes, 0);
 	assert_int_equal(pool_info().pinned_bytes, 0);
-	assert_int_equal(charged(), 0);
+	assert_true(nobody_is_charged());
 	audit();
 	/* And what it borrowed goes back. */
 	while (pool_info().held_bytes && !time_is_up())
@@ -505,6 +648,7 @@ static void anything_at_once_leaves_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(the_audit_sees_what_does_not_agree),
 		TEST(anything_at_once_leaves_nothing),
 		TEST(module_unloads),
 	};
