@@ -7,7 +7,7 @@
 #include <linux/fs.h>
 #include <sys/resource.h>
 
-const uint32_t users[NR_USERS] = {0, TESTER, OTHER, 65534, UINT32_MAX};
+const uint32_t users[NR_USERS] = {0, TESTER, OTHER, SUBORDINATE, 65534, UINT32_MAX};
 
 /* Whatever the dice say: memory is not to run out, and ceilings are to be found again. */
 static void moderate(unsigned long cmd, void *args)

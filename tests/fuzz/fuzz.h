@@ -24,9 +24,10 @@
 
 /*
  * The odd workers are ordinary users, in the group that may use the device: TESTER, and by turns
- * OTHER, who is root of a user namespace.
+ * OTHER, who owns the user namespace that the worker is root of: SUBORDINATE.
  */
 #define GROUP 900
+#define SUBORDINATE 100000
 
 /* A part of an address space: nobody else's, so fixed mappings go there. */
 #define ARENA (16 * TIB)
@@ -153,7 +154,7 @@ long op_ioctl(long unused);
 long op_sweep(long unused);
 
 /* Who has ceilings. */
-#define NR_USERS 5
+#define NR_USERS 6
 extern const uint32_t users[NR_USERS];
 int object(void);
 uint64_t some_length(void);
@@ -199,7 +200,7 @@ long op_timer(long unused);
 long op_signal(long unused);
 long op_poison(long unused);
 long op_ring(long unused);
-void enter_namespace(void);
+void enter_namespace(void (*drop_rights)(uid_t user), uid_t owner);
 
 /* cover.c: which of the module's functions were reached. */
 struct cover {

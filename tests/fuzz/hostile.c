@@ -6,6 +6,7 @@
 
 #include <linux/io_uring.h>
 #include <sched.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/uio.h>
@@ -93,28 +94,49 @@ long op_ring(long unused)
 	return syscall(SYS_io_uring_register, *ring, IORING_REGISTER_BUFFERS, &vector, 1);
 }
 
-static void write_own(const char *name, const char *text)
+static void write_map(pid_t pid, const char *name)
 {
 	char path[64];
 	int fd;
 
-	snprintf(path, sizeof(path), "/proc/self/%s", name);
+	snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
 	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0 || write(fd, text, strlen(text)) < 0)
-		note("%s: %s", path, strerror(errno));
+	/* As with newuidmap(1). */
+	if (fd < 0 || dprintf(fd, "0 %d 1000", SUBORDINATE) < 0)
+		dprintf(STDERR_FILENO, "%s: %s\n", path, strerror(errno));
 	close(fd);
 }
 
-/* Go on as root of a user namespace of one's own; where that may not be, as one was. */
-void enter_namespace(void)
+/*
+ * Go on as root of a user namespace that a user owns who is somebody else outside; where that may
+ * not be, as that user.
+ */
+void enter_namespace(void (*drop_rights)(uid_t user), uid_t owner)
 {
-	char text[32];
+	pid_t pid = getpid(), helper;
+	int made[2];
+	char byte;
 
-	snprintf(text, sizeof(text), "0 %d 1", getuid());
-	if (unshare(CLONE_NEWUSER))
-		return;
-	write_own("setgroups", "deny");
-	write_own("uid_map", text);
-	snprintf(text, sizeof(text), "0 %d 1", GROUP);
-	write_own("gid_map", text);
+	if (pipe2(made, O_CLOEXEC))
+		_exit(3);
+	helper = fork();
+	if (!helper) {
+		close(made[1]);
+		if (read(made[0], &byte, 1) == 1) {
+			write_map(pid, "uid_map");
+			write_map(pid, "gid_map");
+		}
+		_exit(0);
+	}
+	close(made[0]);
+	drop_rights(owner);
+	if (!unshare(CLONE_NEWUSER)) {
+		if (write(made[1], "", 1) != 1)
+			_exit(3);
+		waitpid(helper, NULL, 0);
+		if (setresgid(0, 0, 0) || setresuid(0, 0, 0))
+			_exit(3);
+		prctl(PR_SET_DUMPABLE, 1);
+	}
+	close(made[1]);
 }

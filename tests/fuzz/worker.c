@@ -160,10 +160,10 @@ _Noreturn void work(uint64_t number, uint64_t end)
 	memset(fds, -1, sizeof(fds));
 	pkey = pkey_alloc(0, 0);
 	make_buffers();
-	if (self % 2)
-		drop_rights(self % 4 == 3 ? OTHER : TESTER);
 	if (self % 4 == 3)
-		enter_namespace();
+		enter_namespace(drop_rights, OTHER);
+	else if (self % 2)
+		drop_rights(TESTER);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 
 	cover_begin(&covers[0]);
