@@ -258,10 +258,11 @@ struct morsel_info {
  *		call); out: entries filled, 0 at the end
  *
  * LIST fills struct morsel_info for each morsel that its mode lets the caller
- * see (read permission), by ascending id. POOL_LIST fills struct
+ * see (read permission), by ascending id; of one that is being made meanwhile, the id may
+ * be below the cursor. POOL_LIST fills struct
  * morsel_pool_info.  EXTENTS fills struct morsel_extent.
  *
- * Errors: ENOMEM.
+ * Errors: ENOMEM, EINTR (a fatal signal).
  */
 struct morsel_list {
 	__u32 size;
@@ -276,8 +277,9 @@ struct morsel_list {
  * struct morsel_extent - where a part of a morsel lies (MORSEL_IOC_EXTENTS on a
  * morsel's descriptor)
  * @offset:	first byte
- * @length:	bytes; frames that follow each other both in the morsel and
- *		in memory, at one level, are one extent
+ * @length:	bytes; what follows each other in the morsel, at one level and on one
+ *		node, is one extent.  With CAP_SYS_ADMIN, frames also follow each other in
+ *		memory
  * @frame:	number of the first frame (physical address / 4096); 0
  *		without CAP_SYS_ADMIN
  * @level:	MORSEL_LEVEL_*: what the extent is
@@ -363,10 +365,10 @@ struct morsel_tune {
  *		out: MORSEL_LIMIT_DEFAULT where the user has none of its own
  * @uid:	the user
  * @reserved:	0
- * @bytes:	frames and tables that the morsels this user made may take, and
- *		what the kernel keeps of each: a page, and for each set of rights
- *		that it is mapped with a page, more of morsels above 1 TiB;
- *		MORSEL_UNLIMITED for no ceiling
+ * @bytes:	frames and tables that the morsels may take which this user made, or
+ *		somebody in a user namespace that this user owns, and what the kernel
+ *		keeps of each: a page, and for each set of rights that it is mapped with
+ *		a page, more of morsels above 1 TiB; MORSEL_UNLIMITED for no ceiling
  * @used:	out: what they take now, with what they have freed but somebody
  *		still pins (O_DIRECT, RDMA, vmsplice); clear @flags before the next
  *		call
@@ -375,7 +377,8 @@ struct morsel_tune {
  * 0 has none unless it is given one.  SET needs CAP_SYS_ADMIN; a ceiling below
  * what is used now stops further growth only.
  *
- * Errors: EPERM (SET without CAP_SYS_ADMIN; GET of another user without it), ENOMEM.
+ * Errors: EPERM (SET without CAP_SYS_ADMIN; GET of another user without it), ENOMEM,
+ * EINTR (GET: a fatal signal).
  */
 struct morsel_limit {
 	__u32 size;
@@ -410,7 +413,7 @@ struct morsel_limit {
  * @returns:	chunks given back
  * @name:	for people: "dram0"
  *
- * Errors of POOL_STAT: ENOENT.
+ * Errors of POOL_STAT: ENOENT, EINTR (a fatal signal).
  */
 struct morsel_pool_info {
 	__u32 size;
