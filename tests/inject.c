@@ -40,9 +40,15 @@ void injection_begin(void)
 				fail_msg("cannot write %s", path);
 		}
 	}
+	injection_is_here();
+}
+
+void injection_is_here(void)
+{
+	if (fail_nth >= 0)
+		close(fail_nth);
 	fail_nth = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
-	if (fail_nth < 0)
-		fail_msg("/proc/thread-self/fail-nth: %s", strerror(errno));
+	must(fail_nth >= 0, "/proc/thread-self/fail-nth: %s", strerror(errno));
 }
 
 void arm(unsigned int nth)
@@ -50,16 +56,16 @@ void arm(unsigned int nth)
 	char text[16];
 	int length = snprintf(text, sizeof(text), "%u", nth);
 
-	if (pwrite(fail_nth, text, length, 0) != length)
-		fail_msg("/proc/thread-self/fail-nth: %s", strerror(errno));
+	must(pwrite(fail_nth, text, length, 0) == length, "/proc/thread-self/fail-nth: %s",
+	     strerror(errno));
 }
 
 bool disarm(void)
 {
 	char text[16] = "";
 
-	if (pread(fail_nth, text, sizeof(text) - 1, 0) < 1)
-		fail_msg("/proc/thread-self/fail-nth: %s", strerror(errno));
+	must(pread(fail_nth, text, sizeof(text) - 1, 0) > 0, "/proc/thread-self/fail-nth: %s",
+	     strerror(errno));
 	arm(0);
 	return !atoi(text);
 }
@@ -79,6 +85,7 @@ void fail_all_pages(bool fail)
 void injection_end(void)
 {
 	close(fail_nth);
+	fail_nth = -1;
 }
 
 void spare_cache_creation(void)

@@ -11,6 +11,8 @@
 /* Was the kernel built for it? */
 bool can_inject(void);
 void injection_begin(void);
+/* Of the calling thread, which is another one than began. */
+void injection_is_here(void);
 void injection_end(void);
 /*
  * What the kernel itself does when it cannot make a cache for us is not clean:
