@@ -133,7 +133,9 @@ void enter_namespace(void (*drop_rights)(uid_t user), uid_t owner)
 	if (!unshare(CLONE_NEWUSER)) {
 		if (write(made[1], "", 1) != 1)
 			_exit(3);
-		waitpid(helper, NULL, 0);
+		/* Others' signals come already. */
+		while (waitpid(helper, NULL, 0) < 0 && errno == EINTR)
+			;
 		if (setresgid(0, 0, 0) || setresuid(0, 0, 0))
 			_exit(3);
 		prctl(PR_SET_DUMPABLE, 1);
