@@ -416,6 +416,8 @@ int main(int argc, char **argv)
 		trace_events("1");
 	signal(SIGINT, on_signal);
 	signal(SIGTERM, on_signal);
+	/* What workers send each other, also to those that are just beginning. */
+	signal(SIGUSR1, SIG_IGN);
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	if (covering && !cover_open(&covers[0]))
 		cover_begin(&covers[0]);
