@@ -235,8 +235,11 @@ bool quarantine_reap_account(struct account *account)
 {
 	struct quarantine *quarantine = &account->pool->quarantine;
 
-	/* It is among them until all that was taken out has been given back. */
-	if (list_empty(&account->aside))
+	/*
+	 * It is among them until all that was taken out has been given back; who moves it in
+	 * the list meanwhile does not make it look alone.
+	 */
+	if (data_race(list_empty(&account->aside)))
 		return false;
 	mutex_lock(&quarantine->reaping);
 	reap_account(account, LOOK_BRIEFLY, LOOK_MOST);
