@@ -169,6 +169,15 @@ static void a_taken_name_is_refused(void **state)
 	assert_int_equal(count_morsels(), 1);
 }
 
+static void assert_no_name(const char *name)
+{
+	struct morsel_create args = request(name, HUGE);
+
+	assert_errno(create_with(&args), EINVAL);
+	assert_errno(open_with(0, name, 0), EINVAL);
+	assert_errno(unlink_morsel(0, name), EINVAL);
+}
+
 static void names_are_checked(void **state)
 {
 	static const char *const bad[] = {
@@ -177,12 +186,8 @@ static void names_are_checked(void **state)
 	struct morsel_create args;
 	unsigned int i;
 
-	for (i = 0; i < ARRAY_SIZE(bad); i++) {
-		args = request(bad[i], HUGE);
-		assert_errno(create_with(&args), EINVAL);
-		assert_errno(open_with(0, bad[i], 0), EINVAL);
-		assert_errno(unlink_morsel(0, bad[i]), EINVAL);
-	}
+	for (i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_no_name(bad[i]);
 	/* No terminating zero. */
 	args = request("", HUGE);
 	memset(args.name, 'x', sizeof(args.name));
@@ -212,12 +217,8 @@ static void names_are_utf_8_without_control_characters(void **state)
 	struct morsel_create args;
 	unsigned int i;
 
-	for (i = 0; i < ARRAY_SIZE(bad); i++) {
-		args = request(bad[i], HUGE);
-		assert_errno(create_with(&args), EINVAL);
-		assert_errno(open_with(0, bad[i], 0), EINVAL);
-		assert_errno(unlink_morsel(0, bad[i]), EINVAL);
-	}
+	for (i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_no_name(bad[i]);
 	/* The last byte there is room for begins a character. */
 	args = request("", HUGE);
 	memset(args.name, 'x', MORSEL_NAME_MAX - 1);
