@@ -50,6 +50,8 @@
 /* Users that exist for nothing else. */
 #define TESTER 1000
 #define OTHER 1001
+/* And from here on those of a user namespace that one of them owns. */
+#define SUBORDINATE 100000
 
 #define RW (PROT_READ | PROT_WRITE)
 

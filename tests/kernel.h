@@ -43,8 +43,7 @@ struct morsel_create populated(uint64_t length, uint32_t granule);
 int limit_set(uid_t uid, uint64_t bytes, uint32_t flags);
 struct morsel_limit limit_of(uid_t uid);
 
-/* As spawn(), for user @uid of a user namespace that TESTER owns, and whose users are these and up. */
-#define SUBORDINATE 100000
+/* As spawn(), for user @uid of a user namespace that TESTER owns. */
 pid_t spawn_in_user_namespace(uid_t uid);
 
 /* A morsel that must stay as it is: its data, and each frame. */

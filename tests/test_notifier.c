@@ -144,6 +144,15 @@ static void do_mremap(struct target *t)
 			 to);
 }
 
+/* The address space that is listened to looks as if a device walked its tables. */
+static void share_with_a_device(int listener)
+{
+	if (ioctl(listener, NOTIFY_PASID, 1)) {
+		assert_int_equal(errno, EOPNOTSUPP);
+		skip_because("no devices walk tables: CONFIG_IOMMU_SVA is not set");
+	}
+}
+
 /* Do it to memory of each kind; say of which one nothing was heard. */
 static void assert_told(void (*change)(struct target *t), bool to_tlbs)
 {
@@ -156,10 +165,8 @@ static void assert_told(void (*change)(struct target *t), bool to_tlbs)
 		target_make(&t, &kinds[i]);
 		t.listener = open_listener();
 		listen_to(t.listener, t.memory, t.length);
-		if (to_tlbs && ioctl(t.listener, NOTIFY_PASID, 1)) {
-			assert_int_equal(errno, EOPNOTSUPP);
-			skip_because("no devices walk tables: CONFIG_IOMMU_SVA is not set");
-		}
+		if (to_tlbs)
+			share_with_a_device(t.listener);
 		counts(t.listener);
 		/* Using what is there is nothing to tell. */
 		t.memory[0] = 2;
@@ -303,10 +310,7 @@ static void what_devices_remember_is_flushed_before_it_is_replaced(void **state)
 		assert_done(punch(t.fd, 0, 0));
 		t.listener = open_listener();
 		listen_to(t.listener, t.memory, t.length);
-		if (ioctl(t.listener, NOTIFY_PASID, 1)) {
-			assert_int_equal(errno, EOPNOTSUPP);
-			skip_because("no devices walk tables: CONFIG_IOMMU_SVA is not set");
-		}
+		share_with_a_device(t.listener);
 		counts(t.listener);
 		t.memory[0] = 2;
 		told = counts(t.listener);

@@ -27,7 +27,6 @@
  * OTHER, who owns the user namespace that the worker is root of: SUBORDINATE.
  */
 #define GROUP 900
-#define SUBORDINATE 100000
 
 /* A part of an address space: nobody else's, so fixed mappings go there. */
 #define ARENA (16 * TIB)
