@@ -6,6 +6,7 @@
  * splice_around() puts the tables into the address space, where they are not yet;
  * again, if a notifier came in between.
  */
+#include <linux/err.h>
 #include <linux/file.h>
 #include <linux/mm.h>
 #include <linux/mmu_notifier.h>
@@ -20,6 +21,28 @@ static bool may_leave(const struct vm_fault *vmf)
 {
 	return (vmf->flags & (FAULT_FLAG_ALLOW_RETRY | FAULT_FLAG_RETRY_NOWAIT)) ==
 	       FAULT_FLAG_ALLOW_RETRY;
+}
+
+/* What a fault is told that may not, and would have to. */
+static vm_fault_t stay(const struct vm_fault *vmf)
+{
+	return vmf->flags & FAULT_FLAG_RETRY_NOWAIT ? VM_FAULT_RETRY : VM_FAULT_SIGBUS;
+}
+
+/*
+ * Take the mmap_lock for writing in place of for reading.  Returns the mapping of a file that an
+ * address has by then, NULL if it has none; ERR_PTR(-EINTR): a fatal signal, and it is not held.
+ */
+static struct vm_area_struct *lock_for_writing(struct mm_struct *mm, const struct file *file,
+					       unsigned long addr)
+{
+	struct vm_area_struct *vma;
+
+	mmap_read_unlock(mm);
+	if (mmap_write_lock_killable(mm))
+		return ERR_PTR(-EINTR);
+	vma = vma_lookup(mm, addr);
+	return vma && vma->vm_file == file ? vma : NULL;
 }
 
 /*
@@ -63,7 +86,7 @@ static vm_fault_t attach_late(struct vm_fault *vmf)
 	int err = 0;
 
 	if (!may_leave(vmf))
-		return vmf->flags & FAULT_FLAG_RETRY_NOWAIT ? VM_FAULT_RETRY : VM_FAULT_SIGBUS;
+		return stay(vmf);
 	if (morsel_planted(PLANT_STUCK)) {
 		mmap_read_unlock(mm);
 		return VM_FAULT_RETRY;
@@ -75,11 +98,10 @@ static vm_fault_t attach_late(struct vm_fault *vmf)
 		return VM_FAULT_SIGBUS;
 	/* Which keeps what runs here. */
 	get_file(file);
-	mmap_read_unlock(mm);
-	if (mmap_write_lock_killable(mm))
+	vma = lock_for_writing(mm, file, addr);
+	if (IS_ERR(vma))
 		goto out;
-	vma = vma_lookup(mm, addr);
-	if (vma && vma->vm_file == file && !vma->vm_private_data) {
+	if (vma && !vma->vm_private_data) {
 		/* It may have been split or merged since. */
 		if (!attachment_fits(att, vma)) {
 			attachment_free(att);
@@ -113,14 +135,13 @@ static vm_fault_t unpark(struct vm_fault *vmf)
 	struct vm_area_struct *vma;
 
 	if (!may_leave(vmf))
-		return vmf->flags & FAULT_FLAG_RETRY_NOWAIT ? VM_FAULT_RETRY : VM_FAULT_SIGBUS;
+		return stay(vmf);
 	/* Which keeps what runs here. */
 	get_file(file);
-	mmap_read_unlock(mm);
-	if (mmap_write_lock_killable(mm))
+	vma = lock_for_writing(mm, file, addr);
+	if (IS_ERR(vma))
 		goto out;
-	vma = vma_lookup(mm, addr);
-	if (vma && vma->vm_file == file && vma->vm_private_data) {
+	if (vma && vma->vm_private_data) {
 		start = max(vma->vm_start, addr & TOP_MASK);
 		end = min(vma->vm_end - 1, addr | ~TOP_MASK) + 1;
 		vma_start_write(vma);
@@ -155,15 +176,13 @@ static int show_page(struct vm_fault *vmf, struct view *view, bool *wait)
 {
 	enum morsel_rights rights = rights_of(vmf->vma->vm_flags);
 	int err = view->ops->fault(view, rights, vmf->pgoff);
-	unsigned long ended;
+	unsigned long ended = 0;
 
 	if (err == -ENOMEM || err == -EDQUOT) {
 		ended = view_ended(view);
 		err = view->ops->fault(view, rights, vmf->pgoff);
-		*wait = view_waits(view, err, ended);
-	} else {
-		*wait = err == -EBUSY;
 	}
+	*wait = view_waits(view, err, ended);
 	return err;
 }
 

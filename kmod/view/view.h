@@ -18,12 +18,15 @@ struct hidden;
  *		to before @end, as far as that takes no longer than a fault; 0, -ENOMEM,
  *		-EDQUOT
  * @fault:	see that it shows page @index, which may have to be allocated; 0,
- *		-ENOMEM, -EDQUOT, -EINTR (a fatal signal)
+ *		-ENOMEM, -EDQUOT, -EBUSY (its span is closed: it does not wait), -EINTR (a
+ *		fatal signal)
  * @populate:	see that all pages from @first to before @end are allocated, in bulk; errors
- *		as of @fault; @state says which signals end it
+ *		as of @fault; @state says which signals end it.  Only with TASK_RUNNING, none, it does
+ *		not wait where a span is closed
  * @page:	take a reference to what is behind a page, for reading or writing by the
  *		kernel, to be given back by map_put_page(); NULL: a hole, unless @fill;
- *		ERR_PTR() of what @fault returns; ERR_PTR(-EIO): its memory has failed
+ *		ERR_PTR() of what @fault returns, but for -EBUSY, as it waits; ERR_PTR(-EIO): its
+ *		memory has failed
  * @hide:	take what there is from @hidden->pos to before @hidden->end out of its
  *		tables, or as much of that as there is memory to remember, @hidden->frames
  *		being empty; set @hidden->first and ->last, and move @hidden->pos on
