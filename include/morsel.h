@@ -45,7 +45,7 @@ int morsel_query(int device, struct morsel_query *query);
 
 /**
  * struct morsel_params - how to make a morsel
- * @length:	bytes
+ * @length:	bytes; ftruncate(2) changes it
  * @name:	NULL or "" for none
  * @granule:	MORSEL_GRANULE_*; 0 chooses
  * @mode:	permission bits; 0 means 0600
@@ -55,7 +55,7 @@ int morsel_query(int device, struct morsel_query *query);
  * @fault_around: as for morsel_tune(); 0 means as suits the granule
  * @reserved:	0; later releases may give it a meaning
  *
- * All zero but @length is a good choice.
+ * All zero is a good choice, with a length now or by ftruncate(2).
  */
 struct morsel_params {
 	uint64_t length;
@@ -75,7 +75,7 @@ struct morsel_params {
  * @params:	how
  *
  * Return: its descriptor, open for reading and writing (close-on-exec); -EEXIST:
- * the name is taken; -EINVAL: a bad name, granule, length or fault_around; -EFBIG: too long;
+ * the name is taken; -EINVAL: a bad name, granule or fault_around; -EFBIG: too long;
  * -ENOENT: no such pool; -ENODEV: no such node; -EDQUOT: over the caller's
  * ceiling; -ENOMEM: no memory, or with MORSEL_CREATE_POPULATE a pool without
  * room; -EMFILE, -ENFILE: too many descriptors; -EINTR: a fatal signal while

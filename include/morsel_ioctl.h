@@ -6,7 +6,7 @@
  *
  *   /dev/morsel          QUERY CREATE OPEN UNLINK LIST LIMIT_* POOL_*
  *   a morsel's own       STAT POPULATE PUNCH EXTENTS
- *   (from CREATE, OPEN)  and fstat, mmap, read, write, lseek, fallocate, sendfile
+ *   (from CREATE, OPEN)  and what files take: fstat, mmap, read, write, ftruncate, ...
  *
  * Conventions, the same for every call:
  *
@@ -57,7 +57,7 @@ extern "C" {
 /* Granularity of allocation. */
 #define MORSEL_GRANULE_AUTO 0 /* 2 MiB where size and pool allow, 4 KiB for the rest */
 #define MORSEL_GRANULE_4K 12 /* log2 of the frame's size */
-#define MORSEL_GRANULE_2M 21
+#define MORSEL_GRANULE_2M 21 /* a length that is no multiple ends within such a frame */
 
 /**
  * struct morsel_query - what this module is (MORSEL_IOC_QUERY)
@@ -96,12 +96,14 @@ struct morsel_query {
 #define MORSEL_FEATURE_TABLESETS (1ULL << 3) /* each set of rights has its own leaves */
 #define MORSEL_FEATURE_LIMITS (1ULL << 4) /* per-user ceilings */
 #define MORSEL_FEATURE_TUNE (1ULL << 5) /* MORSEL_IOC_TUNE, and fault_around */
+#define MORSEL_FEATURE_RESIZE (1ULL << 6) /* ftruncate(2), writing behind the end, any length */
 
 /**
  * struct morsel_create - make a morsel (MORSEL_IOC_CREATE)
  * @size:	sizeof(struct morsel_create)
  * @flags:	MORSEL_CREATE_*
- * @length:	1 byte to morsel_query.max_length; memory is zero until written
+ * @length:	0 to morsel_query.max_length, in bytes, and ftruncate(2) changes it; memory is
+ *		zero until written
  * @pool:	a pool's id, or MORSEL_ANY for the nearest pool that has room, of
  *		those on nodes that the caller's cpuset allows
  * @node:	preferred NUMA node, or MORSEL_ANY for the caller's
@@ -125,8 +127,7 @@ struct morsel_query {
  * The pool is chosen here, once: what is touched later takes memory of it, whoever
  * touches it, and whatever that one's cpuset and memory policy say.
  *
- * Errors: EEXIST (the name is taken), EINVAL (also: length 0, no such granule,
- * a bad name, a length that is no multiple of 2 MiB with MORSEL_GRANULE_2M, a
+ * Errors: EEXIST (the name is taken), EINVAL (also: no such granule, a bad name, a
  * fault_around that struct morsel_tune does not allow),
  * EFBIG (length over max_length), ENOENT (no such pool), ENODEV (no such node),
  * EACCES (the caller's cpuset does not allow the node, or that of the pool),

@@ -15,6 +15,9 @@
  *
  * Lock order, outermost first.  What each lock protects is said beside it.
  *
+ *	the inode's i_rwsem (the kernel's): its size
+ *	  a range that is closed, or the mmap_lock, see both below
+ *
  *	a range that is closed at a map's gate
  *	  i_mmap_rwsem (the kernel's), and morsel->attached_lock, see below
  *	  map->sem
@@ -57,6 +60,7 @@
 #include <linux/types.h>
 #include <linux/uidgid.h>
 #include <linux/wait.h>
+#include <linux/workqueue.h>
 
 #include "morsel_ioctl.h"
 #include "map/map.h"
@@ -64,6 +68,7 @@
 
 /* Largest morsel: half of what a process can address with four levels. */
 #define MORSEL_MAX_LENGTH (64ULL << 40)
+#define MORSEL_MAX_PAGES ((unsigned long)(MORSEL_MAX_LENGTH >> PAGE_SHIFT))
 
 /**
  * struct morsel - a memory object
@@ -82,6 +87,7 @@
  * @in_vain:	the task that waited, or tried, for memory in a fault that it takes again; a hint,
  *		as the next, and never followed
  * @in_vain_at:	its address
+ * @finish:	gives back what is behind the end, where who shrank it was killed
  * @attached_lock: protects @attached and @flush_cpus
  * @attached:	the attachments
  * @flush_cpus:	where those to be flushed are gathered
@@ -99,6 +105,7 @@ struct morsel {
 	struct task_struct *populating;
 	struct task_struct *in_vain;
 	unsigned long in_vain_at;
+	struct work_struct finish;
 	struct mutex attached_lock;
 	struct list_head attached;
 	cpumask_var_t flush_cpus;

@@ -45,25 +45,6 @@ static void fstat_tells_size_and_owner(void **state)
 	assert_int_equal(st.st_blocks, PAGE / 512);
 }
 
-static void the_size_stays(void **state)
-{
-	struct stat st;
-	int fd;
-
-	fd = create(LENGTH, MORSEL_GRANULE_AUTO);
-	assert_int_equal(ftruncate(fd, 0), -1);
-	assert_int_equal(ftruncate(fd, LENGTH / 2), -1);
-	assert_int_equal(ftruncate(fd, 2 * LENGTH), -1);
-	assert_done(fstat(fd, &st));
-	assert_int_equal(st.st_size, LENGTH);
-	/* Nothing can be written beyond the end, nor half of it lost silently. */
-	assert_errno(pwrite(fd, "x", 1, LENGTH), ENOSPC);
-	assert_int_equal(pwrite(fd, "abc", 3, LENGTH - 2), 2);
-	assert_errno(fallocate(fd, 0, LENGTH, PAGE), ENOSPC);
-	assert_done(fstat(fd, &st));
-	assert_int_equal(st.st_size, LENGTH);
-}
-
 static void holes_read_as_zero(void **state)
 {
 	int fd;
@@ -177,22 +158,6 @@ static void lseek_finds_the_end(void **state)
 	assert_int_equal(lseek(fd, -7, SEEK_END), LENGTH);
 	assert_int_equal(lseek(fd, 3, SEEK_CUR), LENGTH + 3);
 	assert_int_equal(lseek(fd, LENGTH, SEEK_SET), LENGTH);
-}
-
-/* Where holes are not told from data, all is data, as lseek(2) has it. */
-static void lseek_tells_data_from_holes(void **state)
-{
-	off_t data, hole;
-	int fd;
-
-	fd = create(LENGTH, MORSEL_GRANULE_4K);
-	assert_int_equal(pwrite(fd, "x", 1, HUGE), 1);
-	data = lseek(fd, 0, SEEK_DATA);
-	assert_true(data == HUGE || data == 0);
-	hole = lseek(fd, HUGE, SEEK_HOLE);
-	assert_true(hole == HUGE + PAGE || hole == LENGTH);
-	assert_errno(lseek(fd, LENGTH, SEEK_DATA), ENXIO);
-	assert_errno(lseek(fd, LENGTH, SEEK_HOLE), ENXIO);
 }
 
 static void sendfile_goes_both_ways(void **state)
@@ -498,8 +463,6 @@ static void reopening_by_proc_respects_the_mode(void **state)
 	assert_errno(pwrite(again, "x", 1, 0), EBADF);
 	assert_int_equal(pread(again, scratch, 8, 0), 8);
 	assert_memory_equal(scratch, "reopened", 8);
-	/* O_TRUNC would change the size. */
-	assert_int_equal(open(path, O_RDWR | O_TRUNC), -1);
 	close(fd);
 	pid = spawn();
 	if (!pid) {
@@ -612,7 +575,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(fstat_tells_size_and_owner),
-		TEST(the_size_stays),
 		TEST(holes_read_as_zero),
 		TEST(what_is_written_is_read),
 		TEST(reading_and_mapping_agree),
@@ -620,7 +582,6 @@ int main(void)
 		TEST(vectors_work),
 		TEST(bad_buffers_are_noticed),
 		TEST(lseek_finds_the_end),
-		TEST(lseek_tells_data_from_holes),
 		TEST(sendfile_goes_both_ways),
 		TEST(sendfile_feeds_a_socket),
 		TEST(splice_goes_both_ways),

@@ -438,8 +438,8 @@ WALK(populate_fails, prepare_auto, run_populate, check_populated, {ENOMEM, EFAUL
 WALK(populate_4k_fails, prepare_4k, run_populate, check_populated, {ENOMEM, EFAULT})
 WALK(populate_2m_fails, prepare_2m, run_populate, check_populated, {ENOMEM, EFAULT})
 WALK(punch_fails, prepare_full, run_punch, NULL, {EFAULT})
-WALK(fallocate_fails, prepare_4k, run_fallocate, NULL, {ENOMEM})
-WALK(write_fails, prepare_4k, run_write, check_written, {ENOMEM, EFAULT})
+WALK(fallocate_fails, prepare_4k, run_fallocate, NULL, {ENOSPC})
+WALK(write_fails, prepare_4k, run_write, check_written, {ENOSPC, EFAULT})
 WALK(read_fails, prepare_written, run_read, check_written, {EFAULT})
 
 /* Address spaces. */

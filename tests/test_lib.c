@@ -92,7 +92,7 @@ static void parameters_are_passed_on(void **state)
 
 static void errors_are_negative_errno(void **state)
 {
-	struct morsel_params params = {.length = 0};
+	struct morsel_params params = {.length = HUGE, .granule = 3};
 	struct morsel_info info;
 	char name[200];
 
@@ -102,6 +102,7 @@ static void errors_are_negative_errno(void **state)
 	assert_int_equal(morsel_create(device, &params), -EINVAL);
 	params.length = UINT64_MAX;
 	assert_int_equal(morsel_create(device, &params), -EFBIG);
+	params.granule = MORSEL_GRANULE_AUTO;
 	params.length = HUGE;
 	params.name = name;
 	assert_true(morsel_create(device, &params) == -EINVAL ||

@@ -45,7 +45,7 @@ struct attached_gib {
  * struct splices - what stands in an address space's tables
  * @lock:	protects all below, and orders splicing against the notifier
  * @first_gib:	address / 1 GiB of the first bit of the next two
- * @nr_gibs:	how many bits: those of the mapping in which the morsel has pages
+ * @nr_gibs:	how many bits: those of the mapping in which the morsel may come to have pages
  * @whole:	PUD entries that are ours
  * @parked:	PUD entries that are parked
  * @gibs:	struct attached_gib by address / 1 GiB, where there is one
@@ -136,6 +136,7 @@ void attachment_destroy(struct attachment *att);
 /* revoke.c */
 int morsel_revoke(struct morsel *m, loff_t start, loff_t end,
 		  void (*act)(struct view *view, struct hidden *hidden));
+int morsel_cut(struct morsel *m, unsigned long index);
 bool unsplice_range(struct attachment *att, unsigned long start, unsigned long end, bool gone);
 void unsplice_gone(struct attachment *att, unsigned long start, unsigned long end);
 void flush_unspliced(struct attachment *att);

@@ -256,7 +256,8 @@ static void populate_span(struct view *view, unsigned long index)
 {
 	unsigned long first = round_down(index, SPAN_PAGES);
 
-	view->ops->populate(view, first, min(first + SPAN_PAGES, view->map->pages), TASK_RUNNING);
+	view->ops->populate(view, first, min(first + SPAN_PAGES, map_pages(view->map)),
+			    TASK_RUNNING);
 }
 
 /*
@@ -320,7 +321,7 @@ vm_fault_t morsel_fault(struct vm_fault *vmf)
 	vm_fault_t ret;
 
 	/* Without rights only a debugger comes here, and tables would serve the program, too. */
-	if (vmf->pgoff >= file_morsel(vma->vm_file)->map.pages || !vma_is_accessible(vma))
+	if (vmf->pgoff >= map_pages(&file_morsel(vma->vm_file)->map) || !vma_is_accessible(vma))
 		return VM_FAULT_SIGBUS;
 	ret = att ? fault_attached(vmf, att) : attach_late(vmf);
 	if (MORSEL_CHECKS)

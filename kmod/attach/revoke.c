@@ -236,6 +236,32 @@ static loff_t part_end(struct morsel *m, loff_t start, loff_t end)
 	return min_t(u64, end, round_down(start + max_t(u64, reach, PMD_SIZE), PMD_SIZE));
 }
 
+/* As morsel_revoke(); what @hidden has for @act is filled. */
+static int revoke(struct morsel *m, struct hidden *hidden, loff_t start, loff_t end,
+		  void (*act)(struct view *view, struct hidden *hidden))
+{
+	struct view *view = &m->plain;
+	int err = 0;
+
+	for (; start < end && !err; start = hidden->pos) {
+		err = view_close(view, hidden, start, part_end(m, start, end));
+		if (err)
+			break;
+		view->ops->hide(view, hidden);
+		/* Where nothing was, walking the tables of all who map it is for nothing. */
+		if (hidden->first < hidden->last) {
+			unsplice_everywhere(m, hidden->first, hidden->last);
+			unmap_mapping_range(m->inode.i_mapping, hidden->first,
+					    hidden->last - hidden->first, 1);
+		}
+		act(view, hidden);
+		view_open(view, hidden);
+		if (fatal_signal_pending(current))
+			err = -EINTR;
+	}
+	return err;
+}
+
 /**
  * morsel_revoke() - take a range away from all who map it, and do something with it
  * @m:		the morsel
@@ -254,25 +280,30 @@ static loff_t part_end(struct morsel *m, loff_t start, loff_t end)
 int morsel_revoke(struct morsel *m, loff_t start, loff_t end,
 		  void (*act)(struct view *view, struct hidden *hidden))
 {
-	struct view *view = &m->plain;
 	struct hidden hidden;
-	int err = 0;
 
-	for (; start < end && !err; start = hidden.pos) {
-		err = view_close(view, &hidden, start, part_end(m, start, end));
-		if (err)
-			break;
-		view->ops->hide(view, &hidden);
-		/* Where nothing was, walking the tables of all who map it is for nothing. */
-		if (hidden.first < hidden.last) {
-			unsplice_everywhere(m, hidden.first, hidden.last);
-			unmap_mapping_range(m->inode.i_mapping, hidden.first,
-					    hidden.last - hidden.first, 1);
-		}
-		act(view, &hidden);
-		view_open(view, &hidden);
-		if (fatal_signal_pending(current))
-			err = -EINTR;
-	}
-	return err;
+	return revoke(m, &hidden, start, end, act);
+}
+
+/**
+ * morsel_cut() - have nobody see pages of a huge frame from one on
+ * @m:		the morsel, with the inode's lock held for writing, so that nobody else takes
+ *		frames away
+ * @index:	that page, not the first of its span
+ *
+ * Its first pages stay, in the same frame.
+ * Return: 0, also where there is no huge frame; -ENOMEM, -EDQUOT: there is no memory for a table;
+ * -EINTR (a fatal signal).  Then nothing has changed.
+ */
+int morsel_cut(struct morsel *m, unsigned long index)
+{
+	unsigned long first = round_down(index, SPAN_PAGES), end = view_cut_end(&m->plain, index);
+	struct hidden hidden = {.keep = index};
+	int err;
+
+	if (end <= index)
+		return 0;
+	err = revoke(m, &hidden, (loff_t)first << PAGE_SHIFT, (loff_t)end << PAGE_SHIFT, view_cut);
+	/* Who is killed may have done it before. */
+	return view_cut_end(&m->plain, index) <= index ? 0 : hidden.err ?: err;
 }

@@ -62,8 +62,8 @@ bool splices_tops(void)
  */
 struct attachment *attachment_alloc(struct morsel *m, struct vm_area_struct *vma)
 {
-	unsigned long pages = m->map.pages - min(m->map.pages, vma->vm_pgoff);
-	/* Behind the morsel's end nothing is ever spliced. */
+	/* Behind the longest that a morsel may become nothing is ever spliced. */
+	unsigned long pages = MORSEL_MAX_PAGES - min(MORSEL_MAX_PAGES, vma->vm_pgoff);
 	unsigned long end = vma->vm_start + (min(pages, vma_pages(vma)) << PAGE_SHIFT);
 	unsigned long first_gib = vma->vm_start >> PUD_SHIFT;
 	unsigned long nr_gibs = DIV_ROUND_UP(end, PUD_SIZE) - first_gib;
@@ -272,7 +272,7 @@ static unsigned long splice_gibs(struct attachment *att, struct vm_area_struct *
 {
 	struct mm_struct *mm = att->notifier.mm;
 	struct splices *s = &att->splices;
-	unsigned long gibs = set->gibs, gib, bit, spliced = 0;
+	unsigned long gibs = tableset_gibs(set), gib, bit, spliced = 0;
 	pmd_t *pmds;
 	pud_t *pudp;
 
@@ -328,7 +328,7 @@ static int splice_entries(struct attachment *att, struct vm_area_struct *vma, st
 		unsigned long page = page_at(vma, start), entry = pmd_index(start);
 		pmd_t *pmdp = pmd_offset(pudp, start), pmd;
 
-		if (page >= att->m->map.pages)
+		if (page >= map_pages(&att->m->map))
 			break;
 		pmd = tableset_span(set, page / SPAN_PAGES);
 		if (pmd_none(pmd) || test_bit(entry, gib->entries))
@@ -511,7 +511,8 @@ static long splice_new(struct attachment *att, struct vm_area_struct *vma, struc
 void splice_all(struct attachment *att, struct vm_area_struct *vma)
 {
 	unsigned long seq = mmu_interval_read_begin(&att->notifier), addr, next, entries = 0;
-	unsigned long pages = att->m->map.pages - min(att->m->map.pages, vma->vm_pgoff);
+	unsigned long most = map_pages(&att->m->map);
+	unsigned long pages = most - min(most, vma->vm_pgoff);
 	struct tableset *set = shown(att, vma);
 	unsigned long end = vma->vm_start + (min(vma_pages(vma), pages) << PAGE_SHIFT);
 

@@ -113,8 +113,7 @@ static int morsel_vma_access(struct vm_area_struct *vma, unsigned long addr, voi
 	unsigned long index = page_at(vma, addr);
 	int err = write ? -EBUSY : 0;
 
-	if (!(vma->vm_flags & (write ? VM_WRITE : VM_MAYREAD)) ||
-	    index >= file_morsel(vma->vm_file)->map.pages)
+	if (!(vma->vm_flags & (write ? VM_WRITE : VM_MAYREAD)) || index >= map_pages(view->map))
 		return -EFAULT;
 	while (err == -EBUSY && view_wait(view, index, err))
 		err = view->ops->fault(view, RIGHTS_RW, index);
@@ -141,8 +140,8 @@ const struct vm_operations_struct morsel_vm_ops = {
 int morsel_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	struct morsel *m = file_morsel(file);
-	unsigned long end = min(m->map.pages, vma->vm_pgoff + vma_pages(vma));
 	struct view *view = file_view(file);
+	unsigned long end = min(map_pages(view->map), vma->vm_pgoff + vma_pages(vma));
 	struct attachment *att;
 	bool splice;
 

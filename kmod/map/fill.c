@@ -25,7 +25,7 @@ static bool span_huge(const struct map *map, unsigned long span)
 	case MORSEL_GRANULE_2M:
 		return true;
 	case MORSEL_GRANULE_AUTO:
-		return (span + 1) * SPAN_PAGES <= map->pages;
+		return (span + 1) * SPAN_PAGES <= map_pages(map);
 	default:
 		return false;
 	}
@@ -33,7 +33,8 @@ static bool span_huge(const struct map *map, unsigned long span)
 
 /*
  * Put frames into the holes of a span from @first to before @end.  Returns how many were
- * used; -EEXIST: something else is there, or the span is closed.
+ * used; -EEXIST: something else is there, or the span is closed; -ERANGE: the map has become
+ * shorter.
  */
 static int add(struct map *map, unsigned long first, unsigned long end, unsigned int order,
 	       const u64 *frames, unsigned int count)
@@ -42,7 +43,9 @@ static int add(struct map *map, unsigned long first, unsigned long end, unsigned
 	int used = -EEXIST;
 
 	down_read(&map->sem);
-	if (!gate_is_closed(map, span, span + SPAN_PAGES))
+	if (end > map->pages)
+		used = -ERANGE;
+	else if (!gate_is_closed(map, span, span + SPAN_PAGES))
 		used = map->ops->add(map, first, end, order, frames, count);
 	up_read(&map->sem);
 	return used;
@@ -224,7 +227,8 @@ int map_set_fault_around(struct map *map, u32 bytes)
  * @index:	the page, below @map->pages
  *
  * Does not wait at the gate: faults have the mmap_lock.
- * Return: 0, -ENOMEM, -EDQUOT, -EBUSY (the span is closed), or -EINTR (a fatal signal).
+ * Return: 0, -ENOMEM, -EDQUOT, -EBUSY (the span is closed), -ERANGE (the map ends before, by now),
+ * or -EINTR (a fatal signal).
  */
 int map_fill(struct map *map, unsigned long index)
 {
@@ -234,7 +238,7 @@ int map_fill(struct map *map, unsigned long index)
 		.first = index,
 		.end = index + 1,
 		.around_first = block,
-		.around_end = around > 1 ? min(block + around, map->pages) : block,
+		.around_end = around > 1 ? min(block + around, map_pages(map)) : block,
 		.frames = frames,
 		.size = FAULT_BULK,
 	};
@@ -254,7 +258,7 @@ int map_fill(struct map *map, unsigned long index)
  * @end:	page after the last, at most @map->pages
  * @state:	TASK_INTERRUPTIBLE or TASK_KILLABLE: which signals end it; TASK_RUNNING: it does
  *		not wait at the gate
- * Return: 0, -ENOMEM, -EDQUOT, -EINTR, or -EBUSY (a span is closed, and it does not wait); what was
+ * Return: 0, -ENOMEM, -EDQUOT, -ERANGE, -EINTR, or -EBUSY (a span is closed, and it does not wait); what was
  * populated by then stays.
  */
 int map_populate(struct map *map, unsigned long first, unsigned long end, unsigned int state)

@@ -27,6 +27,9 @@ struct map;
  *		-ENOMEM, -EDQUOT
  * @remove:	take the leaves of one span from @first to before @end out, with the sem
  *		held for writing.  What frames there were is known from @look
+ * @put_back:	put pages of a huge frame back that was removed, from the first one, @first, to
+ *		before @end, with the sem held for reading; 0; -ENOMEM, -EDQUOT, but never where
+ *		it is all of them
  * @settle:	called when small ones were removed from @first to before @end, before
  *		anybody is told: nobody may be left who would write them again
  */
@@ -37,6 +40,7 @@ struct map_ops {
 	int (*add)(struct map *map, unsigned long first, unsigned long end, unsigned int order,
 		   const u64 *frames, unsigned int count);
 	void (*remove)(struct map *map, unsigned long first, unsigned long end);
+	int (*put_back)(struct map *map, unsigned long first, unsigned long end, u64 frame);
 	void (*settle)(struct map *map, unsigned long first, unsigned long end);
 };
 
@@ -67,7 +71,9 @@ struct gate {
 /**
  * struct map - which frames a morsel has
  * @ops:	how it is kept
- * @pages:	how many pages there are
+ * @pages:	how many pages there are; changed with the sem held for writing, by size.c
+ * @tail:	page after the last that may have a frame: behind @pages while there are some that
+ *		are to be removed as the map has become shorter
  * @granule:	MORSEL_GRANULE_*
  * @fault_around: pages that a fault fills at once, a power of two
  * @account:	where frames and tables come from, and who pays
@@ -87,6 +93,7 @@ struct gate {
 struct map {
 	const struct map_ops *ops;
 	unsigned long pages;
+	unsigned long tail;
 	u32 granule;
 	unsigned int fault_around;
 	struct account *account;
@@ -103,9 +110,22 @@ struct map {
 	atomic_long_t huge ____cacheline_aligned_in_smp;
 };
 
+/* How many pages there are: there is room for them in all tablesets. */
+static inline unsigned long map_pages(const struct map *map)
+{
+	/* Pairs with map_grow(). */
+	return smp_load_acquire(&map->pages);
+}
+
+static inline unsigned long map_spans(const struct map *map)
+{
+	return DIV_ROUND_UP(map_pages(map), SPAN_PAGES);
+}
+
+/* For how many GiBs a tableset is to have room. */
 static inline unsigned long map_gibs(const struct map *map)
 {
-	return DIV_ROUND_UP(map->pages, GIB_PAGES);
+	return max(DIV_ROUND_UP(map_pages(map), GIB_PAGES), 1UL);
 }
 
 static inline bool map_fault_around_valid(u32 bytes)
@@ -169,7 +189,16 @@ int map_populate(struct map *map, unsigned long first, unsigned long end, unsign
 struct page *map_page(struct map *map, unsigned long index, bool fill);
 void map_put_page(struct page *page);
 
+unsigned long map_find(const struct map *map, unsigned long index, unsigned long end, bool present);
+
+/* size.c */
+int map_grow(struct map *map, unsigned long pages);
+void map_shrink(struct map *map, unsigned long pages);
+
 /* remove.c */
+void map_zero(struct map *map, loff_t start, loff_t end);
+int map_put_back(struct map *map, struct frame_batch *batch, unsigned long end);
+unsigned long map_parts_end(const struct map *map, unsigned long index);
 void map_remove(struct map *map, loff_t *start, loff_t end, struct frame_batch *batch,
 		loff_t *first, loff_t *last);
 

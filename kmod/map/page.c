@@ -3,6 +3,7 @@
  * Pages of a map, for who reads and writes them in the kernel.
  */
 #include <linux/err.h>
+#include <linux/sched/signal.h>
 
 #include "map/map.h"
 
@@ -60,4 +61,27 @@ struct page *map_page(struct map *map, unsigned long index, bool fill)
 void map_put_page(struct page *page)
 {
 	frame_release(page);
+}
+
+/**
+ * map_find() - the next page that has a frame, or that has none
+ * @map:	the map
+ * @index:	where to begin
+ * @end:	where to stop, at the map's end or before
+ * @present:	which of both
+ *
+ * Without locks, true of some moment of each page.
+ * Return: the page; @end: there is none before.  Before that, too, where a fatal signal came in.
+ */
+unsigned long map_find(const struct map *map, unsigned long index, unsigned long end, bool present)
+{
+	struct leaf leaf;
+
+	for (; index < end && !fatal_signal_pending(current); index = leaf_end(&leaf, index)) {
+		leaf = map->ops->look(map, index);
+		if (leaf.present == present)
+			return index;
+		cond_resched();
+	}
+	return min(index, end);
 }

@@ -97,6 +97,25 @@ static void tables_remove(struct map *map, unsigned long first, unsigned long en
 	clear_all(map, first, end);
 }
 
+static int tables_put_back(struct map *map, unsigned long first, unsigned long end, u64 frame)
+{
+	struct leaves leaves;
+	unsigned long index;
+	int err;
+
+	if (end - first == SPAN_PAGES) {
+		tableset_add_huge(map->truth, first / SPAN_PAGES, frame);
+	} else {
+		err = tableset_leaves(map->truth, first / SPAN_PAGES, &leaves);
+		if (err)
+			return err;
+		for (index = first; index < end; index++)
+			leaves_add(&leaves, index, frame + (index - first));
+	}
+	mark_stale(map, first / GIB_PAGES);
+	return 0;
+}
+
 static bool leaves_come_back(const struct map *map)
 {
 	struct tableset *set;
@@ -142,6 +161,7 @@ static const struct map_ops tables_map_ops = {
 	.holes = tables_holes,
 	.add = tables_add,
 	.remove = tables_remove,
+	.put_back = tables_put_back,
 	.settle = tables_settle,
 };
 
@@ -161,6 +181,26 @@ struct tableset *tables_map_set(const struct map *map, enum morsel_rights rights
 	return set;
 }
 
+/*
+ * Add a set, unless there is one with its rights, which is returned then; NULL: the map has grown,
+ * and it has no room.
+ */
+static struct tableset *add_set(struct map *map, struct tableset *made)
+{
+	struct tableset *set = NULL, *old;
+
+	down_read(&map->sem);
+	if (tableset_gibs(made) >= map_gibs(map)) {
+		old = READ_ONCE(map->sets);
+		do {
+			made->next = old;
+			set = tables_map_set(map, made->rights) ?: made;
+		} while (set == made && !try_cmpxchg(&map->sets, &old, made));
+	}
+	up_read(&map->sem);
+	return set;
+}
+
 /**
  * tables_map_make_set() - the tableset with some rights, made if there is none
  * @map:	the map
@@ -169,23 +209,19 @@ struct tableset *tables_map_set(const struct map *map, enum morsel_rights rights
  */
 struct tableset *tables_map_make_set(struct map *map, enum morsel_rights rights)
 {
-	struct tableset *set = tables_map_set(map, rights), *made, *old;
+	struct tableset *set = tables_map_set(map, rights), *made;
 
 	if (set)
 		return set;
-	made = tableset_make(map->account, rights, map_gibs(map), true);
-	if (IS_ERR(made))
-		return made;
-	old = READ_ONCE(map->sets);
 	do {
-		made->next = old;
-		set = tables_map_set(map, rights);
-		if (set) {
+		made = tableset_make(map->account, rights, map_gibs(map), true);
+		if (IS_ERR(made))
+			return made;
+		set = add_set(map, made);
+		if (set != made)
 			tableset_free(made);
-			return set;
-		}
-	} while (!try_cmpxchg(&map->sets, &old, made));
-	return made;
+	} while (!set);
+	return set;
 }
 
 /*
@@ -208,7 +244,7 @@ static int show_spans(struct map *map, struct tableset *set, unsigned long first
 		      unsigned long *cost)
 {
 	unsigned long gib = first / GIB_SPANS, span;
-	unsigned long whole = min((gib + 1) * GIB_SPANS, DIV_ROUND_UP(map->pages, SPAN_PAGES));
+	unsigned long whole = min((gib + 1) * GIB_SPANS, map_spans(map));
 	int err = 0;
 
 	down_read(&map->sem);
@@ -217,7 +253,7 @@ static int show_spans(struct map *map, struct tableset *set, unsigned long first
 	 * added meanwhile makes it stale again (mark_stale()).
 	 */
 	if (first == gib * GIB_SPANS && end == whole) {
-		set_bit(gib, set->fresh);
+		set_bit(gib, set->root->fresh);
 		/* The bit before the leaves; pairs with the barrier in mark_stale(). */
 		smp_mb__after_atomic();
 	}
@@ -226,7 +262,7 @@ static int show_spans(struct map *map, struct tableset *set, unsigned long first
 		err = tableset_copy(set, map->truth, span);
 	}
 	if (err)
-		clear_bit(gib, set->fresh);
+		clear_bit(gib, set->root->fresh);
 	up_read(&map->sem);
 	return err;
 }
@@ -256,7 +292,7 @@ int tables_map_show(struct map *map, struct tableset *set, unsigned long first, 
 		 * For a single span there is a fault: whoever says fresh may be
 		 * filling it yet.
 		 */
-		if ((next - span > 1 && test_bit(gib, set->fresh)) ||
+		if ((next - span > 1 && tableset_is_fresh(set, gib)) ||
 		    !tableset_has_gib(map->truth, gib))
 			continue;
 		err = show_spans(map, set, span, next, &cost);
@@ -280,7 +316,7 @@ int tables_map_show_page(struct map *map, struct tableset *set, unsigned long in
 
 	if (set != map->truth && !tableset_has_gib(set, gib))
 		tables_map_show(map, set, gib * GIB_SPANS,
-				min((gib + 1) * GIB_SPANS, DIV_ROUND_UP(map->pages, SPAN_PAGES)));
+				min((gib + 1) * GIB_SPANS, map_spans(map)));
 	/* Also then: there may have been too little memory, or somebody else is at it yet. */
 	return tables_map_show(map, set, span, span + 1);
 }
@@ -319,6 +355,7 @@ int tables_map_init(struct map *map, struct account *account, struct inode *host
 	if (IS_ERR(truth))
 		return PTR_ERR(truth);
 	map->ops = &tables_map_ops;
+	map->tail = map->pages;
 	map->account = account;
 	map->mapping.host = host;
 	map->mapping.a_ops = &frame_aops;
@@ -336,7 +373,7 @@ int tables_map_init(struct map *map, struct account *account, struct inode *host
  */
 void tables_map_free(struct map *map)
 {
-	loff_t pos = 0, end = (loff_t)map->pages << PAGE_SHIFT, first, last;
+	loff_t pos = 0, end = (loff_t)map->tail << PAGE_SHIFT, first, last;
 	struct tableset *set, *next;
 	struct frame_batch batch;
 

@@ -25,6 +25,12 @@ int morsel_file_open(struct inode *inode, struct file *file)
 	return 0;
 }
 
+/* Of files, it is their system that is full. */
+static int file_error(int err)
+{
+	return err == -ENOMEM ? -ENOSPC : err;
+}
+
 /* Copy a part of a page, or, of a hole, which is only read, zeros. */
 static size_t copy_part(struct page *page, size_t offset, size_t part, struct iov_iter *iter,
 			bool write)
@@ -37,24 +43,28 @@ static size_t copy_part(struct page *page, size_t offset, size_t part, struct io
 
 /*
  * Reading and writing go page by page with a reference to the frame, and no
- * lock held: copying may fault, and the caller's memory may be this very
+ * lock of the map held: copying may fault, and the caller's memory may be this very
  * morsel.
  */
 static ssize_t copy_pages(struct kiocb *iocb, struct iov_iter *iter, bool write)
 {
+	struct inode *inode = file_inode(iocb->ki_filp);
 	struct view *view = file_view(iocb->ki_filp);
-	loff_t size = i_size_read(file_inode(iocb->ki_filp)), pos = iocb->ki_pos;
+	loff_t pos = iocb->ki_pos;
 	size_t copied, part;
 	struct page *page;
 	ssize_t done = 0;
 
-	while (pos < size && iov_iter_count(iter)) {
-		part = min_t(loff_t, size - pos,
-			     min_t(size_t, iov_iter_count(iter), PAGE_SIZE - offset_in_page(pos)));
+	while (iov_iter_count(iter)) {
+		part = min(iov_iter_count(iter), PAGE_SIZE - offset_in_page(pos));
+		if (!write)
+			part = min_t(loff_t, part, max(i_size_read(inode) - pos, 0LL));
+		if (!part)
+			break;
 		page = view->ops->page(view, pos >> PAGE_SHIFT, write);
 		if (IS_ERR(page)) {
 			if (!done)
-				done = PTR_ERR(page);
+				done = file_error(PTR_ERR(page));
 			break;
 		}
 		copied = copy_part(page, offset_in_page(pos), part, iter, write);
@@ -81,25 +91,92 @@ static ssize_t copy_pages(struct kiocb *iocb, struct iov_iter *iter, bool write)
  */
 ssize_t morsel_read_iter(struct kiocb *iocb, struct iov_iter *to)
 {
-	return copy_pages(iocb, to, false);
+	ssize_t done = copy_pages(iocb, to, false);
+
+	file_accessed(iocb->ki_filp);
+	return done;
+}
+
+/* Does writing change more than contents?  Then nobody else may be at it. */
+static bool writes_alone(const struct kiocb *iocb, size_t count)
+{
+	struct inode *inode = file_inode(iocb->ki_filp);
+
+	return iocb->ki_flags & IOCB_APPEND || !IS_NOSEC(inode) ||
+	       iocb->ki_pos + count > i_size_read(inode);
+}
+
+/* Write, with the inode's lock held: for writing, if @alone. */
+static ssize_t write_locked(struct kiocb *iocb, struct iov_iter *from, bool alone)
+{
+	struct morsel *m = file_morsel(iocb->ki_filp);
+	loff_t size = i_size_read(&m->inode), end;
+	ssize_t done;
+	int err;
+
+	err = file_modified(iocb->ki_filp);
+	if (err)
+		return err;
+	end = iocb->ki_pos + iov_iter_count(from);
+	if (end <= size)
+		return copy_pages(iocb, from, true);
+
+	err = morsel_reach(m, end);
+	if (err)
+		return file_error(err);
+	done = copy_pages(iocb, from, true);
+	morsel_settle_size(m, max(size, done > 0 ? iocb->ki_pos : 0));
+	return done;
 }
 
 /**
  * morsel_write_iter() - write(2) and its like
  * @iocb:	the descriptor, and where to begin
  * @from:	what to copy
+ *
+ * Who writes within the size does so beside others, page by page.
  * Return: bytes written, or a negative errno.
  */
 ssize_t morsel_write_iter(struct kiocb *iocb, struct iov_iter *from)
 {
-	ssize_t count = generic_write_checks(iocb, from);
+	struct inode *inode = file_inode(iocb->ki_filp);
+	bool alone = writes_alone(iocb, iov_iter_count(from));
+	ssize_t done;
 
-	if (count <= 0)
-		return count;
-	/* A morsel does not grow. */
-	if (iocb->ki_pos >= i_size_read(file_inode(iocb->ki_filp)))
-		return -ENOSPC;
-	return copy_pages(iocb, from, true);
+	for (;;) {
+		if (alone ? down_write_killable(&inode->i_rwsem)
+			  : down_read_killable(&inode->i_rwsem))
+			return -EINTR;
+		if (alone || !writes_alone(iocb, iov_iter_count(from)))
+			break;
+		/* It has become shorter. */
+		inode_unlock_shared(inode);
+		alone = true;
+	}
+	done = generic_write_checks(iocb, from);
+	if (done > 0)
+		done = write_locked(iocb, from, alone);
+	if (alone)
+		inode_unlock(inode);
+	else
+		inode_unlock_shared(inode);
+	return done;
+}
+
+/* The next data or hole from a byte on, as lseek(2) has it: behind the end is a hole. */
+static loff_t find(struct morsel *m, loff_t offset, bool data)
+{
+	loff_t size = i_size_read(&m->inode), pos;
+	unsigned long end = DIV_ROUND_UP_ULL(size, PAGE_SIZE);
+
+	if (offset < 0 || offset >= size)
+		return -ENXIO;
+	pos = (loff_t)map_find(&m->map, offset >> PAGE_SHIFT, end, data) << PAGE_SHIFT;
+	if (fatal_signal_pending(current))
+		return -EINTR;
+	if (pos < size)
+		return max(pos, offset);
+	return data ? -ENXIO : size;
 }
 
 /**
@@ -111,8 +188,39 @@ ssize_t morsel_write_iter(struct kiocb *iocb, struct iov_iter *from)
  */
 loff_t morsel_llseek(struct file *file, loff_t offset, int whence)
 {
-	return generic_file_llseek_size(file, offset, whence, MAX_LFS_FILESIZE,
-					i_size_read(file_inode(file)));
+	if (whence != SEEK_DATA && whence != SEEK_HOLE)
+		return generic_file_llseek_size(file, offset, whence, MORSEL_MAX_LENGTH,
+						i_size_read(file_inode(file)));
+	offset = find(file_morsel(file), offset, whence == SEEK_DATA);
+	return offset < 0 ? offset : vfs_setpos(file, offset, MORSEL_MAX_LENGTH);
+}
+
+/* Punch, to the end of the last page, so that its frame goes, too. */
+static int punch(struct morsel *m, loff_t offset, loff_t end)
+{
+	if (end >= i_size_read(&m->inode))
+		end = (loff_t)map_pages(&m->map) << PAGE_SHIFT;
+	return offset < end ? morsel_revoke(m, offset, end, view_discard) : 0;
+}
+
+/* Allocate, and if @grow, have the size be as far as that. */
+static int allocate(struct morsel *m, struct view *view, loff_t offset, loff_t end, bool grow)
+{
+	loff_t size = i_size_read(&m->inode);
+	int err = 0;
+
+	if (end <= size)
+		grow = false;
+	if (!grow)
+		end = min(end, size);
+	if (grow)
+		err = inode_newsize_ok(&m->inode, end) ?: morsel_reach(m, end);
+	if (!err && offset < end)
+		err = view_populate(view, offset >> PAGE_SHIFT, DIV_ROUND_UP_ULL(end, PAGE_SIZE),
+				    TASK_INTERRUPTIBLE);
+	if (grow)
+		morsel_settle_size(m, err ? size : end);
+	return err;
 }
 
 /**
@@ -126,29 +234,25 @@ loff_t morsel_llseek(struct file *file, loff_t offset, int whence)
 long morsel_fallocate(struct file *file, int mode, loff_t offset, loff_t len)
 {
 	struct morsel *m = file_morsel(file);
-	loff_t size = i_size_read(&m->inode), end = offset + len;
-	struct view *view = file_view(file);
+	loff_t end = offset + len;
+	int err;
 
-	switch (mode) {
+	if (down_write_killable(&m->inode.i_rwsem))
+		return -EINTR;
+	err = file_modified(file);
+	switch (err ?: mode) {
 	case FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE:
-		/* To the end of the last page, so that its frame goes too. */
-		if (end >= size)
-			end = (loff_t)m->map.pages << PAGE_SHIFT;
-		return offset < end ? morsel_revoke(m, offset, end, view_discard) : 0;
+		err = punch(m, offset, end);
+		break;
 	case 0:
-		/* A morsel does not grow. */
-		if (end > size)
-			return -ENOSPC;
-		fallthrough;
 	case FALLOC_FL_KEEP_SIZE:
-		end = min(end, size);
-		if (offset >= end)
-			return 0;
-		return view_populate(view, offset >> PAGE_SHIFT, DIV_ROUND_UP(end, PAGE_SIZE),
-				     TASK_INTERRUPTIBLE);
+		err = file_error(allocate(m, file_view(file), offset, end, !mode));
+		break;
 	default:
-		return -EOPNOTSUPP;
+		err = err ?: -EOPNOTSUPP;
 	}
+	inode_unlock(&m->inode);
+	return err;
 }
 
 /**
@@ -179,10 +283,9 @@ static int morsel_setattr(struct mnt_idmap *idmap, struct dentry *dentry, struct
 	struct inode *inode = d_inode(dentry);
 	int err;
 
-	/* A morsel keeps its size. */
-	if (attr->ia_valid & ATTR_SIZE)
-		return -EPERM;
 	err = setattr_prepare(idmap, dentry, attr);
+	if (!err && attr->ia_valid & ATTR_SIZE)
+		err = file_error(morsel_resize(to_morsel(inode), attr->ia_size));
 	if (err)
 		return err;
 	setattr_copy(idmap, inode, attr);
@@ -197,7 +300,8 @@ static int morsel_getattr(struct mnt_idmap *idmap, const struct path *path, stru
 	struct morsel *m = to_morsel(inode);
 
 	compat_fillattr(idmap, mask, inode, stat);
-	stat->blksize = m->map.granule == MORSEL_GRANULE_4K ? PAGE_SIZE : PMD_SIZE;
+	/* Copied in these units, a morsel gets huge frames. */
+	stat->blksize = PMD_SIZE;
 	stat->blocks =
 		(atomic_long_read(&m->map.small) + (atomic_long_read(&m->map.huge) << HUGE_ORDER))
 		<< (PAGE_SHIFT - SECTOR_SHIFT);

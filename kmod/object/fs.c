@@ -16,8 +16,10 @@
 #include <linux/mount.h>
 #include <linux/pseudo_fs.h>
 #include <linux/slab.h>
+#include <linux/statfs.h>
 
 #include "object/object.h"
+#include "pools/account.h"
 
 #define MORSEL_MAGIC 0x4d4f5253 /* "MORS" */
 
@@ -52,18 +54,37 @@ static void morsel_evict_inode(struct inode *inode)
 
 	clear_inode(inode);
 	/* The root is no morsel. */
-	if (!m->map.pages)
+	if (S_ISDIR(inode->i_mode))
 		return;
 	morsel_unmake(m);
 	/* What still runs of us: see morsel_objects_exit(). */
 	module_put(THIS_MODULE);
 }
 
+/* What its pool may hold, and has room for, in the unit in which memory is best taken. */
+static int morsel_statfs(struct dentry *dentry, struct kstatfs *stat)
+{
+	struct inode *inode = d_inode(dentry);
+	unsigned long limit, room;
+	int err = simple_statfs(dentry, stat);
+
+	if (err || S_ISDIR(inode->i_mode))
+		return err;
+	account_room(to_morsel(inode)->map.account, &limit, &room);
+	stat->f_bsize = PMD_SIZE;
+	stat->f_frsize = PMD_SIZE;
+	stat->f_blocks = limit / SPAN_PAGES;
+	stat->f_bfree = room / SPAN_PAGES;
+	stat->f_bavail = stat->f_bfree;
+	stat->f_namelen = MORSEL_NAME_MAX - 1;
+	return 0;
+}
+
 static const struct super_operations morsel_sops = {
 	.alloc_inode = morsel_alloc_inode,
 	.free_inode = morsel_free_inode,
 	.evict_inode = morsel_evict_inode,
-	.statfs = simple_statfs,
+	.statfs = morsel_statfs,
 };
 
 /* What /proc/PID/maps and /proc/PID/fd show. */
@@ -109,11 +130,9 @@ static struct file_system_type morsel_fs = {
 /**
  * morsel_inode() - the inode of a new morsel, which is the caller's
  * @mode:	permission bits
- * @length:	in bytes
- * Return: the morsel that it is part of, zeroed but for its length; NULL without
- * memory.  The last iput() frees it, and calls morsel_unmake() before.
+ * Return: the morsel that it is part of, zeroed; NULL without memory.  The last iput() frees it, and calls morsel_unmake() before.
  */
-struct morsel *morsel_inode(umode_t mode, u64 length)
+struct morsel *morsel_inode(umode_t mode)
 {
 	struct inode *inode = new_inode(mount->mnt_sb);
 	struct morsel *m;
@@ -126,12 +145,12 @@ struct morsel *morsel_inode(umode_t mode, u64 length)
 	inode->i_op = &morsel_iops;
 	inode->i_fop = descriptor_fops;
 	simple_inode_init_ts(inode);
-	i_size_write(inode, length);
+	/* Set-user-ID bits come by chmod(), which takes this away, and there are no attributes. */
+	inode->i_flags |= S_NOSEC;
 
 	m = to_morsel(inode);
 	/* The caller came by way of /dev/morsel, which holds the module. */
 	__module_get(THIS_MODULE);
-	m->map.pages = DIV_ROUND_UP(length, PAGE_SIZE);
 	return m;
 }
 
@@ -179,17 +198,21 @@ int morsel_objects_init(const struct file_operations *fops)
 	err = morsel_names_init();
 	if (err)
 		return err;
+	err = morsel_size_init();
+	if (err)
+		goto out_names;
 	err = -ENOMEM;
 	inodes = kmem_cache_create("morsel", sizeof(struct morsel), __alignof__(struct morsel),
 				   SLAB_ACCOUNT, morsel_inode_init_once);
 	if (!inodes)
-		goto out_names;
+		goto out_size;
 	mount = kern_mount(&morsel_fs);
 	if (IS_ERR(mount)) {
 		err = PTR_ERR(mount);
 		goto out_inodes;
 	}
 	super = mount->mnt_sb;
+	super->s_maxbytes = MORSEL_MAX_LENGTH;
 	/* Ours, beside that of the mount: see morsel_objects_exit(). */
 	atomic_inc(&super->s_active);
 	return 0;
@@ -198,6 +221,8 @@ out_inodes:
 	/* A root inode that there was already is freed after a grace period. */
 	rcu_barrier();
 	kmem_cache_destroy(inodes);
+out_size:
+	morsel_size_exit();
 out_names:
 	morsel_names_exit();
 	return err;
@@ -208,11 +233,11 @@ out_names:
  *
  * Whoever closed the last descriptor may not be out of morsel_evict_inode()
  * yet, but holds the mount until then, and with it the super block: the last
- * reference to that is ours.  (Where a watch of inotify was the last to hold the
- * inode, shutting the super block down waits for it.)
+ * reference to that is ours.
  */
 void morsel_objects_exit(void)
 {
+	morsel_size_exit();
 	kern_unmount(mount);
 	while (atomic_read(&super->s_active) > 1)
 		usleep_range(100, 1000);

@@ -99,6 +99,8 @@ static int add_locked(struct morsel *m, u64 id, const char *name)
 	if (name[0]) {
 		m->named = true;
 		ihold(&m->inode);
+	} else {
+		clear_nlink(&m->inode);
 	}
 	return 0;
 }
@@ -158,6 +160,7 @@ int morsel_unname(struct morsel *m)
 	if (named) {
 		rhashtable_remove_fast(&by_name, &m->name_node, by_name_params);
 		m->named = false;
+		clear_nlink(&m->inode);
 	}
 	mutex_unlock(&registry_lock);
 	if (!named)

@@ -27,16 +27,15 @@ static int check_create(const struct morsel_create *args)
 {
 	if (args->fault_around && !map_fault_around_valid(args->fault_around))
 		return -EINVAL;
-	if (!morsel_name_valid(args->name) || args->mode & ~0777 || !args->length)
+	if (!morsel_name_valid(args->name) || args->mode & ~0777)
 		return -EINVAL;
 	if (args->length > MORSEL_MAX_LENGTH)
 		return -EFBIG;
 	switch (args->granule) {
 	case MORSEL_GRANULE_AUTO:
 	case MORSEL_GRANULE_4K:
-		return 0;
 	case MORSEL_GRANULE_2M:
-		return IS_ALIGNED(args->length, PMD_SIZE) ? 0 : -EINVAL;
+		return 0;
 	default:
 		return -EINVAL;
 	}
@@ -94,12 +93,13 @@ static int found(struct morsel *m, const struct morsel_create *args)
 
 static struct morsel *make(const struct morsel_create *args)
 {
-	struct morsel *m = morsel_inode(args->mode, args->length);
+	struct morsel *m = morsel_inode(args->mode);
 	int err;
 
 	if (!m)
 		return ERR_PTR(-ENOMEM);
 	m->map.granule = args->granule;
+	morsel_size_begin(m, args->length);
 	mutex_init(&m->attached_lock);
 	INIT_LIST_HEAD(&m->attached);
 	map_set_fault_around(&m->map, args->fault_around ?: default_around(args->granule));
@@ -108,7 +108,7 @@ static struct morsel *make(const struct morsel_create *args)
 	if (!err && !zalloc_cpumask_var(&m->flush_cpus, GFP_KERNEL_ACCOUNT))
 		err = -ENOMEM;
 	if (!err && args->flags & MORSEL_CREATE_POPULATE)
-		err = view_populate(&m->plain, 0, m->map.pages, TASK_KILLABLE);
+		err = view_populate(&m->plain, 0, map_pages(&m->map), TASK_KILLABLE);
 	if (err) {
 		iput(&m->inode);
 		return ERR_PTR(err);

@@ -31,10 +31,18 @@ struct morsel *morsel_find(u64 id, const char *name);
 struct morsel *morsel_next(u64 *id);
 unsigned int morsel_count(void);
 
+/* size.c */
+int morsel_size_init(void);
+void morsel_size_exit(void);
+void morsel_size_begin(struct morsel *m, loff_t size);
+int morsel_resize(struct morsel *m, loff_t size);
+int morsel_reach(struct morsel *m, loff_t size);
+void morsel_settle_size(struct morsel *m, loff_t size);
+
 /* fs.c */
 int morsel_objects_init(const struct file_operations *fops);
 void morsel_objects_exit(void);
-struct morsel *morsel_inode(umode_t mode, u64 length);
+struct morsel *morsel_inode(umode_t mode);
 struct file *morsel_file(struct morsel *m, int flags);
 
 /* file.c */

@@ -271,6 +271,25 @@ static unsigned long room(const struct account *account, struct payer **least)
 }
 
 /**
+ * account_room() - what a morsel can come to have
+ * @account:	its account
+ * @limit:	gets how many pages the pool may hold, or who pays may have
+ * @room:	gets how many of these are still to be had
+ */
+void account_room(const struct account *account, unsigned long *limit, unsigned long *room)
+{
+	struct frame_pool *pool = account->pool;
+	unsigned int i;
+
+	*limit = pool->ops->limit(pool);
+	*room = pool->ops->room(pool);
+	for (i = 0; i < account->nr; i++) {
+		*limit = min(*limit, payer_limit(account->shares[i].payer));
+		*room = min(*room, payer_room(account->shares[i].payer));
+	}
+}
+
+/**
  * account_charge() - count pages of kernel memory that are not of the pool
  * @account:	the account
  * @pages:	how many

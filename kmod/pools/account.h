@@ -62,6 +62,7 @@ void account_give(struct account *account, unsigned int order, unsigned int coun
 		  const u64 *frames);
 struct page *account_take_table(struct account *account);
 void account_give_table(struct account *account, struct page *table);
+void account_room(const struct account *account, unsigned long *limit, unsigned long *room);
 int account_charge(struct account *account, unsigned long pages);
 void account_uncharge(struct account *account, unsigned long pages);
 int account_short(const struct account *account, unsigned int order);

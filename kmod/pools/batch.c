@@ -130,19 +130,30 @@ static void part_give(struct batch_part *part, struct account *account)
 }
 
 /**
+ * batch_forget() - the frames are somebody else's by now; the batch is empty again
+ * @batch: the batch
+ */
+void batch_forget(struct frame_batch *batch)
+{
+	struct batch_part *part, *next;
+
+	for (part = batch->first.next; part; part = next) {
+		next = part->next;
+		free_page((unsigned long)part);
+	}
+	batch_init(batch);
+}
+
+/**
  * batch_give() - give all frames back; the batch is empty again
  * @batch:	the batch
  * @account:	what they were taken for
  */
 void batch_give(struct frame_batch *batch, struct account *account)
 {
-	struct batch_part *part, *next;
+	struct batch_part *part;
 
-	for (part = &batch->first; part; part = next) {
-		next = part->next;
+	for (part = &batch->first; part; part = part->next)
 		part_give(part, account);
-		if (part != &batch->first)
-			free_page((unsigned long)part);
-	}
-	batch_init(batch);
+	batch_forget(batch);
 }

@@ -85,6 +85,7 @@ static inline struct batch_walk batch_walk(const struct frame_batch *batch)
 void batch_reserve(struct frame_batch *batch, unsigned long count);
 bool batch_add(struct frame_batch *batch, unsigned int order, u64 frame);
 bool batch_next(struct batch_walk *walk, unsigned int *order, u64 *frame);
+void batch_forget(struct frame_batch *batch);
 void batch_give(struct frame_batch *batch, struct account *account);
 
 #endif /* MORSEL_BATCH_H */

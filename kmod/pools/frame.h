@@ -39,6 +39,16 @@ static inline void frame_release(struct page *page)
 }
 
 /**
+ * frame_is_huge() - is a page one of a huge frame?
+ * @frame: the frame, or that page
+ * Return: whether.
+ */
+static inline bool frame_is_huge(u64 frame)
+{
+	return PageCompound(frame_page(frame));
+}
+
+/**
  * frame_failed() - has the memory of a frame failed?
  * @frame: the frame, or a page of a huge one
  * Return: whether memory_failure() was told so.

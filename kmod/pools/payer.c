@@ -173,7 +173,12 @@ struct outgoing *payer_outgoing(struct payer *payer)
 	return &payer->outgoing;
 }
 
-static unsigned long payer_limit(const struct payer *payer)
+/**
+ * payer_limit() - a user's ceiling
+ * @payer: the payer
+ * Return: pages; ULONG_MAX: there is none.
+ */
+unsigned long payer_limit(const struct payer *payer)
 {
 	unsigned long bytes;
 

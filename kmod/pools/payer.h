@@ -31,6 +31,7 @@ int payers_get(struct payers *payers);
 void payers_put(const struct payers *payers);
 struct list_head *payer_shares(struct payer *payer);
 struct outgoing *payer_outgoing(struct payer *payer);
+unsigned long payer_limit(const struct payer *payer);
 unsigned long payer_room(const struct payer *payer);
 int payer_charge(struct payer *payer, unsigned long pages);
 void payer_uncharge(struct payer *payer, unsigned long pages);

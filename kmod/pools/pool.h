@@ -30,6 +30,7 @@ struct frame_pool;
  * @put_table:	take a table back once no walker can be in it any more (an
  *		RCU grace period after the last attachment went)
  * @resize:	change the limit to @limit pages
+ * @limit:	pages that it may hold
  * @room:	pages that may yet be used
  * @stat:	fill the figures that the kind knows
  */
@@ -45,6 +46,7 @@ struct pool_ops {
 	struct page *(*get_table)(struct frame_pool *pool);
 	void (*put_table)(struct frame_pool *pool, struct page *table);
 	void (*resize)(struct frame_pool *pool, unsigned long limit);
+	unsigned long (*limit)(const struct frame_pool *pool);
 	unsigned long (*room)(struct frame_pool *pool);
 	void (*stat)(struct frame_pool *pool, struct morsel_pool_info *info);
 };

@@ -41,20 +41,24 @@ static void reap_puds(struct account *account, pud_t *puds, unsigned int entries
 static void reap(struct work_struct *work)
 {
 	struct tableset *set = container_of(to_rcu_work(work), struct tableset, dead);
-	unsigned long whole = set->gibs / TOP_GIBS, rest = set->gibs % TOP_GIBS, top;
+	struct table_root *root = set->root, *old;
+	unsigned long whole = root->gibs / TOP_GIBS, rest = root->gibs % TOP_GIBS, top;
 
 	for (top = 0; top < whole; top++) {
-		if (!set->tops[top])
+		if (!root->tops[top])
 			continue;
-		reap_puds(set->account, set->tops[top], TOP_GIBS);
-		table_give(set->account, virt_to_page(set->tops[top]));
+		reap_puds(set->account, root->tops[top], TOP_GIBS);
+		table_give(set->account, virt_to_page(root->tops[top]));
 	}
 	if (rest)
-		reap_puds(set->account, set->tops[whole], rest);
-	account_uncharge(set->account, set->kernel_pages);
+		reap_puds(set->account, root->tops[whole], rest);
+	for (; root; root = old) {
+		old = root->old;
+		tableset_root_free(set, root);
+	}
 	account_gone(set->account, set->outgoing);
 	account_unref(set->account);
-	kvfree(set);
+	kfree(set);
 }
 
 /**

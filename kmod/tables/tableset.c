@@ -30,6 +30,123 @@ static void give(struct tableset *set, struct page *table)
 	atomic_long_dec(&set->nr_tables);
 }
 
+/* The PUD entries of the rest, in place. */
+static pud_t *rest_puds(struct table_root *root)
+{
+	return (pud_t *)&root->tops[DIV_ROUND_UP(root->gibs, TOP_GIBS)];
+}
+
+/*
+ * What does not fill its 512 GiB cannot be spliced as a whole, and needs no page.  With the set
+ * itself, of which the first root is charged for.
+ */
+static size_t root_size(const struct tableset *set, unsigned long gibs)
+{
+	return struct_size_t(struct table_root, tops, DIV_ROUND_UP(gibs, TOP_GIBS)) +
+	       gibs % TOP_GIBS * sizeof(pud_t) +
+	       (set->cache ? BITS_TO_LONGS(gibs) * sizeof(long) : 0);
+}
+
+static unsigned long root_pages(const struct tableset *set, unsigned long gibs)
+{
+	return DIV_ROUND_UP(root_size(set, gibs) + sizeof(*set), PAGE_SIZE);
+}
+
+static struct table_root *root_alloc(struct tableset *set, unsigned long gibs)
+{
+	unsigned long pages = root_pages(set, gibs), rest = gibs % TOP_GIBS;
+	struct table_root *root;
+	int err = account_charge(set->account, pages);
+
+	if (err)
+		return ERR_PTR(err);
+	root = kvzalloc(root_size(set, gibs), GFP_KERNEL_ACCOUNT);
+	if (!root) {
+		account_uncharge(set->account, pages);
+		return ERR_PTR(-ENOMEM);
+	}
+	root->gibs = gibs;
+	morsel_puds_clear(rest_puds(root), rest);
+	if (rest)
+		root->tops[gibs / TOP_GIBS] = rest_puds(root);
+	if (set->cache)
+		root->fresh = (unsigned long *)(rest_puds(root) + rest);
+	return root;
+}
+
+/**
+ * tableset_root_free() - free a root, but not the tables below it
+ * @set:	its set
+ * @root:	the root, which nobody looks at
+ */
+void tableset_root_free(struct tableset *set, struct table_root *root)
+{
+	account_uncharge(set->account, root_pages(set, root->gibs));
+	kvfree(root);
+}
+
+/**
+ * tableset_root_drop() - free what tableset_root_make() made, which did not come in
+ * @set:	its set
+ * @root:	the root
+ */
+void tableset_root_drop(struct tableset *set, struct table_root *root)
+{
+	unsigned long top = set->root->gibs / TOP_GIBS;
+
+	if (top < root->gibs / TOP_GIBS && root->tops[top])
+		give(set, virt_to_page(root->tops[top]));
+	tableset_root_free(set, root);
+}
+
+/**
+ * tableset_root_make() - make a larger root for a tableset
+ * @set:	the set; nobody else makes one for it meanwhile
+ * @gibs:	for how many GiBs, more than it has
+ * Return: the root, for tableset_grow(); ERR_PTR(-ENOMEM), ERR_PTR(-EDQUOT).
+ */
+struct table_root *tableset_root_make(struct tableset *set, unsigned long gibs)
+{
+	unsigned long top = set->root->gibs / TOP_GIBS;
+	struct table_root *root = root_alloc(set, gibs);
+	struct page *table;
+
+	if (IS_ERR(root) || !(set->root->gibs % TOP_GIBS) || top >= gibs / TOP_GIBS)
+		return root;
+	/* What was in place there is to have a page of its own. */
+	table = take(set);
+	if (!table) {
+		tableset_root_free(set, root);
+		return ERR_PTR(account_short(set->account, 0));
+	}
+	root->tops[top] = page_address(table);
+	morsel_puds_clear(root->tops[top], PTRS_PER_PUD);
+	return root;
+}
+
+/**
+ * tableset_grow() - have a tableset show all that it shows by a larger root
+ * @set:	the set
+ * @root:	of tableset_root_make()
+ *
+ * Called with the map's sem held for writing, so that nobody adds anything.  Who looks without it
+ * may go on looking at the old one, which stays.
+ */
+void tableset_grow(struct tableset *set, struct table_root *root)
+{
+	struct table_root *old = set->root;
+	unsigned long whole = old->gibs / TOP_GIBS, rest = old->gibs % TOP_GIBS;
+
+	memcpy(root->tops, old->tops, whole * sizeof(*old->tops));
+	if (rest)
+		memcpy(root->tops[whole], old->tops[whole], rest * sizeof(pud_t));
+	if (set->cache)
+		bitmap_copy(root->fresh, old->fresh, old->gibs);
+	root->old = old;
+	/* Pairs with the dependent reads of who looks without the sem. */
+	smp_store_release(&set->root, root);
+}
+
 /**
  * tableset_make() - make a tableset without entries
  * @account:	where pages of tables will come from, and who pays, also for the set
@@ -41,35 +158,21 @@ static void give(struct tableset *set, struct page *table)
 struct tableset *tableset_make(struct account *account, enum morsel_rights rights,
 			       unsigned long gibs, bool cache)
 {
-	unsigned long tops = DIV_ROUND_UP(gibs, TOP_GIBS), rest = gibs % TOP_GIBS, pages;
-	size_t fresh = cache ? BITS_TO_LONGS(gibs) * sizeof(long) : 0;
-	struct tableset *set;
-	pud_t *puds;
-	size_t size;
-	int err;
+	struct tableset *set = kzalloc(sizeof(*set), GFP_KERNEL_ACCOUNT);
+	struct table_root *root;
 
-	/* What does not fill its 512 GiB cannot be spliced as a whole, and needs no page. */
-	size = struct_size(set, tops, tops) + rest * sizeof(*puds) + fresh;
-	pages = DIV_ROUND_UP(size, PAGE_SIZE);
-	err = account_charge(account, pages);
-	if (err)
-		return ERR_PTR(err);
-	set = kvzalloc(size, GFP_KERNEL_ACCOUNT);
-	if (!set) {
-		account_uncharge(account, pages);
+	if (!set)
 		return ERR_PTR(-ENOMEM);
-	}
-	account_ref(account);
 	set->account = account;
 	set->rights = rights;
-	set->gibs = gibs;
-	set->kernel_pages = pages;
-	puds = (pud_t *)&set->tops[tops];
-	morsel_puds_clear(puds, rest);
-	if (rest)
-		set->tops[tops - 1] = puds;
-	if (cache)
-		set->fresh = (unsigned long *)(puds + rest);
+	set->cache = cache;
+	root = root_alloc(set, gibs);
+	if (IS_ERR(root)) {
+		kfree(set);
+		return ERR_CAST(root);
+	}
+	set->root = root;
+	account_ref(account);
 	return set;
 }
 
@@ -81,7 +184,9 @@ struct tableset *tableset_make(struct account *account, enum morsel_rights right
  */
 pud_t *tableset_puds(const struct tableset *set, unsigned long top)
 {
-	return top < set->gibs / TOP_GIBS ? READ_ONCE(set->tops[top]) : NULL;
+	const struct table_root *root = READ_ONCE(set->root);
+
+	return top < root->gibs / TOP_GIBS ? READ_ONCE(root->tops[top]) : NULL;
 }
 
 /* Where a span's PMD entry is; NULL where there is no table yet. */
@@ -176,9 +281,9 @@ bool tableset_has_ptes(const struct tableset *set, unsigned long span)
 }
 
 /* The PUD entries of a top, made where there are none; NULL without memory. */
-static pud_t *make_puds(struct tableset *set, unsigned long top)
+static pud_t *make_puds(struct table_root *root, struct tableset *set, unsigned long top)
 {
-	pud_t *puds = READ_ONCE(set->tops[top]), *old;
+	pud_t *puds = READ_ONCE(root->tops[top]), *old;
 	struct page *table;
 
 	if (puds)
@@ -188,14 +293,17 @@ static pud_t *make_puds(struct tableset *set, unsigned long top)
 		return NULL;
 	puds = page_address(table);
 	morsel_puds_clear(puds, PTRS_PER_PUD);
-	old = cmpxchg(&set->tops[top], NULL, puds);
+	old = cmpxchg(&root->tops[top], NULL, puds);
 	if (!old)
 		return puds;
 	give(set, table);
 	return old;
 }
 
-/* As tableset_pmds(), but makes the table where there is none; NULL without memory. */
+/*
+ * As tableset_pmds(), but makes the table where there is none; NULL without memory.  With the
+ * map's sem held for reading, so that the root stays.
+ */
 static pmd_t *make_pmds(struct tableset *set, unsigned long gib)
 {
 	pmd_t *pmds = tableset_pmds(set, gib);
@@ -205,7 +313,7 @@ static pmd_t *make_pmds(struct tableset *set, unsigned long gib)
 
 	if (pmds)
 		return pmds;
-	puds = make_puds(set, gib / TOP_GIBS);
+	puds = make_puds(set->root, set, gib / TOP_GIBS);
 	table = puds ? take(set) : NULL;
 	if (!table)
 		return NULL;
@@ -294,8 +402,8 @@ int tableset_leaves(struct tableset *set, unsigned long span, struct leaves *lea
  */
 void tableset_stale(struct tableset *set, unsigned long gib)
 {
-	if (test_bit(gib, set->fresh))
-		clear_bit(gib, set->fresh);
+	if (tableset_is_fresh(set, gib))
+		clear_bit(gib, set->root->fresh);
 }
 
 /**

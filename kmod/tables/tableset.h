@@ -47,35 +47,46 @@ enum morsel_rights { RIGHTS_RW, RIGHTS_RO, RIGHTS_RWX, RIGHTS_ROX };
 struct account;
 
 /**
- * struct tableset - the tables of a map with one set of rights
- * @next:	another one of the map
- * @rights:	what the leaves allow
- * @account:	pages of tables come from there, and are paid for
- * @gibs:	how many GiBs there are
- * @nr_tables:	pages of tables
- * @kernel_pages: pages charged for what of this is the kernel's memory
- * @outgoing:	of account_outgoing()
- * @dead:	frees it
- * @relied_on:	PTE tables have been spliced by entries that compat_relied_on(); once
- *		true, always
- * @fresh:	a bit per GiB: it shows all that the map has; NULL where the tables
+ * struct table_root - the top of a tableset
+ * @old:	the one that this took the place of, when the set grew, as somebody may be
+ *		looking at that; it goes with the set
+ * @gibs:	for how many GiBs it has room
+ * @fresh:	a bit per GiB: the set shows all that the map has; NULL where the tables
  *		are the map
  * @tops:	PUD entries per 512 GiB, or NULL; they go from NULL to a table once, by
  *		cmpxchg, and so do the entries from showing nothing to PMD tables.  Those
  *		of the rest, which is not 512 GiB long, follow in place
  */
+struct table_root {
+	struct table_root *old;
+	unsigned long gibs;
+	unsigned long *fresh;
+	pud_t *tops[];
+};
+
+/**
+ * struct tableset - the tables of a map with one set of rights
+ * @next:	another one of the map
+ * @rights:	what the leaves allow
+ * @cache:	it shows what another one has
+ * @account:	pages of tables come from there, and are paid for
+ * @root:	the newest; replaced with the map's sem held for writing
+ * @nr_tables:	pages of tables
+ * @outgoing:	of account_outgoing()
+ * @dead:	frees it
+ * @relied_on:	PTE tables have been spliced by entries that compat_relied_on(); once
+ *		true, always
+ */
 struct tableset {
 	struct tableset *next;
 	enum morsel_rights rights;
+	bool cache;
 	struct account *account;
-	unsigned long gibs;
+	struct table_root *root;
 	atomic_long_t nr_tables;
-	unsigned long kernel_pages;
 	u64 outgoing;
 	struct rcu_work dead;
 	bool relied_on;
-	unsigned long *fresh;
-	pud_t *tops[];
 };
 
 /**
@@ -129,6 +140,10 @@ static inline bool leaves_add(const struct leaves *leaves, unsigned long index, 
 /* tableset.c */
 struct tableset *tableset_make(struct account *account, enum morsel_rights rights,
 			       unsigned long gibs, bool cache);
+struct table_root *tableset_root_make(struct tableset *set, unsigned long gibs);
+void tableset_root_drop(struct tableset *set, struct table_root *root);
+void tableset_root_free(struct tableset *set, struct table_root *root);
+void tableset_grow(struct tableset *set, struct table_root *root);
 pud_t *tableset_puds(const struct tableset *set, unsigned long top);
 pmd_t tableset_span(const struct tableset *set, unsigned long span);
 struct leaf tableset_look(const struct tableset *set, unsigned long index);
@@ -151,12 +166,25 @@ void tableset_free(struct tableset *set);
 /* The PMD table of a GiB; NULL where there is none yet. */
 static inline pmd_t *tableset_pmds(const struct tableset *set, unsigned long gib)
 {
-	pud_t *puds = READ_ONCE(set->tops[gib / TOP_GIBS]), pud;
+	const struct table_root *root = READ_ONCE(set->root);
+	pud_t *puds = READ_ONCE(root->tops[gib / TOP_GIBS]), pud;
 
 	if (!puds)
 		return NULL;
 	pud = READ_ONCE(puds[gib % TOP_GIBS]);
 	return pud_shows_nothing(pud) ? NULL : pud_pgtable(pud);
+}
+
+/* Does a set that is a cache show all that the map has of a GiB?  Without the sem, a hint. */
+static inline bool tableset_is_fresh(const struct tableset *set, unsigned long gib)
+{
+	return test_bit(gib, READ_ONCE(set->root)->fresh);
+}
+
+/* For how many GiBs it has room. */
+static inline unsigned long tableset_gibs(const struct tableset *set)
+{
+	return READ_ONCE(set->root)->gibs;
 }
 
 static inline bool tableset_has_gib(const struct tableset *set, unsigned long gib)

@@ -92,13 +92,14 @@ static int extent_copy(struct extent_walk *walk, struct morsel_cursor *cursor, u
 /* Gather what there is of one span, or one hole, from a page on; returns the page behind it. */
 static unsigned long extent_gather(struct extent_walk *walk, struct map *map, unsigned long index)
 {
-	unsigned long end = min(map->pages, round_down(index, SPAN_PAGES) + SPAN_PAGES), next;
+	unsigned long pages = map_pages(map);
+	unsigned long end = min(pages, round_down(index, SPAN_PAGES) + SPAN_PAGES), next;
 	struct leaf leaf;
 
 	down_read(&map->sem);
 	for (; index < end; index = next) {
 		leaf = map->ops->look(map, index);
-		next = min(map->pages, leaf_end(&leaf, index));
+		next = min(pages, leaf_end(&leaf, index));
 		extent_add(walk, index, next, &leaf);
 	}
 	up_read(&map->sem);
@@ -118,7 +119,7 @@ static int list_extents(struct map *map, struct morsel_cursor *cursor)
 	walk.batch = kvmalloc_array(EXTENT_BATCH, sizeof(*walk.batch), GFP_KERNEL);
 	if (!walk.batch)
 		return -ENOMEM;
-	while (index < map->pages && !err) {
+	while (index < map_pages(map) && !err) {
 		index = extent_gather(&walk, map, index);
 		err = extent_copy(&walk, cursor, 1);
 		/* Where extents are long, the caller's array does not fill up. */

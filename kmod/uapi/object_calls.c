@@ -30,7 +30,7 @@ static int range_pages(struct morsel *m, const struct morsel_range *range, unsig
 	if (!IS_ALIGNED(range->offset, PAGE_SIZE))
 		return -EINVAL;
 	if (range->offset >= size ||
-	    range->length > ((u64)m->map.pages << PAGE_SHIFT) - range->offset)
+	    range->length > ((u64)map_pages(&m->map) << PAGE_SHIFT) - range->offset)
 		return -ERANGE;
 	stop = range->length ? range->offset + range->length : size;
 	if (!IS_ALIGNED(stop, PAGE_SIZE) && stop != size)
@@ -64,11 +64,18 @@ int call_punch(struct morsel_request *req)
 {
 	struct morsel *m = file_morsel(req->file);
 	unsigned long first, end;
-	int err = range_pages(m, &req->args.range, &first, &end);
+	int err;
 
-	return err
-		       ?: morsel_revoke(m, (loff_t)first << PAGE_SHIFT, (loff_t)end << PAGE_SHIFT,
-					view_discard);
+	/* While its size changes, frames that are cut stay where they are. */
+	err = down_read_killable(&m->inode.i_rwsem);
+	if (err)
+		return err;
+	err = range_pages(m, &req->args.range, &first, &end);
+	if (!err)
+		err = morsel_revoke(m, (loff_t)first << PAGE_SHIFT, (loff_t)end << PAGE_SHIFT,
+				    view_discard);
+	up_read(&m->inode.i_rwsem);
+	return err;
 }
 
 /**

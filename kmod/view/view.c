@@ -135,3 +135,33 @@ void view_discard(struct view *view, struct hidden *hidden)
 {
 	map_give(view->map, &hidden->frames);
 }
+
+/**
+ * view_cut_end() - where what is shown of a huge frame ends
+ * @view:	the view
+ * @index:	the page that is the first to be cut off; not the first of its span
+ * Return: the page after the last; @index, or less: there is no huge frame, or nothing of it to be
+ * cut off.
+ */
+unsigned long view_cut_end(const struct view *view, unsigned long index)
+{
+	unsigned long first = round_down(index, SPAN_PAGES);
+	struct leaf leaf = view->map->ops->look(view->map, index);
+
+	if (leaf.order)
+		return leaf.present ? first + SPAN_PAGES : index;
+	return map_parts_end(view->map, first);
+}
+
+/**
+ * view_cut() - the act of cutting a huge frame off: its first pages are put back, in small leaves
+ * @view:	the view
+ * @hidden:	that frame alone, which is seen by nobody any more; or nothing
+ *
+ * The frame stays whole, and what devices have pinned of it stays what the morsel has.  Without
+ * memory for a table all of it is put back.
+ */
+void view_cut(struct view *view, struct hidden *hidden)
+{
+	hidden->err = map_put_back(view->map, &hidden->frames, hidden->keep);
+}

@@ -60,6 +60,8 @@ struct view {
  * @first:	first byte of what was hidden last
  * @last:	byte after the last of that; not behind @first: there was nothing
  * @frames:	these frames
+ * @keep:	view_cut(): page after the last that is to be kept
+ * @err:	0, or why that could not be done
  */
 struct hidden {
 	struct closed range;
@@ -68,6 +70,8 @@ struct hidden {
 	loff_t first;
 	loff_t last;
 	struct frame_batch frames;
+	unsigned long keep;
+	int err;
 };
 
 static inline enum morsel_rights rights_of(unsigned long vm_flags)
@@ -88,5 +92,7 @@ int view_copy(struct view *view, unsigned long index, size_t offset, void *buf, 
 int view_close(struct view *view, struct hidden *hidden, loff_t start, loff_t end);
 void view_open(struct view *view, struct hidden *hidden);
 void view_discard(struct view *view, struct hidden *hidden);
+unsigned long view_cut_end(const struct view *view, unsigned long index);
+void view_cut(struct view *view, struct hidden *hidden);
 
 #endif /* MORSEL_VIEW_H */

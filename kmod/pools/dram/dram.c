@@ -241,6 +241,11 @@ static void dram_stat(struct frame_pool *pool, struct morsel_pool_info *info)
 	info->returns = atomic64_read(&dram->returns);
 }
 
+static unsigned long dram_limit(const struct frame_pool *pool)
+{
+	return READ_ONCE(container_of(pool, struct dram_pool, pool)->limit);
+}
+
 /* What may be used yet; as reads of several counters go, roughly. */
 static unsigned long dram_room(struct frame_pool *pool)
 {
@@ -359,6 +364,7 @@ const struct pool_ops morsel_dram_ops = {
 	.get_table = dram_get_table,
 	.put_table = dram_put_table,
 	.resize = dram_resize,
+	.limit = dram_limit,
 	.room = dram_room,
 	.stat = dram_stat,
 };

@@ -1,0 +1,651 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A morsel grows and shrinks as a memfd does: what it has, who maps it, and what stays behind.
+ */
+#include "kernel.h"
+#include "notify.h"
+
+#include <sys/resource.h>
+#include <sys/uio.h>
+#include <sys/vfs.h>
+
+#ifndef FALLOC_FL_KEEP_SIZE
+#include <linux/falloc.h>
+#endif
+
+#define LENGTH (4 * MIB)
+
+static const uint32_t granules[] = {MORSEL_GRANULE_AUTO, MORSEL_GRANULE_4K, MORSEL_GRANULE_2M};
+
+static char scratch[2 * LENGTH], other[2 * LENGTH];
+
+static off_t size_of(int fd)
+{
+	struct stat st;
+
+	assert_done(fstat(fd, &st));
+	return st.st_size;
+}
+
+static void assert_same_contents(int fd, int memfd)
+{
+	ssize_t length = pread(memfd, other, sizeof(other), 0);
+
+	assert_int_equal(size_of(fd), size_of(memfd));
+	assert_int_equal(pread(fd, scratch, sizeof(scratch), 0), length);
+	assert_true(!memcmp(scratch, other, length));
+}
+
+static void fill_with(int fd, off_t offset, size_t length, unsigned int seed)
+{
+	fill_pattern(other, length, seed);
+	assert_int_equal(pwrite(fd, other, length, offset), length);
+}
+
+/* Text at the beginning, and up to the end. */
+static void fill_ends(int fd, off_t size, unsigned int seed)
+{
+	off_t part = size < (off_t)(16 * PAGE) ? size : (off_t)(16 * PAGE);
+
+	fill_with(fd, 0, part, seed);
+	fill_with(fd, size - part, part, seed);
+}
+
+/* Fails if sizes, contents or return values differ at any step. */
+static void truncating_does_what_it_does_to_a_memfd(void **state)
+{
+	static const off_t sizes[] = {
+		LENGTH,
+		3 * MIB + 100,
+		3 * MIB + 50,
+		LENGTH,
+		HUGE,
+		HUGE - 1,
+		HUGE / 2 + 3 * PAGE,
+		HUGE / 2 + 1,
+		LENGTH,
+		PAGE,
+		PAGE + 1,
+		1,
+		0,
+		3 * MIB,
+		100,
+		0,
+		LENGTH,
+	};
+	unsigned int g, i;
+
+	for (g = 0; g < ARRAY_SIZE(granules); g++) {
+		int fd = create(0, granules[g]), memfd = memfd_create("control", MFD_CLOEXEC);
+
+		for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+			off_t before = size_of(memfd);
+
+			assert_done(ftruncate(memfd, sizes[i]));
+			assert_done(ftruncate(fd, sizes[i]));
+			assert_same_contents(fd, memfd);
+			if (sizes[i] <= before || i % 2)
+				continue;
+			fill_ends(memfd, sizes[i], i);
+			fill_ends(fd, sizes[i], i);
+			assert_same_contents(fd, memfd);
+		}
+		assert_errno(ftruncate(fd, -1), EINVAL);
+		assert_errno(ftruncate(fd, query().max_length + 1), EFBIG);
+		assert_done(ftruncate(fd, 0));
+		assert_int_equal(info_of(fd).frame_bytes, 0);
+	}
+}
+
+/* Fails if a page behind the end can be touched, or one before it cannot. */
+static void mappings_follow_the_size(void **state)
+{
+	unsigned int g, rights;
+
+	for (g = 0; g < 2; g++) {
+		for (rights = 0; rights < 2; rights++) {
+			int fd = create(LENGTH, granules[g]);
+			char *memory = map(fd, 2 * LENGTH, rights ? PROT_READ : RW);
+			unsigned char byte;
+
+			fill_with(fd, 0, LENGTH, 1);
+			assert_true(has_pattern(memory, LENGTH, 1));
+			assert_int_equal(probe_read(memory + LENGTH, &byte), SIGBUS);
+			assert_done(ftruncate(fd, HUGE + HUGE / 2 + 100));
+			assert_int_equal(probe_read(memory + HUGE + HUGE / 2 + PAGE, &byte),
+					 SIGBUS);
+			assert_int_equal(probe_read(memory + LENGTH - 1, &byte), SIGBUS);
+			fill_pattern(scratch, LENGTH, 1);
+			assert_memory_equal(memory, scratch, HUGE + HUGE / 2 + 100);
+			assert_true(is_zero(memory + HUGE + HUGE / 2 + 100, PAGE - 100));
+			/* It grows beyond what it was when it was mapped. */
+			assert_done(ftruncate(fd, 2 * LENGTH));
+			assert_true(is_zero(memory + HUGE + HUGE / 2 + 100,
+					    2 * LENGTH - HUGE - HUGE / 2 - 100));
+			assert_memory_equal(memory, scratch, HUGE + HUGE / 2 + 100);
+			if (!rights)
+				assert_int_equal(probe_write(memory + 2 * LENGTH - 1, 1), 0);
+			assert_done(ftruncate(fd, 0));
+			assert_int_equal(probe_read(memory, &byte), SIGBUS);
+			assert_int_equal(info_of(fd).frame_bytes, 0);
+		}
+	}
+}
+
+/* A morsel of huge frames has them to their end, as hugetlbfs has; what is there reads as zero later. */
+static void huge_frames_end_where_they_end(void **state)
+{
+	int fd = create(HUGE + 100, MORSEL_GRANULE_2M);
+	char *memory = map(fd, 2 * HUGE, RW);
+
+	memset(memory, 0x22, 2 * HUGE);
+	assert_int_equal(info_of(fd).huge_bytes, 2 * HUGE);
+	assert_int_equal(pread(fd, scratch, sizeof(scratch), 0), HUGE + 100);
+	assert_done(ftruncate(fd, HUGE + 200));
+	assert_true(is_zero(memory + HUGE + 100, 100));
+	assert_done(ftruncate(fd, 2 * HUGE));
+	assert_true(is_zero(memory + HUGE + 200, HUGE - 200));
+	assert_false(is_zero(memory + HUGE, 100));
+	assert_done(ftruncate(fd, 100));
+	assert_int_equal(info_of(fd).huge_bytes, HUGE);
+	assert_true(is_zero(memory + 100, HUGE - 100));
+	assert_int_equal(probe_write(memory + HUGE, 1), SIGBUS);
+}
+
+/* What mappings wrote behind the end, in the last page, is not seen when it grows. */
+static void what_is_behind_the_end_is_zero(void **state)
+{
+	int fd = create(100, MORSEL_GRANULE_AUTO);
+	char *memory = map(fd, HUGE, RW);
+
+	memset(memory, 0x33, PAGE);
+	assert_done(ftruncate(fd, PAGE / 2));
+	assert_true(is_zero(memory + 100, PAGE / 2 - 100));
+	memset(memory, 0x33, PAGE);
+	assert_int_equal(pwrite(fd, "x", 1, HUGE - 1), 1);
+	assert_true(is_zero(memory + PAGE / 2, PAGE / 2));
+	assert_false(is_zero(memory, PAGE / 2));
+	assert_int_equal(memory[HUGE - 1], 'x');
+}
+
+/* Fails if contents are copied, or memory stays behind. */
+static void a_huge_frame_is_cut_in_place(void **state)
+{
+	int fd = create(2 * HUGE, MORSEL_GRANULE_AUTO);
+	char *memory = map(fd, 2 * HUGE, RW);
+	uint64_t frame;
+
+	fill_pattern(memory, 2 * HUGE, 2);
+	fill_pattern(scratch, 2 * HUGE, 2);
+	frame = frame_at(fd, HUGE);
+	assert_done(ftruncate(fd, HUGE + 64 * KIB));
+	assert_int_equal(frame_at(fd, HUGE), frame);
+	assert_int_equal(info_of(fd).huge_bytes, 2 * HUGE);
+	assert_memory_equal(memory, scratch, HUGE + 64 * KIB);
+	/* And again. */
+	assert_done(ftruncate(fd, HUGE + 3 * PAGE + 7));
+	assert_int_equal(frame_at(fd, HUGE + 3 * PAGE), frame + 3);
+	assert_memory_equal(memory, scratch, HUGE + 3 * PAGE + 7);
+	/* What follows gets frames of its own. */
+	assert_done(ftruncate(fd, 2 * HUGE));
+	fill_pattern(memory + HUGE + 4 * PAGE, HUGE - 4 * PAGE, 3);
+	assert_int_equal(info_of(fd).frame_bytes, 3 * HUGE - 4 * PAGE);
+	assert_memory_equal(memory, scratch, HUGE + 3 * PAGE + 7);
+	assert_true(is_zero(memory + HUGE + 3 * PAGE + 7, PAGE - 7));
+	/* A punch of some of its pages clears them, one of all of them frees it. */
+	assert_done(punch(fd, HUGE + PAGE, 2 * PAGE));
+	assert_memory_equal(memory, scratch, HUGE + PAGE);
+	assert_true(is_zero(memory + HUGE + PAGE, 2 * PAGE));
+	assert_int_equal(info_of(fd).huge_bytes, 2 * HUGE);
+	assert_done(punch(fd, HUGE, 6 * PAGE));
+	assert_int_equal(info_of(fd).huge_bytes, HUGE);
+	assert_int_equal(info_of(fd).frame_bytes, 2 * HUGE - 6 * PAGE);
+	fill_pattern(scratch, HUGE - 4 * PAGE, 3);
+	assert_memory_equal(memory + HUGE + 6 * PAGE, scratch + 2 * PAGE, HUGE - 6 * PAGE);
+	assert_true(is_zero(memory + HUGE, 6 * PAGE));
+	assert_done(ftruncate(fd, HUGE));
+	assert_int_equal(info_of(fd).frame_bytes, HUGE);
+}
+
+/* A page of a huge frame that is in a pipe is the morsel's still after the frame was cut. */
+static void what_is_pinned_stays_the_morsels(void **state)
+{
+	int fd = create(HUGE, MORSEL_GRANULE_AUTO), pipes[2];
+	char *memory = map(fd, HUGE, RW), byte;
+	struct iovec vector = {memory + PAGE, 1};
+
+	memset(memory, 1, HUGE);
+	assert_done(pipe(pipes));
+	assert_int_equal(vmsplice(pipes[1], &vector, 1, 0), 1);
+	assert_done(ftruncate(fd, 2 * PAGE));
+	memory[PAGE] = 2;
+	assert_int_equal(read(pipes[0], &byte, 1), 1);
+	assert_int_equal(byte, 2);
+}
+
+/* Fails if one of no length cannot be made, mapped or filled. */
+static void it_may_begin_with_nothing(void **state)
+{
+	unsigned int g;
+
+	for (g = 0; g < ARRAY_SIZE(granules); g++) {
+		int fd = create(0, granules[g]);
+		char *memory = map(fd, LENGTH, RW);
+
+		assert_int_equal(size_of(fd), 0);
+		assert_int_equal(read(fd, scratch, 1), 0);
+		assert_int_equal(probe_write(memory, 1), SIGBUS);
+		assert_done(punch(fd, 0, 0) == -1 && errno == ERANGE ? 0 : -1);
+		fill_with(fd, 0, LENGTH, 4);
+		assert_true(has_pattern(memory, LENGTH, 4));
+		/* Written in units of st_blksize, it has huge frames where it may. */
+		assert_int_equal(info_of(fd).huge_bytes,
+				 granules[g] == MORSEL_GRANULE_4K ? 0 : LENGTH);
+	}
+}
+
+static void writing_behind_the_end_extends(void **state)
+{
+	static const struct {
+		off_t at;
+		size_t length;
+	} writes[] = {
+		{0, 1},		 {100, 50},   {PAGE - 1, 2}, {3 * PAGE + 5, PAGE},
+		{HUGE - 10, 20}, {LENGTH, 1}, {1, 1},	     {LENGTH + HUGE + 1, 3 * PAGE},
+	};
+	int append, fd, memfd;
+	unsigned int g, i;
+	char path[64];
+
+	for (g = 0; g < ARRAY_SIZE(granules); g++) {
+		fd = create(0, granules[g]);
+		memfd = memfd_create("control", MFD_CLOEXEC);
+		for (i = 0; i < ARRAY_SIZE(writes); i++) {
+			fill_with(memfd, writes[i].at, writes[i].length, i);
+			fill_with(fd, writes[i].at, writes[i].length, i);
+			assert_same_contents(fd, memfd);
+		}
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		append = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+		assert_int_equal(write(append, "appended", 8), 8);
+		assert_int_equal(pwrite(memfd, "appended", 8, size_of(memfd)), 8);
+		assert_same_contents(fd, memfd);
+		/* What is open for nothing but that does not truncate by accident. */
+		close(append);
+		close(open(path, O_RDWR | O_TRUNC | O_CLOEXEC));
+		assert_int_equal(size_of(fd), 0);
+		assert_int_equal(info_of(fd).frame_bytes, 0);
+	}
+}
+
+/* Fails if the size, or frames, are as if all had been written. */
+static void a_write_that_breaks_off_extends_to_there(void **state)
+{
+	char *buffer = mmap(NULL, LENGTH, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	unsigned int g;
+
+	assert_ptr_not_equal(buffer, MAP_FAILED);
+	memset(buffer, 5, LENGTH);
+	assert_done(munmap(buffer + HUGE + PAGE, LENGTH - HUGE - PAGE));
+	for (g = 0; g < 2; g++) {
+		int fd = create(0, granules[g]);
+		char *memory = map(fd, LENGTH, RW);
+
+		assert_int_equal(pwrite(fd, buffer, LENGTH, 0), HUGE + PAGE);
+		assert_int_equal(size_of(fd), HUGE + PAGE);
+		assert_int_equal(probe_write(memory + HUGE + PAGE, 1), SIGBUS);
+		assert_int_equal(probe_write(memory + HUGE, 5), 0);
+		assert_errno(pwrite(fd, buffer + HUGE + PAGE, PAGE, LENGTH), EFAULT);
+		assert_int_equal(size_of(fd), HUGE + PAGE);
+	}
+}
+
+static void fallocate_extends(void **state)
+{
+	int fd = create(0, MORSEL_GRANULE_4K);
+
+	assert_done(fallocate(fd, 0, PAGE, 3 * PAGE));
+	assert_int_equal(size_of(fd), 4 * PAGE);
+	assert_int_equal(info_of(fd).frame_bytes, 3 * PAGE);
+	assert_done(fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, PAGE));
+	assert_int_equal(size_of(fd), 4 * PAGE);
+	assert_errno(fallocate(fd, 0, 0, query().max_length + 1), EFBIG);
+	assert_int_equal(posix_fallocate(fd, LENGTH, 1), 0);
+	assert_int_equal(size_of(fd), LENGTH + 1);
+}
+
+/* Fails with another errno than file systems give, or if the size is as if it had been done. */
+static void a_full_pool_is_a_full_device(void **state)
+{
+	int fd = create(0, MORSEL_GRANULE_4K);
+	struct statfs stat;
+
+	assert_done(resize_pool(4 * HUGE));
+	assert_done(fstatfs(fd, &stat));
+	assert_int_equal(stat.f_bsize, HUGE);
+	assert_int_equal(stat.f_blocks, 4);
+	assert_in_range(stat.f_bavail, 3, 4);
+	assert_errno(fallocate(fd, 0, 0, 8 * HUGE), ENOSPC);
+	assert_int_equal(size_of(fd), 0);
+	assert_int_equal(posix_fallocate(fd, 0, 8 * HUGE), ENOSPC);
+	assert_done(fstatfs(fd, &stat));
+	assert_in_range(stat.f_bavail, 3, 4);
+	/* Of a write, what there was room for. */
+	memset(scratch, 6, sizeof(scratch));
+	assert_done(ftruncate(fd, 16 * HUGE));
+	assert_int_equal(pwrite(fd, scratch, 3 * HUGE, 0), 3 * HUGE);
+	assert_in_range(pwrite(fd, scratch, 2 * HUGE, 3 * HUGE), 1, HUGE);
+	assert_errno(pwrite(fd, scratch, PAGE, 8 * HUGE), ENOSPC);
+}
+
+static void a_ceiling_is_a_quota(void **state)
+{
+	pid_t pid;
+
+	assert_done(limit_set(TESTER, 2 * HUGE, 0));
+	pid = spawn();
+	if (!pid) {
+		struct statfs stat;
+		int fd;
+
+		become(TESTER);
+		fd = create(0, MORSEL_GRANULE_4K);
+		need(!fstatfs(fd, &stat) && stat.f_blocks == 2 && stat.f_bavail == 1);
+		need(fallocate(fd, 0, 0, 2 * HUGE) == -1 && errno == EDQUOT);
+		need(!ftruncate(fd, LENGTH));
+		need(pwrite(fd, scratch, LENGTH, 0) < (ssize_t)LENGTH);
+		need(pwrite(fd, scratch, PAGE, LENGTH) == -1 && errno == EDQUOT);
+		_exit(0);
+	}
+	assert_child_done(pid);
+}
+
+/* Fails if anything is lost when a tableset gets a larger root, or what follows is not spliced. */
+static void it_grows_from_a_page_to_the_most(void **state)
+{
+	static const uint64_t sizes[] = {
+		PAGE,	   GIB - PAGE, GIB + PAGE, 5 * GIB, 511 * GIB,
+		512 * GIB, 513 * GIB,  TIB + 1,	   5 * TIB, 64 * TIB,
+	};
+	char *memory, *reader;
+	unsigned int g, i, k;
+
+	for (g = 0; g < 2; g++) {
+		int fd = create(0, granules[g]);
+
+		memory = map(fd, 6 * TIB, RW);
+		reader = map(fd, 6 * TIB, PROT_READ);
+		for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+			uint64_t last = sizes[i] - 1;
+			char mark = 'a' + i, seen;
+
+			assert_done(ftruncate(fd, sizes[i]));
+			assert_int_equal(pwrite(fd, &mark, 1, last), 1);
+			for (k = 0; k <= i; k++) {
+				assert_int_equal(pread(fd, &seen, 1, sizes[k] - 1), 1);
+				assert_int_equal(seen, 'a' + k);
+				if (sizes[k] > 6 * TIB)
+					continue;
+				assert_int_equal(memory[sizes[k] - 1], 'a' + k);
+				assert_int_equal(reader[sizes[k] - 1], 'a' + k);
+			}
+		}
+		for (i = ARRAY_SIZE(sizes); i--;) {
+			assert_done(ftruncate(fd, sizes[i]));
+			assert_int_equal(memory[sizes[0] - 1], 'a');
+		}
+		munmap(memory, 6 * TIB);
+		munmap(reader, 6 * TIB);
+		close(fd);
+	}
+}
+
+static void a_limit_of_file_sizes_holds(void **state)
+{
+	pid_t pid = spawn();
+
+	if (!pid) {
+		struct rlimit limit = {2 * PAGE, 2 * PAGE};
+		int fd = create(0, MORSEL_GRANULE_4K);
+
+		signal(SIGXFSZ, SIG_IGN);
+		need(!setrlimit(RLIMIT_FSIZE, &limit));
+		need(pwrite(fd, scratch, 4 * PAGE, PAGE) == PAGE);
+		need(pwrite(fd, scratch, 1, 2 * PAGE) == -1 && errno == EFBIG);
+		need(ftruncate(fd, 3 * PAGE) == -1 && errno == EFBIG);
+		need(fallocate(fd, 0, 0, 3 * PAGE) == -1 && errno == EFBIG);
+		need(size_of(fd) == 2 * PAGE);
+		_exit(0);
+	}
+	assert_child_done(pid);
+}
+
+static struct timespec mtime_of(int fd)
+{
+	struct stat st;
+
+	assert_done(fstat(fd, &st));
+	return st.st_mtim;
+}
+
+static void assert_mtime_moves(int fd, int (*act)(int fd))
+{
+	static const struct timespec old[2] = {{1, 0}, {1, 0}};
+
+	assert_done(futimens(fd, old));
+	assert_done(act(fd));
+	assert_true(mtime_of(fd).tv_sec > 1);
+}
+
+static int act_write(int fd)
+{
+	return pwrite(fd, "x", 1, 0);
+}
+
+static int act_grow(int fd)
+{
+	return ftruncate(fd, size_of(fd) + 1);
+}
+
+static int act_shrink(int fd)
+{
+	return ftruncate(fd, size_of(fd) - 1);
+}
+
+static int act_punch(int fd)
+{
+	return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, PAGE);
+}
+
+static void times_tell_of_changes(void **state)
+{
+	int fd = create(LENGTH, MORSEL_GRANULE_4K);
+	static const struct timespec old[2] = {{1, 0}, {1, 0}};
+	struct stat st;
+
+	assert_mtime_moves(fd, act_write);
+	assert_mtime_moves(fd, act_grow);
+	assert_mtime_moves(fd, act_shrink);
+	assert_mtime_moves(fd, act_punch);
+	/* Reading is another matter. */
+	assert_done(futimens(fd, old));
+	assert_int_equal(pread(fd, scratch, 1, 0), 1);
+	assert_int_equal(mtime_of(fd).tv_sec, 1);
+	assert_done(fstat(fd, &st));
+	assert_true(st.st_atim.tv_sec > 1);
+}
+
+static void links_and_blocks_are_told(void **state)
+{
+	int fd = create_named("linked", LENGTH, 0600);
+	struct stat st;
+
+	assert_done(fstat(fd, &st));
+	assert_int_equal(st.st_nlink, 1);
+	assert_int_equal(st.st_blksize, HUGE);
+	assert_done(unlink_morsel(0, "linked"));
+	assert_done(fstat(fd, &st));
+	assert_int_equal(st.st_nlink, 0);
+	assert_done(fstat(create(LENGTH, MORSEL_GRANULE_4K), &st));
+	assert_int_equal(st.st_nlink, 0);
+}
+
+/* Of places that nobody ever came by, and of such that were punched. */
+static void seeking_finds_data_and_holes(void **state)
+{
+	int fd = create(5 * GIB + 100, MORSEL_GRANULE_4K), file = create(100, MORSEL_GRANULE_4K);
+
+	assert_errno(lseek(fd, 0, SEEK_DATA), ENXIO);
+	assert_int_equal(lseek(fd, 5, SEEK_HOLE), 5);
+	assert_int_equal(pwrite(fd, "x", 1, HUGE + 5), 1);
+	assert_int_equal(pwrite(fd, "x", 1, 3 * GIB), 1);
+	assert_int_equal(pwrite(fd, "x", 1, 5 * GIB), 1);
+	assert_int_equal(lseek(fd, 0, SEEK_DATA), HUGE);
+	assert_int_equal(lseek(fd, HUGE + 7, SEEK_DATA), HUGE + 7);
+	assert_int_equal(lseek(fd, HUGE, SEEK_HOLE), HUGE + PAGE);
+	assert_int_equal(lseek(fd, HUGE + PAGE, SEEK_DATA), 3 * GIB);
+	assert_int_equal(lseek(fd, 3 * GIB + 1, SEEK_HOLE), 3 * GIB + PAGE);
+	assert_int_equal(lseek(fd, 3 * GIB + PAGE, SEEK_DATA), 5 * GIB);
+	/* The end is a hole, wherever it is in a page. */
+	assert_int_equal(lseek(fd, 5 * GIB, SEEK_HOLE), 5 * GIB + 100);
+	assert_int_equal(lseek(fd, 0, SEEK_CUR), 5 * GIB + 100);
+	assert_errno(lseek(fd, 5 * GIB + 100, SEEK_DATA), ENXIO);
+	assert_errno(lseek(fd, 5 * GIB + 100, SEEK_HOLE), ENXIO);
+	assert_errno(lseek(fd, -1, SEEK_DATA), ENXIO);
+	assert_done(punch(fd, 3 * GIB, PAGE));
+	assert_int_equal(lseek(fd, HUGE + PAGE, SEEK_DATA), 5 * GIB);
+	assert_int_equal(pwrite(file, "x", 1, 0), 1);
+	assert_int_equal(lseek(file, 0, SEEK_HOLE), 100);
+}
+
+/*
+ * Fails if what is behind the end stays there.  The killed one is held amid it, by who listens to
+ * another address space that maps the morsel.
+ */
+static void who_is_killed_while_shrinking_leaves_nothing(void **state)
+{
+	int fd = create(96 * MIB, MORSEL_GRANULE_4K), listener = open_listener();
+	char *memory = map(fd, 96 * MIB, RW);
+	pid_t pid;
+
+	assert_done(populate(fd, 0, 0));
+	assert_int_equal(memory[96 * MIB - 1], 0);
+	listen_to(listener, memory, 96 * MIB);
+	assert_done(ioctl(listener, NOTIFY_HOLD, 1));
+	pid = spawn();
+	if (!pid) {
+		need(!ftruncate(fd, PAGE));
+		_exit(0);
+	}
+	assert_done(ioctl(listener, NOTIFY_HELD));
+	assert_done(kill(pid, SIGKILL));
+	assert_done(ioctl(listener, NOTIFY_HOLD, 0));
+	assert_child_killed(pid, SIGKILL);
+	assert_int_equal(size_of(fd), PAGE);
+	assert_int_equal(probe_write(memory + PAGE, 1), SIGBUS);
+	assert_soon(info_of(fd).frame_bytes == PAGE);
+	/* And what comes back is zero. */
+	assert_done(ftruncate(fd, 96 * MIB));
+	assert_true(is_zero(memory, 96 * MIB));
+}
+
+/*
+ * Some touch, while it becomes shorter and longer: fails if a byte comes back that was cut off, or
+ * anything stays behind.
+ */
+struct toucher {
+	char *memory;
+	uint64_t seed;
+	atomic_bool *stop;
+	atomic_uint *rounds;
+};
+
+static void *touch(void *arg)
+{
+	struct toucher *t = arg;
+
+	while (!atomic_load(t->stop)) {
+		size_t at = random_next(&t->seed) % LENGTH;
+
+		if (random_next(&t->seed) % 2)
+			probe_write(t->memory + at, 1 + at % 250);
+		else
+			probe_read(t->memory + at, NULL);
+		atomic_fetch_add(t->rounds, 1);
+	}
+	return NULL;
+}
+
+static void faults_against_truncation(void **state)
+{
+	struct {
+		atomic_bool stop;
+		atomic_uint rounds;
+	} *shared = shared_page();
+	unsigned int g, i, rounds = rounds_of(500);
+	uint64_t seed = 1;
+
+	for (g = 0; g < 2; g++) {
+		int fd = create(LENGTH, granules[g]);
+		struct toucher t = {map(fd, LENGTH, RW), g, &shared->stop, &shared->rounds};
+		pid_t pids[2];
+
+		atomic_store(&shared->stop, false);
+		for (i = 0; i < 2; i++) {
+			pids[i] = spawn();
+			if (!pids[i]) {
+				t.seed = 10 + i;
+				touch(&t);
+				_exit(0);
+			}
+		}
+		for (i = 0; i < rounds; i++) {
+			size_t size = random_next(&seed) % LENGTH, page = size / PAGE * PAGE;
+			unsigned int before = atomic_load(&shared->rounds), tries = 0;
+
+			assert_done(ftruncate(fd, size));
+			assert_done(ftruncate(fd, LENGTH));
+			/* The others go on writing the same at each place, or it is zero. */
+			assert_int_equal(pread(fd, scratch, LENGTH - page, page), LENGTH - page);
+			while (atomic_load(&shared->rounds) == before)
+				relax(&tries);
+		}
+		atomic_store(&shared->stop, true);
+		assert_child_done(pids[0]);
+		assert_child_done(pids[1]);
+		assert_int_equal(pread(fd, scratch, LENGTH, 0), LENGTH);
+		for (i = 0; i < LENGTH; i++)
+			assert_true(!scratch[i] || (unsigned char)scratch[i] == 1 + i % 250);
+		assert_done(ftruncate(fd, 0));
+		assert_int_equal(info_of(fd).frame_bytes, 0);
+		close(fd);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(truncating_does_what_it_does_to_a_memfd),
+		TEST(mappings_follow_the_size),
+		TEST(huge_frames_end_where_they_end),
+		TEST(what_is_behind_the_end_is_zero),
+		TEST(a_huge_frame_is_cut_in_place),
+		TEST(what_is_pinned_stays_the_morsels),
+		TEST(it_may_begin_with_nothing),
+		TEST(writing_behind_the_end_extends),
+		TEST(a_write_that_breaks_off_extends_to_there),
+		TEST(fallocate_extends),
+		KERNEL_TEST(a_full_pool_is_a_full_device),
+		KERNEL_TEST(a_ceiling_is_a_quota),
+		TEST(it_grows_from_a_page_to_the_most),
+		TEST(a_limit_of_file_sizes_holds),
+		TEST(times_tell_of_changes),
+		TEST(links_and_blocks_are_told),
+		TEST(seeking_finds_data_and_holes),
+		TEST(who_is_killed_while_shrinking_leaves_nothing),
+		TEST(faults_against_truncation),
+		TEST(module_unloads),
+	};
+
+	return cmocka_run_group_tests(tests, notify_begin, notify_end);
+}
