@@ -199,7 +199,8 @@ int morsel_extents(int fd, int (*visit)(const struct morsel_extent *extent, void
 /**
  * morsel_map() - attach a morsel
  * @fd:		its descriptor
- * @offset:	multiple of 2 MiB
+ * @offset:	multiple of 4096; what is no multiple of 2 MiB is mapped page by page at both
+ *		ends
  * @length:	bytes, or 0 for all that follows
  * @prot:	PROT_* of mmap(2)
  * @flags:	0 or MAP_POPULATE
@@ -209,7 +210,7 @@ int morsel_extents(int fd, int (*visit)(const struct morsel_extent *extent, void
  * that each is one entry of the page table, else to 2 MiB.  Access beyond the
  * morsel's end gets SIGBUS, as does a first access that finds no memory.
  *
- * Return: 0; -EINVAL: @offset is no multiple of 2 MiB, @length is 0 and nothing
+ * Return: 0; -EINVAL: @offset is no multiple of 4096, @length is 0 and nothing
  * follows, or another flag; -EACCES: PROT_WRITE with a read-only descriptor;
  * -EOVERFLOW: more than the program has addresses; -ENOMEM: no addresses left;
  * else as mmap(2).

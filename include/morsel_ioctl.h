@@ -69,7 +69,8 @@ extern "C" {
  * @max_length:	out: largest morsel
  * @nr_pools:	out: pools there are
  * @nr_morsels:	out: morsels there are, on all pools
- * @attach_unit: out: offsets and lengths of mappings are multiples of it
+ * @attach_unit: out: offsets and lengths of mappings that are multiples of it attach by
+ *		entries of upper tables; what is left at the ends is mapped page by page
  * @splice_unit: out: what one entry of a page table attaches; lengths and
  *		addresses that are multiples of it attach fastest
  * @version:	out: the module's release, for people
@@ -97,6 +98,7 @@ struct morsel_query {
 #define MORSEL_FEATURE_LIMITS (1ULL << 4) /* per-user ceilings */
 #define MORSEL_FEATURE_TUNE (1ULL << 5) /* MORSEL_IOC_TUNE, and fault_around */
 #define MORSEL_FEATURE_RESIZE (1ULL << 6) /* ftruncate(2), writing behind the end, any length */
+#define MORSEL_FEATURE_ANY_MAP (1ULL << 7) /* any mapping, also MAP_PRIVATE */
 
 /**
  * struct morsel_create - make a morsel (MORSEL_IOC_CREATE)

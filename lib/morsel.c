@@ -293,7 +293,7 @@ API int morsel_map(int fd, uint64_t offset, size_t length, int prot, int flags, 
 	if (found == MAP_FAILED) {
 		err = errno;
 		say("map: %s%s", strerror(err),
-		    err == EINVAL ? "; offsets are multiples of 2 MiB" : "");
+		    err == EINVAL ? "; offsets are multiples of 4096" : "");
 		return -err;
 	}
 	*address = found;

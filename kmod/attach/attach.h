@@ -111,6 +111,29 @@ static inline unsigned long page_at(const struct vm_area_struct *vma, unsigned l
 	return vma->vm_pgoff + ((addr - vma->vm_start) >> PAGE_SHIFT);
 }
 
+/*
+ * Do addresses of a mapping agree with the morsel's spans, so that those that it covers can be
+ * spliced?
+ */
+static inline bool is_congruent(const struct vm_area_struct *vma)
+{
+	return !(((vma->vm_start >> PAGE_SHIFT) - vma->vm_pgoff) % SPAN_PAGES);
+}
+
+/* Is an address in such a span?  Else it is at the mapping's edge. */
+static inline bool in_span(const struct vm_area_struct *vma, unsigned long addr)
+{
+	return is_congruent(vma) && (addr & PMD_MASK) >= vma->vm_start &&
+	       (addr | ~PMD_MASK) < vma->vm_end;
+}
+
+/* Has a mapping any such span? */
+static inline bool has_spans(const struct vm_area_struct *vma)
+{
+	return is_congruent(vma) &&
+	       (vma->vm_start + PMD_SIZE - 1) >> PMD_SHIFT < vma->vm_end >> PMD_SHIFT;
+}
+
 /* Does a mapping still have the place for which the attachment was allocated? */
 static inline bool attachment_fits(const struct attachment *att, const struct vm_area_struct *vma)
 {
@@ -120,6 +143,7 @@ static inline bool attachment_fits(const struct attachment *att, const struct vm
 
 /* vma.c */
 extern const struct vm_operations_struct morsel_vm_ops;
+extern const struct vm_operations_struct morsel_private_vm_ops;
 
 int morsel_mmap(struct file *file, struct vm_area_struct *vma);
 unsigned long morsel_get_unmapped_area(struct file *file, unsigned long addr, unsigned long len,
@@ -127,6 +151,10 @@ unsigned long morsel_get_unmapped_area(struct file *file, unsigned long addr, un
 
 /* fault.c */
 vm_fault_t morsel_fault(struct vm_fault *vmf);
+vm_fault_t morsel_private_fault(struct vm_fault *vmf);
+
+/* edge.c */
+vm_fault_t edge_fault(struct vm_fault *vmf, struct view *view);
 
 /* attachment.c */
 struct attachment *attachment_create(struct morsel *m, struct vm_area_struct *vma, bool made);
@@ -136,6 +164,7 @@ void attachment_destroy(struct attachment *att);
 /* revoke.c */
 int morsel_revoke(struct morsel *m, loff_t start, loff_t end,
 		  void (*act)(struct view *view, struct hidden *hidden));
+int morsel_truncate(struct morsel *m, loff_t start, loff_t end);
 int morsel_cut(struct morsel *m, unsigned long index);
 bool unsplice_range(struct attachment *att, unsigned long start, unsigned long end, bool gone);
 void unsplice_gone(struct attachment *att, unsigned long start, unsigned long end);

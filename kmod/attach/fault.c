@@ -4,7 +4,7 @@
  *
  * A fault, from entry to return: morsel_fault() has the view show the page, and
  * splice_around() puts the tables into the address space, where they are not yet;
- * again, if a notifier came in between.
+ * again, if a notifier came in between.  At an edge of the mapping, edge_fault() maps the page.
  */
 #include <linux/err.h>
 #include <linux/file.h>
@@ -172,9 +172,8 @@ static vm_fault_t wait_outside(struct vm_fault *vmf, int err)
  * Have the view show the page; if there is no memory, look once more, so that it is known whether
  * any came back while it was looked: then, or while some is on its way, it is worth waiting.
  */
-static int show_page(struct vm_fault *vmf, struct view *view, bool *wait)
+static int show_page(struct vm_fault *vmf, struct view *view, enum morsel_rights rights, bool *wait)
 {
-	enum morsel_rights rights = rights_of(vmf->vma->vm_flags);
 	int err = view->ops->fault(view, rights, vmf->pgoff);
 	unsigned long ended = 0;
 
@@ -190,20 +189,24 @@ static int show_page(struct vm_fault *vmf, struct view *view, bool *wait)
  * The same; where it is worth waiting, the fault is to be taken again after waiting outside, and
  * *@ret says so.  Who cannot do that waits at the gate here, and for memory not at all.
  */
-static int show_fault(struct vm_fault *vmf, struct attachment *att, vm_fault_t *ret)
+static int show_fault(struct vm_fault *vmf, struct view *view, enum morsel_rights rights,
+		      vm_fault_t *ret)
 {
+	struct morsel *m = file_morsel(vmf->vma->vm_file);
 	bool wait;
 	int err;
 
 	for (;;) {
-		err = show_page(vmf, att->view, &wait);
-		if (!wait || (err != -EBUSY && was_in_vain(att->m, vmf->address)))
+		err = show_page(vmf, view, rights, &wait);
+		if (!err)
+			be_served(m);
+		if (!wait || (err != -EBUSY && was_in_vain(m, vmf->address)))
 			return err;
 		if (vmf->flags & FAULT_FLAG_RETRY_NOWAIT)
 			*ret = VM_FAULT_RETRY;
 		else if (may_leave(vmf))
 			*ret = wait_outside(vmf, err);
-		else if (err == -EBUSY && view_wait(att->view, vmf->pgoff, err))
+		else if (err == -EBUSY && view_wait(view, vmf->pgoff, err))
 			continue;
 		return err;
 	}
@@ -281,16 +284,18 @@ static vm_fault_t fault_attached(struct vm_fault *vmf, struct attachment *att)
 	count_fault(att->m);
 	if (populates(att, vmf))
 		populate_span(att->view, vmf->pgoff);
-	err = show_fault(vmf, att, &ret);
+	err = show_fault(vmf, att->view, rights_of(vma->vm_flags), &ret);
 	if (ret)
 		return ret;
-	if (!err)
-		be_served(att->m);
 	/* Most often only the frame was missing. */
-	if (!err && !is_spliced(att, vmf->address))
+	if (!err && !is_spliced(att, vmf->address)) {
 		err = splice_fault(att, vma, vmf->address);
-	if (err == -ESTALE)
-		return unpark(vmf);
+		if (err == -ESTALE)
+			return unpark(vmf);
+		/* Where a mapping was moved to, the kernel may have put a table of its own. */
+		if (err == -EBUSY)
+			return edge_fault(vmf, att->view);
+	}
 
 	/*
 	 * This CPU may remember an upper entry that led to nothing.  Some forget it when they
@@ -307,11 +312,40 @@ static vm_fault_t fault_attached(struct vm_fault *vmf, struct attachment *att)
 	return VM_FAULT_RETRY;
 }
 
+/* As morsel_fault(), of a page that is mapped by itself. */
+static vm_fault_t fault_edge(struct vm_fault *vmf)
+{
+	struct morsel *m = file_morsel(vmf->vma->vm_file);
+	struct view *view = file_view(vmf->vma->vm_file);
+	vm_fault_t ret = 0;
+	int err;
+
+	count_fault(m);
+	/* Whatever the mapping's rights: they are in the address space's own table. */
+	err = show_fault(vmf, view, RIGHTS_RW, &ret);
+	if (ret)
+		return ret;
+	trace_morsel_fault(m, vmf->address, vmf->pgoff, err);
+	return err ? VM_FAULT_SIGBUS : edge_fault(vmf, view);
+}
+
+/**
+ * morsel_private_fault() - a page fault in a private mapping of a morsel
+ * @vmf: what the kernel knows of it
+ * Return: as morsel_fault() and edge_fault().
+ */
+vm_fault_t morsel_private_fault(struct vm_fault *vmf)
+{
+	if (vmf->pgoff >= map_pages(&file_morsel(vmf->vma->vm_file)->map))
+		return VM_FAULT_SIGBUS;
+	return fault_edge(vmf);
+}
+
 /**
  * morsel_fault() - a page fault in a mapping of a morsel
  * @vmf: what the kernel knows of it
  * Return: VM_FAULT_NOPAGE: the access will work, or fault again; VM_FAULT_RETRY: so, and the
- * mmap_lock was let go; VM_FAULT_SIGBUS.
+ * mmap_lock was let go; VM_FAULT_SIGBUS; at an edge, as edge_fault().
  */
 vm_fault_t morsel_fault(struct vm_fault *vmf)
 {
@@ -323,6 +357,8 @@ vm_fault_t morsel_fault(struct vm_fault *vmf)
 	/* Without rights only a debugger comes here, and tables would serve the program, too. */
 	if (vmf->pgoff >= map_pages(&file_morsel(vma->vm_file)->map) || !vma_is_accessible(vma))
 		return VM_FAULT_SIGBUS;
+	if (!in_span(vma, addr))
+		return fault_edge(vmf);
 	ret = att ? fault_attached(vmf, att) : attach_late(vmf);
 	if (MORSEL_CHECKS)
 		morsel_check_progress(addr, seq, ret & VM_FAULT_SIGBUS);

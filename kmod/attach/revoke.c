@@ -236,7 +236,28 @@ static loff_t part_end(struct morsel *m, loff_t start, loff_t end)
 	return min_t(u64, end, round_down(start + max_t(u64, reach, PMD_SIZE), PMD_SIZE));
 }
 
-/* As morsel_revoke(); what @hidden has for @act is filled. */
+/*
+ * Take what was hidden out of all address spaces.  Where nothing was, walking the tables of all who
+ * map it is for nothing, but for private copies.
+ */
+static void unmap_hidden(struct morsel *m, struct hidden *hidden, loff_t start)
+{
+	/* Of what a page has in part, that was cleared. */
+	loff_t first = round_up(hidden->first, PAGE_SIZE), last = hidden->last;
+
+	if (first < last) {
+		unsplice_everywhere(m, first, last);
+		view_wait_mappers(&m->plain, hidden);
+	}
+	if (hidden->cows && READ_ONCE(m->map.paged)) {
+		first = round_up(start, PAGE_SIZE);
+		last = hidden->pos;
+	}
+	if (first < last)
+		unmap_mapping_range(m->inode.i_mapping, first, last - first, hidden->cows);
+}
+
+/* As morsel_revoke(); what @hidden has for it and for @act is filled. */
 static int revoke(struct morsel *m, struct hidden *hidden, loff_t start, loff_t end,
 		  void (*act)(struct view *view, struct hidden *hidden))
 {
@@ -248,12 +269,7 @@ static int revoke(struct morsel *m, struct hidden *hidden, loff_t start, loff_t 
 		if (err)
 			break;
 		view->ops->hide(view, hidden);
-		/* Where nothing was, walking the tables of all who map it is for nothing. */
-		if (hidden->first < hidden->last) {
-			unsplice_everywhere(m, hidden->first, hidden->last);
-			unmap_mapping_range(m->inode.i_mapping, hidden->first,
-					    hidden->last - hidden->first, 1);
-		}
+		unmap_hidden(m, hidden, start);
 		act(view, hidden);
 		view_open(view, hidden);
 		if (fatal_signal_pending(current))
@@ -280,9 +296,25 @@ static int revoke(struct morsel *m, struct hidden *hidden, loff_t start, loff_t 
 int morsel_revoke(struct morsel *m, loff_t start, loff_t end,
 		  void (*act)(struct view *view, struct hidden *hidden))
 {
-	struct hidden hidden;
+	struct hidden hidden = {};
 
 	return revoke(m, &hidden, start, end, act);
+}
+
+/**
+ * morsel_truncate() - discard what is behind the end
+ * @m:		the morsel, with the inode's lock held for writing
+ * @start:	first byte
+ * @end:	byte after the last
+ *
+ * Private mappings lose their copies, too, as of other files.
+ * Return: 0; -EINTR: a fatal signal came in, and it is done for a part of the range.
+ */
+int morsel_truncate(struct morsel *m, loff_t start, loff_t end)
+{
+	struct hidden hidden = {.cows = true};
+
+	return revoke(m, &hidden, start, end, view_discard);
 }
 
 /**

@@ -312,8 +312,8 @@ static unsigned long splice_gibs(struct attachment *att, struct vm_area_struct *
 static int splice_entries(struct attachment *att, struct vm_area_struct *vma, struct tableset *set,
 			  struct attached_gib *gib, unsigned long addr)
 {
-	unsigned long start = max(addr & PUD_MASK, vma->vm_start);
-	unsigned long end = min((addr & PUD_MASK) + PUD_SIZE - 1, vma->vm_end - 1) + 1;
+	unsigned long start = ALIGN(max(addr & PUD_MASK, vma->vm_start), PMD_SIZE);
+	unsigned long end = (min((addr & PUD_MASK) + PUD_SIZE - 1, vma->vm_end - 1) + 1) & PMD_MASK;
 	unsigned long bit = gib_bit(&att->splices, addr);
 	pud_t *pudp = private_pud(att, addr);
 	spinlock_t *ptl;
@@ -323,6 +323,8 @@ static int splice_entries(struct attachment *att, struct vm_area_struct *vma, st
 	if (WARN_ON_ONCE(test_bit(bit, att->splices.whole) || test_bit(bit, att->splices.parked) ||
 			 !pudp || pud_none(*pudp)))
 		return -EBUSY;
+	if (start >= end)
+		return 0;
 	ptl = pmd_lock(att->notifier.mm, pmd_offset(pudp, start));
 	for (; start < end; start += PMD_SIZE) {
 		unsigned long page = page_at(vma, start), entry = pmd_index(start);
@@ -446,7 +448,7 @@ int splice_around(struct attachment *att, struct vm_area_struct *vma, unsigned l
 }
 
 /* Does the morsel have anything of what a mapping shows of the GiB around an address? */
-static bool has_spans(struct vm_area_struct *vma, const struct tableset *set, unsigned long addr,
+static bool shows_any(struct vm_area_struct *vma, const struct tableset *set, unsigned long addr,
 		      unsigned long end)
 {
 	unsigned long last = min(end - 1, addr | ~PUD_MASK);
@@ -475,7 +477,7 @@ static unsigned long splice_rest(struct attachment *att, struct vm_area_struct *
 			next = max(next, end & PUD_MASK);
 			continue;
 		}
-		if (!has_spans(vma, set, start, end))
+		if (!shows_any(vma, set, start, end))
 			continue;
 		pudp = private_pud(att, start);
 		if (pudp && !pud_none(*pudp) && !splice_around(att, vma, start, seq))
@@ -650,8 +652,8 @@ unsigned long unsplice(struct attachment *att, unsigned long start, unsigned lon
 /**
  * may_cross() - may an entry of ours map what lies on both sides of an address?
  * @att:	the attachment
- * @addr:	the address, a multiple of 2 MiB
- * Return: whether; PMD entries do not.
+ * @addr:	the address
+ * Return: whether.
  */
 bool may_cross(const struct attachment *att, unsigned long addr)
 {
@@ -669,11 +671,15 @@ bool may_cross(const struct attachment *att, unsigned long addr)
  */
 unsigned long unsplice_at(struct attachment *att, unsigned long addr)
 {
-	unsigned long entries = 0;
+	unsigned long span = addr & PMD_MASK, entries = 0;
+	struct attached_gib *gib;
 
 	if (!IS_ALIGNED(addr, TOP_SIZE))
 		entries += unsplice_top(att, addr, true);
 	if (!IS_ALIGNED(addr, PUD_SIZE) && gib_bit(&att->splices, addr) < att->splices.nr_gibs)
 		entries += unsplice_gib(att, addr, true);
+	gib = xa_load(&att->splices.gibs, addr >> PUD_SHIFT);
+	if (gib && !IS_ALIGNED(addr, PMD_SIZE))
+		entries += unsplice_entries(att, gib, addr & PUD_MASK, span, span + PMD_SIZE, true);
 	return entries;
 }

@@ -35,7 +35,7 @@ static void morsel_vma_open(struct vm_area_struct *vma)
 	 * the first notifier of an address space takes the locks of all files that it maps.
 	 * This function cannot fail: where attaching does, a fault tries again, too.
 	 */
-	if (att && att->notifier.mm == vma->vm_mm)
+	if (att && att->notifier.mm == vma->vm_mm && has_spans(vma))
 		att = attachment_create(file_morsel(vma->vm_file), vma, false);
 	else
 		att = NULL;
@@ -61,8 +61,6 @@ static int morsel_vma_may_split(struct vm_area_struct *vma, unsigned long addr)
 {
 	struct attachment *att = vma->vm_private_data;
 
-	if (!IS_ALIGNED(addr, PMD_SIZE))
-		return -EINVAL;
 	/* Faults may be looking without the mmap_lock. */
 	if (att && may_cross(att, addr)) {
 		vma_start_write(vma);
@@ -131,39 +129,49 @@ const struct vm_operations_struct morsel_vm_ops = {
 	.access = morsel_vma_access,
 };
 
+/* Private mappings are the kernel's business, but for where pages come from. */
+const struct vm_operations_struct morsel_private_vm_ops = {
+	.fault = morsel_private_fault,
+};
+
+/* What a new shared mapping covers whole spans of. */
+static struct attachment *attach(struct morsel *m, struct vm_area_struct *vma, bool *splice)
+{
+	struct view *view = file_view(vma->vm_file);
+	unsigned long end = min(map_pages(view->map), vma->vm_pgoff + vma_pages(vma));
+
+	/* It may take long: before a punch can have to wait for this mapping. */
+	*splice = vma_is_accessible(vma) &&
+		  !view->ops->show(view, rights_of(vma->vm_flags), vma->vm_pgoff / SPAN_PAGES,
+				   DIV_ROUND_UP(end, SPAN_PAGES));
+	return attachment_create(m, vma, true);
+}
+
 /**
  * morsel_mmap() - attach a morsel
  * @file:	its descriptor
  * @vma:	the mapping
- * Return: 0; -EINVAL: not MAP_SHARED, or not aligned to 2 MiB; -ENOMEM; -EINTR.
+ * Return: 0; -ENOMEM; -EINTR.
  */
 int morsel_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	struct morsel *m = file_morsel(file);
-	struct view *view = file_view(file);
-	unsigned long end = min(map_pages(view->map), vma->vm_pgoff + vma_pages(vma));
-	struct attachment *att;
-	bool splice;
+	/* The note of morsel_get_unmapped_area(), unless another task's took its place. */
+	bool populate = cmpxchg(&m->populating, current, NULL) == current, splice = false;
+	struct attachment *att = NULL;
 
 	/*
 	 * A descriptor open for reading only has lost VM_SHARED here, but not
 	 * this.
 	 */
-	if (!(vma->vm_flags & VM_MAYSHARE))
-		return -EINVAL;
-	if (!IS_ALIGNED(vma->vm_start | vma->vm_end | (vma->vm_pgoff << PAGE_SHIFT), PMD_SIZE))
-		return -EINVAL;
-
-	/* It may take long: before a punch can have to wait for this mapping. */
-	splice = vma_is_accessible(vma) &&
-		 !view->ops->show(view, rights_of(vma->vm_flags), vma->vm_pgoff / SPAN_PAGES,
-				  DIV_ROUND_UP(end, SPAN_PAGES));
-
-	att = attachment_create(m, vma, true);
+	if (!(vma->vm_flags & VM_MAYSHARE)) {
+		vma->vm_ops = &morsel_private_vm_ops;
+		return 0;
+	}
+	if (has_spans(vma))
+		att = attach(m, vma, &splice);
 	if (IS_ERR(att))
 		return PTR_ERR(att);
-	/* The note of morsel_get_unmapped_area(), unless another task's took its place. */
-	att->populate = cmpxchg(&m->populating, current, NULL) == current;
 
 	/*
 	 * MIXEDMAP keeps khugepaged, KSM and NUMA balancing away but lets
@@ -175,6 +183,8 @@ int morsel_mmap(struct file *file, struct vm_area_struct *vma)
 	vm_flags_clear(vma, PKEY_FLAGS);
 	vma->vm_ops = &morsel_vm_ops;
 	vma->vm_private_data = att;
+	if (att)
+		att->populate = populate;
 	if (splice)
 		splice_all(att, vma);
 	return 0;
@@ -188,7 +198,7 @@ int morsel_mmap(struct file *file, struct vm_area_struct *vma)
  * @pgoff:	offset in the morsel, in pages
  * @flags:	of mmap()
  *
- * The place is aligned so that as much as possible is spliced by few entries.  This is also
+ * The place agrees with the offset, so that as much as possible is spliced by few entries.  This is also
  * the only function of a driver that sees MAP_POPULATE.  What mmap() does about that comes
  * at its end, by faults: these are to fill more than a page each (populates()).
  *
@@ -200,19 +210,14 @@ unsigned long morsel_get_unmapped_area(struct file *file, unsigned long addr, un
 	unsigned long offset = pgoff << PAGE_SHIFT, align, found;
 	struct morsel *m = file_morsel(file);
 
-	if (!IS_ALIGNED(len | offset, PMD_SIZE))
-		return -EINVAL;
 	if (flags & MAP_POPULATE)
 		WRITE_ONCE(m->populating, current);
 	else
 		cmpxchg(&m->populating, current, NULL);
 
-	if (flags & MAP_FIXED) {
-		if (!IS_ALIGNED(addr, PMD_SIZE))
-			return -EINVAL;
+	if (flags & MAP_FIXED || len < PMD_SIZE)
 		return compat_get_unmapped_area(file, addr, len, pgoff, flags);
-	}
-	if (addr && IS_ALIGNED(addr, PMD_SIZE)) {
+	if (addr) {
 		found = compat_get_unmapped_area(file, addr, len, pgoff, flags);
 		if (found == addr)
 			return found;

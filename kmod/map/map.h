@@ -77,6 +77,7 @@ struct gate {
  * @granule:	MORSEL_GRANULE_*
  * @fault_around: pages that a fault fills at once, a power of two
  * @account:	where frames and tables come from, and who pays
+ * @paged:	pages have been mapped one by one, and not in tablesets alone; once true, always
  * @mapping:	what its frames say they belong to, so that futexes in them
  *		are the same ones in all processes.  It knows of no VMA: the
  *		kernel must not get from a frame to the tables that map it
@@ -97,6 +98,7 @@ struct map {
 	u32 granule;
 	unsigned int fault_around;
 	struct account *account;
+	bool paged;
 	struct address_space mapping;
 	struct tableset *sets;
 	struct tableset *truth;
@@ -176,6 +178,7 @@ static inline int gate_wait(struct map *map, unsigned long first, unsigned long 
 }
 
 /* owner.c */
+void map_wait_mappers(struct map *map, const struct frame_batch *batch);
 void map_give(struct map *map, struct frame_batch *batch);
 void map_give_unused(struct map *map, unsigned int order, unsigned int count, const u64 *frames);
 

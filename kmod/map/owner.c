@@ -27,6 +27,30 @@ static void disclaim(u64 frame)
 }
 
 /**
+ * map_wait_mappers() - wait for who has found frames before they were hidden, and maps them
+ * @map:	the map
+ * @batch:	the frames
+ *
+ * Whoever comes later finds that they are hidden (view_shows(), with the frame's lock held).
+ */
+void map_wait_mappers(struct map *map, const struct frame_batch *batch)
+{
+	struct batch_walk walk = batch_walk(batch);
+	unsigned int order;
+	u64 frame;
+
+	/* The leaves before this; pairs with view_be_paged(). */
+	smp_mb();
+	if (!READ_ONCE(map->paged))
+		return;
+	while (batch_next(&walk, &order, &frame)) {
+		lock_page(frame_page(frame));
+		unlock_page(frame_page(frame));
+		cond_resched();
+	}
+}
+
+/**
  * map_give_unused() - give frames back that were got for a map, but did not come in
  * @map:	the map
  * @order:	of each

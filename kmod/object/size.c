@@ -34,7 +34,7 @@ static int drop_tail(struct morsel *m, loff_t from)
 {
 	struct map *map = &m->map;
 	loff_t end = (loff_t)map->tail << PAGE_SHIFT;
-	int err = from < end ? morsel_revoke(m, from, end, view_discard) : 0;
+	int err = from < end ? morsel_truncate(m, from, end) : 0;
 
 	if (!err)
 		map->tail = map->pages;

@@ -25,7 +25,7 @@ int call_query(struct morsel_request *req)
 		.abi_oldest = MORSEL_ABI_OLDEST,
 		.features = MORSEL_FEATURE_HUGE | MORSEL_FEATURE_SPLICE_1G |
 			    MORSEL_FEATURE_SPLICE_2M | MORSEL_FEATURE_TABLESETS |
-			    MORSEL_FEATURE_LIMITS | MORSEL_FEATURE_TUNE | MORSEL_FEATURE_RESIZE,
+			    MORSEL_FEATURE_LIMITS | MORSEL_FEATURE_TUNE | MORSEL_FEATURE_RESIZE | MORSEL_FEATURE_ANY_MAP,
 		.max_length = MORSEL_MAX_LENGTH,
 		.nr_pools = morsel_pool_count(),
 		.nr_morsels = morsel_count(),

@@ -137,6 +137,53 @@ void view_discard(struct view *view, struct hidden *hidden)
 }
 
 /**
+ * view_put_page() - give back what view_ops.page() returned
+ * @page: the page
+ */
+void view_put_page(struct page *page)
+{
+	map_put_page(page);
+}
+
+/**
+ * view_shows() - is a page what the view shows?
+ * @view:	the view
+ * @index:	where in the morsel
+ * @page:	the page
+ * Return: whether; while the page's lock is held, who takes it away waits before it acts
+ * (view_wait_mappers()).
+ */
+bool view_shows(const struct view *view, unsigned long index, const struct page *page)
+{
+	struct leaf leaf = view->map->ops->look(view->map, index);
+
+	return leaf.present && frame_page(leaf_frame(&leaf, index)) == page;
+}
+
+/**
+ * view_shows_part() - does the view show the first pages of a huge frame alone there?
+ * @view:	the view
+ * @index:	where in the morsel
+ * Return: whether, of what it shows there.
+ */
+bool view_shows_part(const struct view *view, unsigned long index)
+{
+	struct leaf leaf = view->map->ops->look(view->map, index);
+
+	return leaf.present && !leaf.order && frame_is_huge(leaf.frame);
+}
+
+/**
+ * view_wait_mappers() - wait for who is about to map pages that were hidden, one by one
+ * @view:	the view
+ * @hidden:	these; nobody else will
+ */
+void view_wait_mappers(struct view *view, const struct hidden *hidden)
+{
+	map_wait_mappers(view->map, &hidden->frames);
+}
+
+/**
  * view_cut_end() - where what is shown of a huge frame ends
  * @view:	the view
  * @index:	the page that is the first to be cut off; not the first of its span

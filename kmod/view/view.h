@@ -60,6 +60,7 @@ struct view {
  * @first:	first byte of what was hidden last
  * @last:	byte after the last of that; not behind @first: there was nothing
  * @frames:	these frames
+ * @cows:	private copies of what is taken away go, too
  * @keep:	view_cut(): page after the last that is to be kept
  * @err:	0, or why that could not be done
  */
@@ -70,6 +71,7 @@ struct hidden {
 	loff_t first;
 	loff_t last;
 	struct frame_batch frames;
+	bool cows;
 	unsigned long keep;
 	int err;
 };
@@ -77,6 +79,15 @@ struct hidden {
 static inline enum morsel_rights rights_of(unsigned long vm_flags)
 {
 	return (vm_flags & VM_WRITE ? 0 : RIGHTS_RO) | (vm_flags & VM_EXEC ? RIGHTS_RWX : 0);
+}
+
+/* Pages are about to be mapped one by one; pairs with view_wait_mappers(). */
+static inline void view_be_paged(struct view *view)
+{
+	if (READ_ONCE(view->map->paged))
+		return;
+	/* Before it is looked what is there. */
+	smp_store_mb(view->map->paged, true);
 }
 
 /* plain.c */
@@ -92,6 +103,10 @@ int view_copy(struct view *view, unsigned long index, size_t offset, void *buf, 
 int view_close(struct view *view, struct hidden *hidden, loff_t start, loff_t end);
 void view_open(struct view *view, struct hidden *hidden);
 void view_discard(struct view *view, struct hidden *hidden);
+void view_put_page(struct page *page);
+bool view_shows(const struct view *view, unsigned long index, const struct page *page);
+bool view_shows_part(const struct view *view, unsigned long index);
+void view_wait_mappers(struct view *view, const struct hidden *hidden);
 unsigned long view_cut_end(const struct view *view, unsigned long index);
 void view_cut(struct view *view, struct hidden *hidden);
 

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Edges: what of a mapping is no whole span of the morsel, and cannot be spliced.  Its pages stand in
+ * tables of the address space's own, one by one, as those of any file; so do all pages of private
+ * mappings, which the kernel copies when they are written.
+ *
+ * The kernel counts these pages as mapped, and knows the mappings by the file's list.  Who takes
+ * pages away hides them first, and then has unmap_mapping_range() take them out of the mappings.  A
+ * fault that has found a page before must not map it after that: it looks again with the frame's
+ * lock held until the page is mapped, and who takes it away waits for that lock in between
+ * (view_wait_mappers()).
+ */
+#include <linux/err.h>
+#include <linux/highmem.h>
+#include <linux/mm.h>
+#include <linux/pagemap.h>
+
+#include "attach/attach.h"
+
+/* Pages that a fault maps at once where they are there, as for other files. */
+#define AROUND_PAGES 16UL
+
+/*
+ * The page that a fault is for, locked, and with a reference; NULL: it has gone meanwhile.
+ * ERR_PTR(-EAGAIN): its lock is held, and the fault is not to wait; as view_ops.page.
+ */
+static struct page *lock_shown(const struct vm_fault *vmf, struct view *view, unsigned long index)
+{
+	struct page *page = view->ops->page(view, index, false);
+
+	if (IS_ERR_OR_NULL(page))
+		return page;
+	if (vmf->flags & FAULT_FLAG_RETRY_NOWAIT) {
+		if (!trylock_page(page)) {
+			view_put_page(page);
+			return ERR_PTR(-EAGAIN);
+		}
+	} else {
+		lock_page(page);
+	}
+	if (view_shows(view, index, page))
+		return page;
+	unlock_page(page);
+	view_put_page(page);
+	return NULL;
+}
+
+/* Map a neighbour of a page that is locked, if that can be done at once. */
+static void map_neighbour(struct vm_area_struct *vma, struct view *view, unsigned long addr,
+			  const struct page *locked)
+{
+	unsigned long index = page_at(vma, addr);
+	struct page *page = view->ops->page(view, index, false);
+	bool same;
+
+	if (IS_ERR_OR_NULL(page))
+		return;
+	/* Pages of one frame have one lock. */
+	same = compound_head(page) == compound_head(locked);
+	if (same || trylock_page(page)) {
+		/* Where something is mapped already, it stays. */
+		if (view_shows(view, index, page))
+			vm_insert_page(vma, addr, page);
+		if (!same)
+			unlock_page(page);
+	}
+	view_put_page(page);
+}
+
+/* Map what is there around a page that is locked, in the same table. */
+static void map_around(const struct vm_fault *vmf, struct view *view, const struct page *locked)
+{
+	unsigned long block = round_down(vmf->address, AROUND_PAGES * PAGE_SIZE), addr;
+	struct vm_area_struct *vma = vmf->vma;
+	unsigned long start = max(block, vma->vm_start);
+	unsigned long end = min(block + AROUND_PAGES * PAGE_SIZE, vma->vm_end);
+
+	for (addr = start; addr < end; addr += PAGE_SIZE)
+		if (addr != vmf->address && page_at(vma, addr) < map_pages(view->map))
+			map_neighbour(vma, view, addr, locked);
+}
+
+/* Into a shared mapping the page goes alone, whatever the kernel would map with it. */
+static vm_fault_t map_shared(struct vm_fault *vmf, struct view *view, struct page *page)
+{
+	int err = vm_insert_page(vmf->vma, vmf->address, page);
+
+	map_around(vmf, view, page);
+	unlock_page(page);
+	view_put_page(page);
+	/* Another thread may have been first. */
+	return err && err != -EBUSY ? VM_FAULT_OOM : VM_FAULT_NOPAGE;
+}
+
+/*
+ * A private mapping is to see a page of a huge frame that was cut.  The kernel may map what else
+ * the frame has with it, which the morsel does not show any more: so it gets a copy now, and not when
+ * it is written.
+ */
+static vm_fault_t map_copy(struct vm_fault *vmf, struct page *page)
+{
+	struct page *copy = alloc_page(GFP_HIGHUSER | __GFP_ACCOUNT);
+
+	if (copy)
+		copy_highpage(copy, page);
+	unlock_page(page);
+	view_put_page(page);
+	if (!copy)
+		return VM_FAULT_OOM;
+	lock_page(copy);
+	vmf->page = copy;
+	return VM_FAULT_LOCKED;
+}
+
+static vm_fault_t map_private(struct vm_fault *vmf, struct view *view, struct page *page)
+{
+	if (!(vmf->flags & FAULT_FLAG_WRITE) && view_shows_part(view, vmf->pgoff))
+		return map_copy(vmf, page);
+	vmf->page = page;
+	return VM_FAULT_LOCKED;
+}
+
+/**
+ * edge_fault() - map a page, or have the kernel map it
+ * @vmf:	the fault, of a page that the view shows
+ * @view:	how the mapping's holder sees the morsel
+ * Return: VM_FAULT_NOPAGE: it is mapped, or has gone meanwhile, and the access will work, or fault
+ * again; VM_FAULT_LOCKED: it is in @vmf; VM_FAULT_RETRY, where waiting is not allowed;
+ * VM_FAULT_HWPOISON: its memory has failed; VM_FAULT_OOM.
+ */
+vm_fault_t edge_fault(struct vm_fault *vmf, struct view *view)
+{
+	struct page *page;
+
+	view_be_paged(view);
+	page = lock_shown(vmf, view, vmf->pgoff);
+	if (!page)
+		return VM_FAULT_NOPAGE;
+	if (page == ERR_PTR(-EAGAIN))
+		return VM_FAULT_RETRY;
+	if (IS_ERR(page))
+		return page == ERR_PTR(-EIO) ? VM_FAULT_HWPOISON : VM_FAULT_SIGBUS;
+	return vmf->vma->vm_flags & VM_MAYSHARE ? map_shared(vmf, view, page)
+						: map_private(vmf, view, page);
+}

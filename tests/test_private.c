@@ -1,0 +1,415 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * MAP_PRIVATE: what is written is copied, and seen by nobody else; programs and libraries start from
+ * a morsel.  The same is done to a memfd.
+ */
+#include "kernel.h"
+
+#include <dlfcn.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+
+#ifndef FALLOC_FL_KEEP_SIZE
+#include <linux/falloc.h>
+#endif
+
+#define LENGTH (4 * MIB)
+
+static const uint32_t granules[] = {MORSEL_GRANULE_AUTO, MORSEL_GRANULE_4K, MORSEL_GRANULE_2M};
+
+static char text[LENGTH], scratch[LENGTH];
+
+static int fill(int fd)
+{
+	fill_pattern(text, LENGTH, 1);
+	assert_int_equal(pwrite(fd, text, LENGTH, 0), LENGTH);
+	return fd;
+}
+
+/* A memfd, and a morsel of each granule. */
+#define KINDS 4
+
+static int make(unsigned int kind)
+{
+	int fd;
+
+	if (kind)
+		return fill(create(LENGTH, granules[kind - 1]));
+	fd = memfd_create("control", MFD_CLOEXEC);
+	assert_done(ftruncate(fd, LENGTH));
+	return fill(fd);
+}
+
+static char *map_private(int fd, size_t length, int prot)
+{
+	char *memory = mmap(NULL, length, prot, MAP_PRIVATE, fd, 0);
+
+	assert_ptr_not_equal(memory, MAP_FAILED);
+	return memory;
+}
+
+static void assert_unchanged(int fd)
+{
+	assert_int_equal(pread(fd, scratch, LENGTH, 0), LENGTH);
+	assert_true(!memcmp(scratch, text, LENGTH));
+}
+
+/* Fails if what is written is seen elsewhere, or more is copied than a page. */
+static void what_is_written_is_ones_own(void **state)
+{
+	unsigned int kind;
+
+	for (kind = 0; kind < KINDS; kind++) {
+		int fd = make(kind);
+		char *one = map_private(fd, LENGTH, RW), *two = map_private(fd, LENGTH, RW);
+		char *all = mmap(NULL, LENGTH, RW, MAP_SHARED, fd, 0);
+
+		assert_true(!memcmp(one, text, LENGTH));
+		one[HUGE + 5] ^= 1;
+		two[HUGE + PAGE] ^= 1;
+		assert_unchanged(fd);
+		assert_int_equal(one[HUGE + 5], text[HUGE + 5] ^ 1);
+		assert_int_equal(two[HUGE + 5], text[HUGE + 5]);
+		assert_int_equal(one[HUGE + PAGE], text[HUGE + PAGE]);
+		/* What was not copied is the file's. */
+		all[HUGE + 2 * PAGE] ^= 4;
+		assert_int_equal(one[HUGE + 2 * PAGE], all[HUGE + 2 * PAGE]);
+		all[HUGE] ^= 4;
+		assert_int_equal(one[HUGE], text[HUGE]);
+		assert_int_equal(two[HUGE], text[HUGE] ^ 4);
+		/* The copy goes when it is not wanted any more. */
+		assert_done(madvise(one, LENGTH, MADV_DONTNEED));
+		assert_int_equal(one[HUGE + 5], text[HUGE + 5]);
+		assert_int_equal(one[HUGE], all[HUGE]);
+		munmap(all, LENGTH);
+		munmap(one, LENGTH);
+		munmap(two, LENGTH);
+		close(fd);
+	}
+}
+
+static void who_only_reads_may_copy_later(void **state)
+{
+	unsigned int kind;
+
+	for (kind = 0; kind < KINDS; kind++) {
+		int fd = make(kind);
+		char *memory = map_private(fd, LENGTH, PROT_READ);
+
+		assert_true(!memcmp(memory, text, LENGTH));
+		assert_int_equal(probe_write(memory, 1), SIGSEGV);
+		assert_done(mprotect(memory + PAGE, PAGE, RW));
+		memory[PAGE] ^= 1;
+		assert_int_equal(probe_write(memory, 1), SIGSEGV);
+		assert_int_equal(probe_write(memory + 2 * PAGE, 1), SIGSEGV);
+		assert_unchanged(fd);
+		munmap(memory, LENGTH);
+		close(fd);
+	}
+}
+
+/* It sets a breakpoint: fails if others meet it, too. */
+static void a_debugger_writes_what_the_program_may_not(void **state)
+{
+	unsigned int kind;
+
+	for (kind = 0; kind < KINDS; kind++) {
+		int fd = make(kind);
+		char *memory = map_private(fd, LENGTH, PROT_READ | PROT_EXEC);
+		pid_t pid = spawn();
+
+		if (!pid) {
+			need(!ptrace(PTRACE_TRACEME, 0, 0, 0));
+			raise(SIGSTOP);
+			need(!memcmp(memory + 3 * PAGE, "breakpt", 8));
+			need(memory[4 * PAGE] == text[4 * PAGE]);
+			_exit(0);
+		}
+		assert_int_equal(waitpid(pid, NULL, 0), pid);
+		assert_done(
+			ptrace(PTRACE_POKEDATA, pid, memory + 3 * PAGE, *(const long *)"breakpt"));
+		assert_unchanged(fd);
+		assert_true(!memcmp(memory, text, LENGTH));
+		assert_done(ptrace(PTRACE_CONT, pid, 0, 0));
+		assert_child_done(pid);
+		munmap(memory, LENGTH);
+		close(fd);
+	}
+}
+
+static void copies_are_isolated_over_fork(void **state)
+{
+	unsigned int kind;
+
+	for (kind = 0; kind < KINDS; kind++) {
+		int fd = make(kind), talk[2];
+		char *memory = map_private(fd, LENGTH, RW), byte;
+		pid_t pid;
+
+		memory[0] = 'p';
+		assert_done(pipe(talk));
+		pid = spawn();
+		if (!pid) {
+			need(memory[0] == 'p' && memory[HUGE] == text[HUGE]);
+			memory[0] = 'c';
+			memory[HUGE] = 'c';
+			need(read(talk[0], &byte, 1) == 1);
+			need(memory[0] == 'c' && memory[HUGE] == 'c');
+			need(memory[PAGE] == text[PAGE]);
+			_exit(0);
+		}
+		memory[0] = 'q';
+		memory[PAGE] = 'q';
+		assert_int_equal(write(talk[1], "", 1), 1);
+		assert_child_done(pid);
+		assert_int_equal(memory[0], 'q');
+		assert_int_equal(memory[HUGE], text[HUGE]);
+		assert_unchanged(fd);
+		munmap(memory, LENGTH);
+		close(fd);
+	}
+}
+
+/* A punch leaves copies alone, and what was not copied is zero; a truncation takes all. */
+static void copies_outlive_a_punch_and_no_truncation(void **state)
+{
+	unsigned int kind;
+
+	for (kind = 0; kind < KINDS; kind++) {
+		int fd = make(kind);
+		char *memory = map_private(fd, LENGTH, RW);
+
+		assert_true(!memcmp(memory, text, LENGTH));
+		memory[0] ^= 1;
+		memory[HUGE] ^= 1;
+		assert_done(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, LENGTH));
+		assert_int_equal(memory[0], text[0] ^ 1);
+		assert_int_equal(memory[HUGE + 1], text[HUGE + 1]);
+		assert_true(is_zero(memory + PAGE, HUGE - PAGE));
+		assert_done(ftruncate(fd, HUGE / 2));
+		assert_int_equal(memory[0], text[0] ^ 1);
+		assert_int_equal(probe_read(memory + HUGE, NULL), SIGBUS);
+		assert_done(ftruncate(fd, LENGTH));
+		assert_true(is_zero(memory + HUGE, HUGE));
+		munmap(memory, LENGTH);
+		close(fd);
+	}
+}
+
+/*
+ * A huge frame that was cut, of a morsel that has grown again: fails if what was cut off is seen, as
+ * where the kernel maps a frame as a whole.
+ */
+static void what_was_cut_off_is_not_seen(void **state)
+{
+	char *place = free_place(LENGTH), *memory;
+	int fd = make(1);
+	unsigned int i;
+
+	assert_true(info_of(fd).huge_bytes == LENGTH);
+	assert_done(ftruncate(fd, 3 * PAGE));
+	assert_done(ftruncate(fd, LENGTH));
+	for (i = 0; i < 2; i++) {
+		/* Where spans could be mapped as a whole, and where not. */
+		memory = mmap(place + i * PAGE, LENGTH, RW, MAP_PRIVATE | MAP_FIXED, fd, 0);
+		assert_ptr_equal(memory, place + i * PAGE);
+		assert_true(!memcmp(memory, text, PAGE));
+		assert_int_equal(memory[PAGE], text[PAGE]);
+		assert_true(is_zero(memory + 3 * PAGE, LENGTH - 3 * PAGE));
+		memory[2 * PAGE] ^= 1;
+		assert_int_equal(memory[2 * PAGE + 1], text[2 * PAGE + 1]);
+		assert_done(pread(fd, scratch, 3 * PAGE, 0));
+		assert_true(!memcmp(scratch, text, 3 * PAGE));
+	}
+}
+
+/* All that the kernel does to private mappings of files. */
+static void the_kernel_does_as_with_a_memfd(void **state)
+{
+	static const int advices[] = {
+		MADV_NORMAL,	MADV_RANDOM,	  MADV_SEQUENTIAL,    MADV_WILLNEED,
+		MADV_COLD,	MADV_PAGEOUT,	  MADV_HUGEPAGE,      MADV_NOHUGEPAGE,
+		MADV_MERGEABLE, MADV_UNMERGEABLE, MADV_DONTDUMP,      MADV_DODUMP,
+		MADV_DONTFORK,	MADV_DOFORK,	  MADV_POPULATE_READ, MADV_POPULATE_WRITE,
+		MADV_FREE,	MADV_REMOVE,	  MADV_WIPEONFORK,    MADV_KEEPONFORK,
+	};
+	int answers[ARRAY_SIZE(advices)] = {};
+	unsigned int kind, i;
+
+	for (kind = 0; kind < KINDS; kind++) {
+		int fd = make(kind);
+		char *memory = map_private(fd, LENGTH, RW), *larger;
+		unsigned char residence;
+
+		memory[5 * PAGE] ^= 1;
+		for (i = 0; i < ARRAY_SIZE(advices); i++) {
+			int answer = madvise(memory, LENGTH, advices[i]) ? errno : 0;
+
+			if (kind && answer != answers[i])
+				fail_msg("kind %u, advice %d: %d, but a memfd's %d", kind,
+					 advices[i], answer, answers[i]);
+			answers[i] = answer;
+		}
+		/* khugepaged's call for programs: it may do something, or not. */
+		madvise(memory, LENGTH, 25);
+		assert_int_equal(memory[5 * PAGE], text[5 * PAGE] ^ 1);
+		assert_done(mincore(memory, PAGE, &residence));
+		assert_done(mlock(memory, LENGTH));
+		assert_done(munlock(memory, LENGTH));
+		assert_done(msync(memory, LENGTH, MS_SYNC));
+		/* It grows and moves. */
+		larger = mremap(memory, LENGTH, LENGTH + HUGE + PAGE, MREMAP_MAYMOVE);
+		assert_ptr_not_equal(larger, MAP_FAILED);
+		assert_int_equal(larger[5 * PAGE], text[5 * PAGE] ^ 1);
+		assert_int_equal(larger[6 * PAGE], text[6 * PAGE]);
+		assert_int_equal(probe_read(larger + LENGTH, NULL), SIGBUS);
+		assert_done(munmap(larger + PAGE, 3 * PAGE));
+		assert_int_equal(larger[4 * PAGE], text[4 * PAGE]);
+		munmap(larger, LENGTH + HUGE + PAGE);
+		close(fd);
+	}
+	/* mlock() puts pages off in batches. */
+	assert_soon(!pool_info().pinned_bytes);
+}
+
+/* A child that reads its private mapping, as fast as it can, sees nothing of what was punched before. */
+static void a_punched_page_is_not_mapped_again(void **state)
+{
+	unsigned int i, kind, rounds = rounds_of(500);
+
+	for (kind = 1; kind < 3; kind++) {
+		int fd = create(HUGE, granules[kind - 1]);
+		char *memory = map_private(fd, HUGE, RW), value, seen;
+		pid_t pid = spawn();
+
+		if (!pid) {
+			for (;;)
+				*(volatile char *)(memory + 3 * PAGE);
+		}
+		for (i = 0; i < rounds; i++) {
+			struct iovec here = {&seen, 1}, there = {memory + 3 * PAGE, 1};
+
+			value = 1 + i % 100;
+			assert_int_equal(pwrite(fd, &value, 1, 3 * PAGE), 1);
+			if (i % 2)
+				sched_yield();
+			assert_done(punch(fd, 0, 0));
+			assert_int_equal(process_vm_readv(pid, &here, 1, &there, 1, 0), 1);
+			assert_int_equal(seen, 0);
+		}
+		kill(pid, SIGKILL);
+		assert_child_killed(pid, SIGKILL);
+		munmap(memory, HUGE);
+		close(fd);
+	}
+}
+
+/* A copy of a file. */
+static int copy_of(const char *path, uint32_t mode)
+{
+	int from = open(path, O_RDONLY | O_CLOEXEC), fd = create_named("program", 0, mode);
+	ssize_t got;
+
+	assert_done(from);
+	while ((got = read(from, scratch, sizeof(scratch))) > 0)
+		assert_int_equal(write(fd, scratch, got), got);
+	assert_int_equal(got, 0);
+	close(from);
+	return fd;
+}
+
+static void programs_run(void **state)
+{
+	char *argv[] = {"true", NULL}, *envp[] = {NULL};
+	int fd = copy_of("/bin/true", 0700);
+	pid_t pid = spawn();
+
+	if (!pid) {
+		fexecve(fd, argv, envp);
+		_exit(errno);
+	}
+	assert_int_equal(wait_child(pid), 0);
+	/* Without the right to, nothing is lost. */
+	assert_done(fchmod(fd, 0600));
+	pid = spawn();
+	if (!pid) {
+		need(fexecve(fd, argv, envp) == -1 && errno == EACCES);
+		_exit(0);
+	}
+	assert_child_done(pid);
+}
+
+static void libraries_load(void **state)
+{
+	void (*function)(const char *pattern);
+	char path[256] = "";
+	Dl_info info;
+	void *copy;
+
+	assert_int_not_equal(dladdr((void *)cmocka_set_skip_filter, &info), 0);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", copy_of(info.dli_fname, 0600));
+	copy = dlopen(path, RTLD_NOW);
+	if (!copy)
+		fail_msg("%s", dlerror());
+	function = (void (*)(const char *))dlsym(copy, "cmocka_set_skip_filter");
+	assert_true(function != cmocka_set_skip_filter);
+	function(NULL);
+	dlclose(copy);
+}
+
+/* Executable pages, written by way of another mapping before. */
+static void code_runs(void **state)
+{
+	static const unsigned char code[] = {0xb8, 42, 0, 0, 0, 0xc3};
+	unsigned int kind;
+
+	for (kind = 0; kind < KINDS; kind++) {
+		int fd = make(kind);
+		int (*function)(void);
+
+		assert_int_equal(pwrite(fd, code, sizeof(code), 7 * PAGE), sizeof(code));
+		function =
+			(int (*)(void))(map_private(fd, LENGTH, PROT_READ | PROT_EXEC) + 7 * PAGE);
+		assert_int_equal(function(), 42);
+		close(fd);
+	}
+}
+
+/* A full pool is told as other files tell that there is no room. */
+static void what_cannot_be_had_gets_sigbus(void **state)
+{
+	int fd = create(64 * MIB, MORSEL_GRANULE_4K);
+	char *memory = map_private(fd, 64 * MIB, RW);
+	size_t at;
+
+	assert_done(resize_pool(8 * HUGE));
+	for (at = 0; at < 64 * MIB && !probe_read(memory + at, NULL); at += PAGE)
+		;
+	assert_in_range(at, 7 * HUGE, 8 * HUGE);
+	assert_int_equal(probe_read(memory + at, NULL), SIGBUS);
+	assert_int_equal(probe_write(memory + at, 1), SIGBUS);
+	/* A copy is another matter. */
+	assert_int_equal(probe_write(memory, 1), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(what_is_written_is_ones_own),
+		TEST(who_only_reads_may_copy_later),
+		TEST(a_debugger_writes_what_the_program_may_not),
+		TEST(copies_are_isolated_over_fork),
+		TEST(copies_outlive_a_punch_and_no_truncation),
+		TEST(what_was_cut_off_is_not_seen),
+		TEST(the_kernel_does_as_with_a_memfd),
+		TEST(a_punched_page_is_not_mapped_again),
+		TEST(programs_run),
+		TEST(libraries_load),
+		TEST(code_runs),
+		KERNEL_TEST(what_cannot_be_had_gets_sigbus),
+		TEST(module_unloads),
+	};
+
+	return cmocka_run_group_tests(tests, suite_begin, suite_end);
+}
