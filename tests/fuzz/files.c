@@ -81,7 +81,7 @@ long op_meta(long what)
 	note("(%d, %#lx, %#lx)", fd, number, other);
 	switch (what) {
 	case TRUNCATE:
-		return ftruncate(fd, number);
+		return ftruncate(fd, chance(4) ? number : near(PORTION));
 	case STAT:
 		return chance(2) ? fstat(fd, &stat)
 				 : syscall(SYS_statx, fd, "", AT_EMPTY_PATH, (unsigned int)number,

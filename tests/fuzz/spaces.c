@@ -88,12 +88,15 @@ static void forget_maps(const struct range *range)
 long op_mmap(long unused)
 {
 	int prot = chance(2) ? PROT_READ | PROT_WRITE : below(8), fd = any_fd();
-	int flags = PICK(MAP_SHARED, MAP_SHARED, MAP_SHARED, MAP_SHARED, MAP_SHARED_VALIDATE,
-			 MAP_PRIVATE);
-	size_t len = chance(4) ? some_length() : chance(4) ? 2 * GIB : HUGE * (1 + below(8));
+	int flags = PICK(MAP_SHARED, MAP_SHARED, MAP_SHARED, MAP_SHARED_VALIDATE, MAP_PRIVATE);
+	size_t len = chance(4)	 ? some_length()
+		     : chance(4) ? 2 * GIB
+		     : chance(4) ? PAGE * (1 + below(1024))
+				 : HUGE * (1 + below(8));
 	uint64_t offset = !chance(4)  ? 0
 			  : chance(8) ? interesting() & ~(PAGE - 1)
 			  : chance(4) ? GIB * below(4)
+			  : chance(2) ? PAGE * below(1024)
 				      : HUGE * below(8);
 	char *addr = chance(3) ? NULL : some_place();
 
