@@ -51,7 +51,7 @@ int morsel_query(int device, struct morsel_query *query);
  * @mode:	permission bits; 0 means 0600
  * @pool:	a pool's id; 0 means the nearest that has room
  * @node:	preferred NUMA node plus 1; 0 means the caller's
- * @flags:	MORSEL_CREATE_POPULATE or 0
+ * @flags:	MORSEL_CREATE_POPULATE, MORSEL_CREATE_SEALABLE, or 0
  * @fault_around: as for morsel_tune(); 0 means as suits the granule
  * @reserved:	0; later releases may give it a meaning
  *
@@ -185,6 +185,18 @@ int morsel_punch(int fd, uint64_t offset, uint64_t length);
  * Return: 0; -EBADF: the descriptor is read-only; -EINVAL: no such size.
  */
 int morsel_tune(int fd, uint32_t fault_around);
+
+/**
+ * morsel_seal() - have some things not be done to a morsel any more
+ * @fd:		its descriptor
+ * @seals:	MORSEL_SEAL_* to add, or 0
+ *
+ * Return: all that it has; -EPERM: the descriptor is read-only, or the morsel takes no seals (it
+ * was created without MORSEL_CREATE_SEALABLE, or has MORSEL_SEAL_SEAL); -EBUSY:
+ * MORSEL_SEAL_WRITE, and it is mapped shared and writable, or pinned; -EINVAL: no such seal;
+ * -ENOTTY: the module is older than this call.
+ */
+int morsel_seal(int fd, uint32_t seals);
 
 /**
  * morsel_extents() - call a function for each extent of a morsel

@@ -5,7 +5,7 @@
  * Two kinds of descriptor take them:
  *
  *   /dev/morsel          QUERY CREATE OPEN UNLINK LIST LIMIT_* POOL_*
- *   a morsel's own       STAT POPULATE PUNCH EXTENTS
+ *   a morsel's own       STAT POPULATE PUNCH EXTENTS TUNE SEAL
  *   (from CREATE, OPEN)  and what files take: fstat, mmap, read, write, ftruncate, ...
  *
  * Conventions, the same for every call:
@@ -99,6 +99,7 @@ struct morsel_query {
 #define MORSEL_FEATURE_TUNE (1ULL << 5) /* MORSEL_IOC_TUNE, and fault_around */
 #define MORSEL_FEATURE_RESIZE (1ULL << 6) /* ftruncate(2), writing behind the end, any length */
 #define MORSEL_FEATURE_ANY_MAP (1ULL << 7) /* any mapping, also MAP_PRIVATE */
+#define MORSEL_FEATURE_SEAL (1ULL << 8) /* MORSEL_IOC_SEAL */
 
 /**
  * struct morsel_create - make a morsel (MORSEL_IOC_CREATE)
@@ -153,6 +154,7 @@ struct morsel_create {
 
 #define MORSEL_CREATE_POPULATE (1U << 0) /* allocate everything now, or fail with ENOMEM */
 #define MORSEL_CREATE_CLOEXEC (1U << 1)
+#define MORSEL_CREATE_SEALABLE (1U << 2) /* it takes seals; else it begins with MORSEL_SEAL_SEAL */
 
 /**
  * struct morsel_open - open a morsel by name or id (MORSEL_IOC_OPEN)
@@ -325,8 +327,8 @@ struct morsel_extent {
  * is in it (parts of a 2 MiB frame); it reads as zero afterwards. A frame that
  * is pinned (O_DIRECT, RDMA) is given back when the pin is gone, and counts
  * against the owner's ceiling until then.
- * Errors: EBADF, ERANGE, as above; EINTR (a fatal signal: what is freed by then
- * stays so).
+ * Errors: EBADF, ERANGE, as above; EPERM (it is sealed against writing); EINTR (a fatal signal:
+ * what is freed by then stays so).
  */
 struct morsel_range {
 	__u32 size;
@@ -359,6 +361,35 @@ struct morsel_tune {
 	__u32 fault_around;
 	__u32 reserved;
 };
+
+/**
+ * struct morsel_seal - what is not done to a morsel any more (MORSEL_IOC_SEAL on a morsel's
+ * descriptor)
+ * @size:	sizeof(struct morsel_seal)
+ * @flags:	0
+ * @seals:	in: MORSEL_SEAL_* to add, or 0; out: all that it has.  They are those of
+ *		F_ADD_SEALS in fcntl(2), with the same meaning
+ * @reserved:	0
+ *
+ * No seal is ever taken away.  Calls that a seal forbids fail with EPERM.
+ *
+ * Errors: EPERM (the descriptor is read-only; or MORSEL_SEAL_SEAL is set, as of all morsels that
+ * were created without MORSEL_CREATE_SEALABLE), EBUSY (MORSEL_SEAL_WRITE: it is mapped shared and
+ * writable, or somebody pins memory of it), EINTR (a fatal signal).
+ */
+struct morsel_seal {
+	__u32 size;
+	__u32 flags;
+	__u32 seals;
+	__u32 reserved;
+};
+
+#define MORSEL_SEAL_SEAL 0x0001U /* no further seals */
+#define MORSEL_SEAL_SHRINK 0x0002U /* it does not become shorter */
+#define MORSEL_SEAL_GROW 0x0004U /* nor longer */
+#define MORSEL_SEAL_WRITE 0x0008U /* it is not written, nor punched */
+#define MORSEL_SEAL_FUTURE_WRITE 0x0010U /* but by mappings that there are already */
+#define MORSEL_SEALS 0x001fU /* all of these */
 
 /**
  * struct morsel_limit - a user's ceiling (MORSEL_IOC_LIMIT_GET,
@@ -492,6 +523,7 @@ struct morsel_pool {
 #define MORSEL_IOC_PUNCH _IOW(MORSEL_IOC_MAGIC, 0x22, struct morsel_range)
 #define MORSEL_IOC_EXTENTS _IOWR(MORSEL_IOC_MAGIC, 0x23, struct morsel_list)
 #define MORSEL_IOC_TUNE _IOW(MORSEL_IOC_MAGIC, 0x24, struct morsel_tune)
+#define MORSEL_IOC_SEAL _IOWR(MORSEL_IOC_MAGIC, 0x25, struct morsel_seal)
 
 /* The layout is ABI: a compiler that disagrees must not get past here. */
 #ifdef __cplusplus
@@ -508,6 +540,7 @@ MORSEL_ASSERT_SIZE(struct morsel_list, 32);
 MORSEL_ASSERT_SIZE(struct morsel_extent, 32);
 MORSEL_ASSERT_SIZE(struct morsel_range, 24);
 MORSEL_ASSERT_SIZE(struct morsel_tune, 16);
+MORSEL_ASSERT_SIZE(struct morsel_seal, 16);
 MORSEL_ASSERT_SIZE(struct morsel_limit, 32);
 MORSEL_ASSERT_SIZE(struct morsel_pool_info, 120);
 MORSEL_ASSERT_SIZE(struct morsel_pool, 32);

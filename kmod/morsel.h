@@ -87,6 +87,7 @@
  * @in_vain:	the task that waited, or tried, for memory in a fault that it takes again; a hint,
  *		as the next, and never followed
  * @in_vain_at:	its address
+ * @seals:	MORSEL_SEAL_*; set with the inode's lock held for writing, and never taken away
  * @finish:	gives back what is behind the end, where who shrank it was killed
  * @attached_lock: protects @attached and @flush_cpus
  * @attached:	the attachments
@@ -105,11 +106,20 @@ struct morsel {
 	struct task_struct *populating;
 	struct task_struct *in_vain;
 	unsigned long in_vain_at;
+	u32 seals;
 	struct work_struct finish;
 	struct mutex attached_lock;
 	struct list_head attached;
 	cpumask_var_t flush_cpus;
 };
+
+#define MORSEL_SEALS_WRITE (MORSEL_SEAL_WRITE | MORSEL_SEAL_FUTURE_WRITE)
+
+/* Is one of these seals set? */
+static inline bool is_sealed(const struct morsel *m, u32 seals)
+{
+	return READ_ONCE(m->seals) & seals;
+}
 
 static inline struct morsel *to_morsel(const struct inode *inode)
 {

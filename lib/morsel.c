@@ -226,6 +226,14 @@ API int morsel_tune(int fd, uint32_t fault_around)
 	return call(fd, MORSEL_IOC_TUNE, &args, "tune");
 }
 
+API int morsel_seal(int fd, uint32_t seals)
+{
+	struct morsel_seal args = {.size = sizeof(args), .seals = seals};
+	int err = call(fd, MORSEL_IOC_SEAL, &args, "seal");
+
+	return err ?: (int)args.seals;
+}
+
 API int morsel_stat(int fd, struct morsel_info *info)
 {
 	memset(info, 0, sizeof(*info));

@@ -133,6 +133,8 @@ static const struct call calls[] = {
 	{CALL(EXTENTS, morsel_list), .own = true, .writes = true, .reserved = NO_FIELD,
 	 .fill = fill_list},
 	{CALL(TUNE, morsel_tune), .own = true, RESERVED(morsel_tune), .fill = fill_tune},
+	{CALL(SEAL, morsel_seal), .own = true, .writes = true, RESERVED(morsel_seal),
+	 .fill = fill_nothing},
 };
 
 #define BUFFER (2 * PAGE)
@@ -305,6 +307,9 @@ static void unknown_flags_are_refused(void **state)
 	begin();
 	for_each_call(call) for (bit = 2; bit < 32; bit++)
 	{
+		/* The one call that knows three. */
+		if (call->call == MORSEL_IOC_CREATE && 1U << bit == MORSEL_CREATE_SEALABLE)
+			continue;
 		prepare(call);
 		set_u32(4, 1U << bit);
 		expect(call, "unknown flag", run(call, buffer), EINVAL);

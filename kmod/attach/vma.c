@@ -151,7 +151,7 @@ static struct attachment *attach(struct morsel *m, struct vm_area_struct *vma, b
  * morsel_mmap() - attach a morsel
  * @file:	its descriptor
  * @vma:	the mapping
- * Return: 0; -ENOMEM; -EINTR.
+ * Return: 0; -EPERM (it is sealed against writing); -ENOMEM; -EINTR.
  */
 int morsel_mmap(struct file *file, struct vm_area_struct *vma)
 {
@@ -167,6 +167,11 @@ int morsel_mmap(struct file *file, struct vm_area_struct *vma)
 	if (!(vma->vm_flags & VM_MAYSHARE)) {
 		vma->vm_ops = &morsel_private_vm_ops;
 		return 0;
+	}
+	if (is_sealed(m, MORSEL_SEALS_WRITE)) {
+		if (vma->vm_flags & VM_WRITE)
+			return -EPERM;
+		vm_flags_clear(vma, VM_MAYWRITE);
 	}
 	if (has_spans(vma))
 		att = attach(m, vma, &splice);

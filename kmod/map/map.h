@@ -200,6 +200,7 @@ void map_shrink(struct map *map, unsigned long pages);
 
 /* remove.c */
 void map_zero(struct map *map, loff_t start, loff_t end);
+bool map_pinned(const struct map *map);
 int map_put_back(struct map *map, struct frame_batch *batch, unsigned long end);
 unsigned long map_parts_end(const struct map *map, unsigned long index);
 void map_remove(struct map *map, loff_t *start, loff_t end, struct frame_batch *batch,

@@ -64,6 +64,26 @@ void map_put_page(struct page *page)
 }
 
 /**
+ * map_pinned() - has anybody a reference to a frame?
+ * @map:	the map, of which no page is mapped by itself
+ * Return: whether; true, too, where a fatal signal came in.
+ */
+bool map_pinned(const struct map *map)
+{
+	unsigned long index, end = map_pages(map);
+	struct leaf leaf;
+
+	for (index = 0; index < end; index = leaf_end(&leaf, index)) {
+		leaf = map->ops->look(map, index);
+		if (fatal_signal_pending(current) ||
+		    (leaf.present && frame_pinned(frame_head(leaf.frame), leaf.order)))
+			return true;
+		cond_resched();
+	}
+	return false;
+}
+
+/**
  * map_find() - the next page that has a frame, or that has none
  * @map:	the map
  * @index:	where to begin

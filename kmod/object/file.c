@@ -114,10 +114,19 @@ static ssize_t write_locked(struct kiocb *iocb, struct iov_iter *from, bool alon
 	ssize_t done;
 	int err;
 
+	end = iocb->ki_pos + iov_iter_count(from);
+	if (is_sealed(m, MORSEL_SEALS_WRITE))
+		return -EPERM;
+	if (end > size && is_sealed(m, MORSEL_SEAL_GROW)) {
+		/* Pages that are all within it are written, as of a memfd. */
+		end = round_down(size, PAGE_SIZE);
+		if (iocb->ki_pos >= end)
+			return -EPERM;
+		iov_iter_truncate(from, end - iocb->ki_pos);
+	}
 	err = file_modified(iocb->ki_filp);
 	if (err)
 		return err;
-	end = iocb->ki_pos + iov_iter_count(from);
 	if (end <= size)
 		return copy_pages(iocb, from, true);
 
@@ -198,6 +207,8 @@ loff_t morsel_llseek(struct file *file, loff_t offset, int whence)
 /* Punch, to the end of the last page, so that its frame goes, too. */
 static int punch(struct morsel *m, loff_t offset, loff_t end)
 {
+	if (is_sealed(m, MORSEL_SEALS_WRITE))
+		return -EPERM;
 	if (end >= i_size_read(&m->inode))
 		end = (loff_t)map_pages(&m->map) << PAGE_SHIFT;
 	return offset < end ? morsel_revoke(m, offset, end, view_discard) : 0;
@@ -213,9 +224,13 @@ static int allocate(struct morsel *m, struct view *view, loff_t offset, loff_t e
 		grow = false;
 	if (!grow)
 		end = min(end, size);
+	if (grow && is_sealed(m, MORSEL_SEAL_GROW))
+		return -EPERM;
 	if (grow)
 		err = inode_newsize_ok(&m->inode, end) ?: morsel_reach(m, end);
-	if (!err && offset < end)
+	if (err)
+		return err;
+	if (offset < end)
 		err = view_populate(view, offset >> PAGE_SHIFT, DIV_ROUND_UP_ULL(end, PAGE_SIZE),
 				    TASK_INTERRUPTIBLE);
 	if (grow)
@@ -278,6 +293,16 @@ void morsel_show_fdinfo(struct seq_file *seq, struct file *file)
 	seq_printf(seq, "morsel-attachments:\t%u\n", info.attachments);
 }
 
+static int set_size(struct morsel *m, loff_t size)
+{
+	loff_t old = i_size_read(&m->inode);
+
+	if ((size < old && is_sealed(m, MORSEL_SEAL_SHRINK)) ||
+	    (size > old && is_sealed(m, MORSEL_SEAL_GROW)))
+		return -EPERM;
+	return file_error(morsel_resize(m, size));
+}
+
 static int morsel_setattr(struct mnt_idmap *idmap, struct dentry *dentry, struct iattr *attr)
 {
 	struct inode *inode = d_inode(dentry);
@@ -285,7 +310,7 @@ static int morsel_setattr(struct mnt_idmap *idmap, struct dentry *dentry, struct
 
 	err = setattr_prepare(idmap, dentry, attr);
 	if (!err && attr->ia_valid & ATTR_SIZE)
-		err = file_error(morsel_resize(to_morsel(inode), attr->ia_size));
+		err = set_size(to_morsel(inode), attr->ia_size);
 	if (err)
 		return err;
 	setattr_copy(idmap, inode, attr);

@@ -99,6 +99,7 @@ static struct morsel *make(const struct morsel_create *args)
 	if (!m)
 		return ERR_PTR(-ENOMEM);
 	m->map.granule = args->granule;
+	m->seals = args->flags & MORSEL_CREATE_SEALABLE ? 0 : MORSEL_SEAL_SEAL;
 	morsel_size_begin(m, args->length);
 	mutex_init(&m->attached_lock);
 	INIT_LIST_HEAD(&m->attached);

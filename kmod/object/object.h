@@ -39,6 +39,9 @@ int morsel_resize(struct morsel *m, loff_t size);
 int morsel_reach(struct morsel *m, loff_t size);
 void morsel_settle_size(struct morsel *m, loff_t size);
 
+/* seals.c */
+int morsel_seal(struct morsel *m, u32 seals);
+
 /* fs.c */
 int morsel_objects_init(const struct file_operations *fops);
 void morsel_objects_exit(void);

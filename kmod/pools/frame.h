@@ -38,6 +38,12 @@ static inline void frame_release(struct page *page)
 	put_page(page);
 }
 
+/* The frame that a page is of. */
+static inline u64 frame_head(u64 frame)
+{
+	return page_to_pfn(compound_head(frame_page(frame)));
+}
+
 /**
  * frame_is_huge() - is a page one of a huge frame?
  * @frame: the frame, or that page
@@ -56,6 +62,26 @@ static inline bool frame_is_huge(u64 frame)
 static inline bool frame_failed(u64 frame)
 {
 	return PageHWPoison(frame_page(frame));
+}
+
+/* Has some of a frame's memory failed? */
+static inline bool frame_bad(u64 frame, unsigned int order)
+{
+	unsigned int i;
+
+	for (i = 0; i < 1U << order; i++)
+		if (frame_failed(frame + i))
+			return true;
+	return false;
+}
+
+/*
+ * Does anybody but the pool have a reference to a frame?  Where memory has failed, one may
+ * be kept for ever, which is none that counts.
+ */
+static inline bool frame_pinned(u64 frame, unsigned int order)
+{
+	return page_ref_count(frame_page(frame)) != 1 && !frame_bad(frame, order);
 }
 
 struct frame_pool *frame_pool(u64 frame);
@@ -87,26 +113,6 @@ static inline u32 frame_pool_id(const struct page *page)
 static inline u64 frame_number(const struct page *page)
 {
 	return page_private(page) & (BIT_ULL(FRAME_NUMBER_BITS) - 1);
-}
-
-/* Has some of a frame's memory failed? */
-static inline bool frame_bad(u64 frame, unsigned int order)
-{
-	unsigned int i;
-
-	for (i = 0; i < 1U << order; i++)
-		if (frame_failed(frame + i))
-			return true;
-	return false;
-}
-
-/*
- * Does anybody but the pool have a reference to a frame?  Where memory has failed, one may
- * be kept for ever, which is none that counts.
- */
-static inline bool frame_pinned(u64 frame, unsigned int order)
-{
-	return page_ref_count(frame_page(frame)) != 1 && !frame_bad(frame, order);
 }
 
 #endif /* MORSEL_FRAME_H */

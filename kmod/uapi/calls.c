@@ -43,8 +43,9 @@ struct morsel_call {
 
 static const struct morsel_call calls[] = {
 	CALL(QUERY, 88, DEVICE, ANYBODY, 0, call_query),
-	CALL(CREATE, 112, DEVICE, ANYBODY, MORSEL_CREATE_POPULATE | MORSEL_CREATE_CLOEXEC,
-	     call_create, call_create_done),
+	CALL(CREATE, 112, DEVICE, ANYBODY,
+	     MORSEL_CREATE_POPULATE | MORSEL_CREATE_CLOEXEC | MORSEL_CREATE_SEALABLE, call_create,
+	     call_create_done),
 	CALL(OPEN, 88, DEVICE, ANYBODY, MORSEL_OPEN_READ_ONLY | MORSEL_OPEN_CLOEXEC, call_open,
 	     call_open_done),
 	CALL(UNLINK, 80, DEVICE, ANYBODY, 0, call_unlink),
@@ -61,6 +62,7 @@ static const struct morsel_call calls[] = {
 	CALL(PUNCH, 24, MORSEL, WRITER, 0, call_punch),
 	CALL(EXTENTS, 32, MORSEL, ANYBODY, 0, call_extents),
 	CALL(TUNE, 16, MORSEL, WRITER, 0, call_tune),
+	CALL(SEAL, 16, MORSEL, ANYBODY, 0, call_seal),
 };
 
 /*

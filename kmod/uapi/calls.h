@@ -36,6 +36,7 @@ struct morsel_request {
 		struct morsel_cursor cursor;
 		struct morsel_range range;
 		struct morsel_tune tune;
+		struct morsel_seal seal;
 		struct morsel_limit limit;
 		struct morsel_pool_info pool_info;
 		struct morsel_pool pool;
@@ -71,6 +72,7 @@ int call_stat(struct morsel_request *req);
 int call_populate(struct morsel_request *req);
 int call_punch(struct morsel_request *req);
 int call_tune(struct morsel_request *req);
+int call_seal(struct morsel_request *req);
 
 /* extents.c */
 int call_extents(struct morsel_request *req);

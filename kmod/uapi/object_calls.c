@@ -70,7 +70,8 @@ int call_punch(struct morsel_request *req)
 	err = down_read_killable(&m->inode.i_rwsem);
 	if (err)
 		return err;
-	err = range_pages(m, &req->args.range, &first, &end);
+	err = is_sealed(m, MORSEL_SEALS_WRITE) ? -EPERM
+					       : range_pages(m, &req->args.range, &first, &end);
 	if (!err)
 		err = morsel_revoke(m, (loff_t)first << PAGE_SHIFT, (loff_t)end << PAGE_SHIFT,
 				    view_discard);
@@ -90,6 +91,25 @@ int call_tune(struct morsel_request *req)
 	if (args->reserved)
 		return -EINVAL;
 	return map_set_fault_around(&file_morsel(req->file)->map, args->fault_around);
+}
+
+/**
+ * call_seal() - MORSEL_IOC_SEAL
+ * @req: the request
+ * Return: 0 or a negative errno.
+ */
+int call_seal(struct morsel_request *req)
+{
+	struct morsel *m = file_morsel(req->file);
+	struct morsel_seal *args = &req->args.seal;
+	int err = 0;
+
+	if (args->reserved || args->seals & ~MORSEL_SEALS)
+		return -EINVAL;
+	if (args->seals)
+		err = req->file->f_mode & FMODE_WRITE ? morsel_seal(m, args->seals) : -EPERM;
+	args->seals = READ_ONCE(m->seals);
+	return err;
 }
 
 const struct file_operations morsel_fops = {

@@ -126,7 +126,7 @@ long op_create(long starve)
 {
 	struct rlimit limit = {0, MAX_FD}, before;
 	struct morsel_create args = {
-		.flags = some_flags(MORSEL_CREATE_CLOEXEC),
+		.flags = some_flags(MORSEL_CREATE_CLOEXEC | MORSEL_CREATE_SEALABLE),
 		.length = some_length(),
 		.pool = chance(8) ? below(4) : MORSEL_ANY,
 		.node = chance(8) ? PICK(0U, 1U, 2U, 1024U) : MORSEL_ANY,
@@ -283,6 +283,16 @@ long op_tune(long cmd)
 	struct morsel_tune args = {
 		.flags = some_flags(0),
 		.fault_around = chance(8) ? interesting() : PAGE << below(10),
+	};
+
+	return call(object(), cmd, &args, sizeof(args));
+}
+
+long op_seal(long cmd)
+{
+	struct morsel_seal args = {
+		.flags = some_flags(0),
+		.seals = chance(8) ? interesting() : chance(2) ? 0 : 1U << below(5),
 	};
 
 	return call(object(), cmd, &args, sizeof(args));

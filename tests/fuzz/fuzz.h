@@ -149,6 +149,7 @@ long op_pool_stat(long cmd);
 long op_stat(long cmd);
 long op_range(long cmd);
 long op_tune(long cmd);
+long op_seal(long cmd);
 long op_ioctl(long unused);
 long op_sweep(long unused);
 

@@ -27,6 +27,7 @@ const struct operation operations[] = {
 	{"PUNCH", 30, op_range, MORSEL_IOC_PUNCH},
 	{"EXTENTS", 15, op_list, MORSEL_IOC_EXTENTS},
 	{"TUNE", 10, op_tune, MORSEL_IOC_TUNE},
+	{"SEAL", 10, op_seal, MORSEL_IOC_SEAL},
 	{"ioctl", 15, op_ioctl, 0},
 	{"read", 15, op_rw, READ},
 	{"write", 15, op_rw, WRITE},

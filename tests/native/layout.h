@@ -72,6 +72,10 @@
 	X(morsel_range, flags, 4, 4) \
 	X(morsel_range, offset, 8, 8) \
 	X(morsel_range, length, 16, 8) \
+	X(morsel_seal, size, 0, 4) \
+	X(morsel_seal, flags, 4, 4) \
+	X(morsel_seal, seals, 8, 4) \
+	X(morsel_seal, reserved, 12, 4) \
 	X(morsel_tune, size, 0, 4) \
 	X(morsel_tune, flags, 4, 4) \
 	X(morsel_tune, fault_around, 8, 4) \
@@ -123,6 +127,7 @@
 	X(MORSEL_IOC_POPULATE, 0x4018e521) \
 	X(MORSEL_IOC_PUNCH, 0x4018e522) \
 	X(MORSEL_IOC_EXTENTS, 0xc020e523) \
-	X(MORSEL_IOC_TUNE, 0x4010e524)
+	X(MORSEL_IOC_TUNE, 0x4010e524) \
+	X(MORSEL_IOC_SEAL, 0xc010e525)
 
 #endif /* TESTS_NATIVE_LAYOUT_H */
