@@ -23,6 +23,7 @@
  *	  map->sem
  *	    gate->lock
  *	  a frame's lock (who has one waits at no gate), a quarantine's reaping lock
+ *	    map->sem
  *
  *	mm->mmap_lock
  *	  i_mmap_rwsem (the kernel's)	registry lock (names.c)	a fill lock (fill.c)

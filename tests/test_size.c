@@ -149,6 +149,8 @@ static void huge_frames_end_where_they_end(void **state)
 	assert_done(ftruncate(fd, 100));
 	assert_int_equal(info_of(fd).huge_bytes, HUGE);
 	assert_true(is_zero(memory + 100, HUGE - 100));
+	assert_done(punch(fd, 0, 0));
+	assert_int_equal(info_of(fd).huge_bytes, 0);
 	assert_int_equal(probe_write(memory + HUGE, 1), SIGBUS);
 }
 
@@ -168,46 +170,96 @@ static void what_is_behind_the_end_is_zero(void **state)
 	assert_int_equal(memory[HUGE - 1], 'x');
 }
 
-/* Fails if contents are copied, or memory stays behind. */
-static void a_huge_frame_is_cut_in_place(void **state)
+/* Fails if anything is lost, or memory stays behind. */
+static void a_huge_frame_is_cut(void **state)
 {
 	int fd = create(2 * HUGE, MORSEL_GRANULE_AUTO);
-	char *memory = map(fd, 2 * HUGE, RW);
-	uint64_t frame;
+	char *memory = map(fd, 2 * HUGE, RW), *reader = map(fd, 2 * HUGE, PROT_READ);
 
 	fill_pattern(memory, 2 * HUGE, 2);
 	fill_pattern(scratch, 2 * HUGE, 2);
-	frame = frame_at(fd, HUGE);
+	assert_true(has_pattern(reader, 2 * HUGE, 2));
 	assert_done(ftruncate(fd, HUGE + 64 * KIB));
-	assert_int_equal(frame_at(fd, HUGE), frame);
-	assert_int_equal(info_of(fd).huge_bytes, 2 * HUGE);
-	assert_memory_equal(memory, scratch, HUGE + 64 * KIB);
+	assert_int_equal(info_of(fd).huge_bytes, HUGE);
+	assert_int_equal(info_of(fd).frame_bytes, HUGE + 64 * KIB);
+	assert_true(!memcmp(memory, scratch, HUGE + 64 * KIB));
+	assert_true(!memcmp(reader, scratch, HUGE + 64 * KIB));
 	/* And again. */
 	assert_done(ftruncate(fd, HUGE + 3 * PAGE + 7));
-	assert_int_equal(frame_at(fd, HUGE + 3 * PAGE), frame + 3);
-	assert_memory_equal(memory, scratch, HUGE + 3 * PAGE + 7);
-	/* What follows gets frames of its own. */
+	assert_int_equal(info_of(fd).frame_bytes, HUGE + 4 * PAGE);
+	assert_true(!memcmp(memory, scratch, HUGE + 3 * PAGE + 7));
 	assert_done(ftruncate(fd, 2 * HUGE));
 	fill_pattern(memory + HUGE + 4 * PAGE, HUGE - 4 * PAGE, 3);
-	assert_int_equal(info_of(fd).frame_bytes, 3 * HUGE - 4 * PAGE);
-	assert_memory_equal(memory, scratch, HUGE + 3 * PAGE + 7);
-	assert_true(is_zero(memory + HUGE + 3 * PAGE + 7, PAGE - 7));
-	/* A punch of some of its pages clears them, one of all of them frees it. */
-	assert_done(punch(fd, HUGE + PAGE, 2 * PAGE));
-	assert_memory_equal(memory, scratch, HUGE + PAGE);
-	assert_true(is_zero(memory + HUGE + PAGE, 2 * PAGE));
-	assert_int_equal(info_of(fd).huge_bytes, 2 * HUGE);
-	assert_done(punch(fd, HUGE, 6 * PAGE));
-	assert_int_equal(info_of(fd).huge_bytes, HUGE);
-	assert_int_equal(info_of(fd).frame_bytes, 2 * HUGE - 6 * PAGE);
-	fill_pattern(scratch, HUGE - 4 * PAGE, 3);
-	assert_memory_equal(memory + HUGE + 6 * PAGE, scratch + 2 * PAGE, HUGE - 6 * PAGE);
-	assert_true(is_zero(memory + HUGE, 6 * PAGE));
+	assert_int_equal(info_of(fd).frame_bytes, 2 * HUGE);
+	assert_true(!memcmp(reader, scratch, HUGE + 3 * PAGE + 7));
+	assert_true(is_zero(reader + HUGE + 3 * PAGE + 7, PAGE - 7));
 	assert_done(ftruncate(fd, HUGE));
 	assert_int_equal(info_of(fd).frame_bytes, HUGE);
 }
 
-/* A page of a huge frame that is in a pipe is the morsel's still after the frame was cut. */
+/* All but so many bytes of what a user may have are taken by another morsel. */
+static int leave_room(size_t ceiling, size_t room)
+{
+	struct morsel_limit limit;
+	int fd = create(ceiling, MORSEL_GRANULE_4K);
+	size_t at;
+
+	for (at = 0;; at += PAGE) {
+		limit = (struct morsel_limit){.size = sizeof(limit), .uid = TESTER};
+		need(!ioctl(dev, MORSEL_IOC_LIMIT_GET, &limit));
+		if (limit.used + room >= ceiling)
+			return fd;
+		need(!populate(fd, at, PAGE));
+	}
+}
+
+/*
+ * Where there is no memory for the small frames, a huge one lies across the end: fails if it stays
+ * behind when all is closed, or if what is behind the end is seen later.
+ */
+static void what_cannot_be_cut_is_not_lost(void **state)
+{
+	/* For the frame, and a table above it. */
+	const size_t ceiling = 6 * MIB, room = HUGE + PAGE;
+	pid_t pid;
+
+	assert_done(limit_set(TESTER, ceiling, 0));
+	pid = spawn();
+	if (!pid) {
+		char *buffer = mmap(NULL, HUGE, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), *memory;
+		int fd, other;
+
+		become(TESTER);
+		memset(buffer, 7, HUGE);
+		need(!munmap(buffer + PAGE, HUGE - PAGE));
+		fd = create(0, MORSEL_GRANULE_AUTO);
+		memory = map(fd, 2 * HUGE, RW);
+		other = leave_room(ceiling, room);
+		/* It is begun as if all could be written. */
+		need(pwrite(fd, buffer, HUGE, 0) == PAGE);
+		need(size_of(fd) == PAGE && info_of(fd).huge_bytes == HUGE);
+		memory[0] = 7;
+		/* Behind the end it can be touched. */
+		need(!probe_write(memory + 2 * PAGE, 8));
+		need(!ftruncate(fd, 4 * PAGE));
+		need(info_of(fd).huge_bytes == HUGE && is_zero(memory + PAGE, 3 * PAGE));
+		probe_write(memory + 5 * PAGE, 8);
+		close(other);
+		need(!ftruncate(fd, HUGE));
+		need(is_zero(memory + PAGE, HUGE - PAGE) && memory[0] == 7);
+		/* And once more, to be closed so. */
+		need(!ftruncate(fd, 0));
+		leave_room(ceiling, room);
+		need(pwrite(fd, buffer, HUGE, 0) == PAGE);
+		need(info_of(fd).huge_bytes == HUGE);
+		_exit(0);
+	}
+	assert_child_done(pid);
+	assert_int_equal(limit_of(TESTER).used, 0);
+	assert_int_equal(pool_info().used_bytes, 0);
+}
+
+/* A page of a huge frame that is in a pipe is the morsel's still after it would have been cut. */
 static void what_is_pinned_stays_the_morsels(void **state)
 {
 	int fd = create(HUGE, MORSEL_GRANULE_AUTO), pipes[2];
@@ -221,6 +273,14 @@ static void what_is_pinned_stays_the_morsels(void **state)
 	memory[PAGE] = 2;
 	assert_int_equal(read(pipes[0], &byte, 1), 1);
 	assert_int_equal(byte, 2);
+	probe_write(memory + 3 * PAGE, 3);
+	assert_done(ftruncate(fd, HUGE));
+	assert_true(is_zero(memory + 2 * PAGE, HUGE - 2 * PAGE));
+	/* Now it can be cut. */
+	assert_done(ftruncate(fd, 2 * PAGE));
+	assert_int_equal(probe_write(memory + 2 * PAGE, 1), SIGBUS);
+	assert_int_equal(memory[PAGE], 2);
+	assert_int_equal(info_of(fd).frame_bytes, 2 * PAGE);
 }
 
 /* Fails if one of no length cannot be made, mapped or filled. */
@@ -452,6 +512,14 @@ static int act_shrink(int fd)
 	return ftruncate(fd, size_of(fd) - 1);
 }
 
+static int act_truncate_path(int fd)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return truncate(path, size_of(fd) - 1);
+}
+
 static int act_punch(int fd)
 {
 	return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, PAGE);
@@ -467,6 +535,7 @@ static void times_tell_of_changes(void **state)
 	assert_mtime_moves(fd, act_grow);
 	assert_mtime_moves(fd, act_shrink);
 	assert_mtime_moves(fd, act_punch);
+	assert_mtime_moves(fd, act_truncate_path);
 	/* Reading is another matter. */
 	assert_done(futimens(fd, old));
 	assert_int_equal(pread(fd, scratch, 1, 0), 1);
@@ -550,76 +619,176 @@ static void who_is_killed_while_shrinking_leaves_nothing(void **state)
 }
 
 /*
- * Some touch, while it becomes shorter and longer: fails if a byte comes back that was cut off, or
- * anything stays behind.
+ * Some touch, while it becomes shorter and longer.  What is written is the round's number, which is
+ * told before the morsel becomes longer again: fails if a byte of a round before is seen where it was
+ * cut off since, or anything stays behind.
  */
-struct toucher {
-	char *memory;
-	uint64_t seed;
-	atomic_bool *stop;
-	atomic_uint *rounds;
+struct rounds {
+	atomic_bool stop;
+	atomic_uint touched[2];
+	_Atomic unsigned char round;
 };
 
-static void *touch(void *arg)
+static void touch(char *memory, struct rounds *rounds, unsigned int self)
 {
-	struct toucher *t = arg;
+	uint64_t seed = 10 + self;
 
-	while (!atomic_load(t->stop)) {
-		size_t at = random_next(&t->seed) % LENGTH;
+	while (!atomic_load(&rounds->stop)) {
+		size_t at = random_next(&seed) % LENGTH;
 
-		if (random_next(&t->seed) % 2)
-			probe_write(t->memory + at, 1 + at % 250);
+		if (random_next(&seed) % 2)
+			probe_write(memory + at, atomic_load(&rounds->round));
 		else
-			probe_read(t->memory + at, NULL);
-		atomic_fetch_add(t->rounds, 1);
+			probe_read(memory + at, NULL);
+		atomic_fetch_add(&rounds->touched[self], 1);
 	}
-	return NULL;
 }
 
 static void faults_against_truncation(void **state)
 {
-	struct {
-		atomic_bool stop;
-		atomic_uint rounds;
-	} *shared = shared_page();
-	unsigned int g, i, rounds = rounds_of(500);
+	struct rounds *shared = shared_page();
+	unsigned int g, i, k, rounds = rounds_of(500);
 	uint64_t seed = 1;
 
 	for (g = 0; g < 2; g++) {
 		int fd = create(LENGTH, granules[g]);
-		struct toucher t = {map(fd, LENGTH, RW), g, &shared->stop, &shared->rounds};
+		char *memory = map(fd, LENGTH, RW);
 		pid_t pids[2];
 
 		atomic_store(&shared->stop, false);
 		for (i = 0; i < 2; i++) {
 			pids[i] = spawn();
 			if (!pids[i]) {
-				t.seed = 10 + i;
-				touch(&t);
+				touch(memory, shared, i);
 				_exit(0);
 			}
 		}
 		for (i = 0; i < rounds; i++) {
-			size_t size = random_next(&seed) % LENGTH, page = size / PAGE * PAGE;
-			unsigned int before = atomic_load(&shared->rounds), tries = 0;
+			size_t size = random_next(&seed) % LENGTH;
+			unsigned int before[2], tries = 0;
+			unsigned char round = 1 + i % 200;
 
 			assert_done(ftruncate(fd, size));
+			atomic_store(&shared->round, round);
+			/* Who has read the number before is done with it. */
+			for (k = 0; k < 2; k++)
+				before[k] = atomic_load(&shared->touched[k]);
+			for (k = 0; k < 2; k++)
+				while (atomic_load(&shared->touched[k]) < before[k] + 2)
+					relax(&tries);
 			assert_done(ftruncate(fd, LENGTH));
-			/* The others go on writing the same at each place, or it is zero. */
-			assert_int_equal(pread(fd, scratch, LENGTH - page, page), LENGTH - page);
-			while (atomic_load(&shared->rounds) == before)
-				relax(&tries);
+			assert_int_equal(pread(fd, scratch, LENGTH - size, size), LENGTH - size);
+			for (k = 0; k < LENGTH - size; k++) {
+				/* Most are zero. */
+				if (k % 4096 == 0 && is_zero(scratch + k, 4096))
+					k += 4095;
+				else if (scratch[k] && (unsigned char)scratch[k] != round)
+					fail_msg("round %u: %u at %#zx", round,
+						 (unsigned char)scratch[k], size + k);
+			}
 		}
 		atomic_store(&shared->stop, true);
 		assert_child_done(pids[0]);
 		assert_child_done(pids[1]);
-		assert_int_equal(pread(fd, scratch, LENGTH, 0), LENGTH);
-		for (i = 0; i < LENGTH; i++)
-			assert_true(!scratch[i] || (unsigned char)scratch[i] == 1 + i % 250);
-		assert_done(ftruncate(fd, 0));
-		assert_int_equal(info_of(fd).frame_bytes, 0);
+		/* Of an odd size, too, nothing is left when it is closed. */
+		assert_done(ftruncate(fd, LENGTH - 3 * PAGE - 5));
+		assert_int_equal(info_of(fd).frame_bytes % PAGE, 0);
+		munmap(memory, LENGTH);
+		close(fd);
+		assert_soon(!pool_info().used_bytes);
+	}
+}
+
+#define SPANS 8
+
+/* Read the first pages of each span, which may have gone; what is read is what it had. */
+static void read_spans(int fd, struct rounds *shared)
+{
+	unsigned int span;
+
+	while (!atomic_load(&shared->stop)) {
+		for (span = 0; span < SPANS; span++) {
+			ssize_t got = pread(fd, other, 2 * PAGE, span * HUGE);
+
+			need(got >= 0 && !memcmp(other, scratch, got));
+		}
+		atomic_fetch_add(&shared->touched[0], 1);
+	}
+}
+
+/* Fails if reading finds zeros where data stays, while what follows is cut off. */
+static void reading_against_cuts(void **state)
+{
+	struct rounds *shared = shared_page();
+	unsigned int i, span, rounds = rounds_of(200);
+
+	fill_pattern(scratch, 2 * PAGE, 5);
+	for (i = 0; i < rounds; i++) {
+		/* What was cut has small frames from then on: a new one each time. */
+		int fd = create(SPANS * HUGE, MORSEL_GRANULE_AUTO);
+		unsigned int tries = 0;
+		pid_t pid;
+
+		for (span = 0; span < SPANS; span++)
+			assert_int_equal(pwrite(fd, scratch, 2 * PAGE, span * HUGE), 2 * PAGE);
+		assert_int_equal(info_of(fd).huge_bytes, SPANS * HUGE);
+		atomic_store(&shared->stop, false);
+		atomic_store(&shared->touched[0], 0);
+		pid = spawn();
+		if (!pid) {
+			read_spans(fd, shared);
+			_exit(0);
+		}
+		while (!atomic_load(&shared->touched[0]))
+			relax(&tries);
+		for (span = SPANS; span--;)
+			assert_done(ftruncate(fd, span * HUGE + 3 * PAGE));
+		atomic_store(&shared->stop, true);
+		assert_child_done(pid);
 		close(fd);
 	}
+}
+
+/*
+ * Fails if a tableset that is made while the morsel is short has no room for what there is behind its
+ * end.  Who shrinks it is held amid that.
+ */
+static void rights_are_asked_for_while_it_shrinks(void **state)
+{
+	int fd = create(4 * GIB, MORSEL_GRANULE_4K), listener = open_listener();
+	char *memory = map(fd, 4 * GIB, RW), byte;
+	int map_now[2], shrink_now[2];
+	pid_t shrinks, maps;
+
+	memory[0] = 1;
+	memory[4 * GIB - 1] = 1;
+	assert_done(pipe(map_now));
+	assert_done(pipe(shrink_now));
+	/* Neither fork() nor the end of mmap() gets past who is held. */
+	maps = spawn();
+	if (!maps) {
+		need(read(map_now[0], &byte, 1) == 1);
+		need(probe_read(map(fd, HUGE, PROT_READ | PROT_EXEC), NULL) == SIGBUS);
+		_exit(0);
+	}
+	shrinks = spawn();
+	if (!shrinks) {
+		need(read(shrink_now[0], &byte, 1) == 1);
+		need(!ftruncate(fd, 0));
+		_exit(0);
+	}
+	listen_to(listener, memory, HUGE);
+	assert_done(ioctl(listener, NOTIFY_HOLD, 1));
+	assert_int_equal(write(shrink_now[1], "", 1), 1);
+	assert_done(ioctl(listener, NOTIFY_HELD));
+	assert_int_equal(write(map_now[1], "", 1), 1);
+	/* Its tables are there when the other one goes on. */
+	assert_soon(info_of(fd).flags & MORSEL_INFO_TABLESETS);
+	assert_errno(populate(fd, 0, 0), ERANGE);
+	assert_done(ioctl(listener, NOTIFY_HOLD, 0));
+	assert_child_done(shrinks);
+	assert_child_done(maps);
+	assert_int_equal(info_of(fd).frame_bytes, 0);
 }
 
 int main(void)
@@ -629,7 +798,8 @@ int main(void)
 		TEST(mappings_follow_the_size),
 		TEST(huge_frames_end_where_they_end),
 		TEST(what_is_behind_the_end_is_zero),
-		TEST(a_huge_frame_is_cut_in_place),
+		TEST(a_huge_frame_is_cut),
+		KERNEL_TEST(what_cannot_be_cut_is_not_lost),
 		TEST(what_is_pinned_stays_the_morsels),
 		TEST(it_may_begin_with_nothing),
 		TEST(writing_behind_the_end_extends),
@@ -644,6 +814,8 @@ int main(void)
 		TEST(seeking_finds_data_and_holes),
 		TEST(who_is_killed_while_shrinking_leaves_nothing),
 		TEST(faults_against_truncation),
+		TEST(reading_against_cuts),
+		TEST(rights_are_asked_for_while_it_shrinks),
 		TEST(module_unloads),
 	};
 

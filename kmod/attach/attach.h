@@ -34,11 +34,15 @@ struct attached_top {
  * @entries:	else the PMD entries that are ours; under the splices' lock,
  *		but is_spliced() looks without
  * @parked:	the PMD entries that are parked
+ * @paged:	spans where a table of the address space's own was found, which mremap() has
+ *		put there: they are mapped page by page from then on, and nothing is spliced
+ *		over them
  */
 struct attached_gib {
 	struct page *kept;
 	DECLARE_BITMAP(entries, PTRS_PER_PMD);
 	DECLARE_BITMAP(parked, PTRS_PER_PMD);
+	DECLARE_BITMAP(paged, PTRS_PER_PMD);
 };
 
 /**

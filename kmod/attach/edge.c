@@ -11,9 +11,10 @@
  * (view_wait_mappers()).
  */
 #include <linux/err.h>
-#include <linux/highmem.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
+
+#include <asm/pgalloc.h>
 
 #include "attach/attach.h"
 
@@ -22,21 +23,23 @@
 
 /*
  * The page that a fault is for, locked, and with a reference; NULL: it has gone meanwhile.
- * ERR_PTR(-EAGAIN): its lock is held, and the fault is not to wait; as view_ops.page.
+ * ERR_PTR(-EAGAIN): its lock is held, and the fault is not to wait; -EINTR (a fatal signal); as
+ * view_ops.page.
  */
 static struct page *lock_shown(const struct vm_fault *vmf, struct view *view, unsigned long index)
 {
 	struct page *page = view->ops->page(view, index, false);
+	int err;
 
 	if (IS_ERR_OR_NULL(page))
 		return page;
-	if (vmf->flags & FAULT_FLAG_RETRY_NOWAIT) {
-		if (!trylock_page(page)) {
+	if (!trylock_page(page)) {
+		err = vmf->flags & FAULT_FLAG_RETRY_NOWAIT ? -EAGAIN
+							   : folio_lock_killable(page_folio(page));
+		if (err) {
 			view_put_page(page);
-			return ERR_PTR(-EAGAIN);
+			return ERR_PTR(err);
 		}
-	} else {
-		lock_page(page);
 	}
 	if (view_shows(view, index, page))
 		return page;
@@ -80,6 +83,25 @@ static void map_around(const struct vm_fault *vmf, struct view *view, const stru
 			map_neighbour(vma, view, addr, locked);
 }
 
+/* Put in the table that the kernel has made ready, so that none is made with a lock held. */
+static void install_table(struct vm_fault *vmf)
+{
+	struct mm_struct *mm = vmf->vma->vm_mm;
+	spinlock_t *lock;
+
+	if (!vmf->prealloc_pte)
+		return;
+	lock = pmd_lock(mm, vmf->pmd);
+	if (pmd_none(*vmf->pmd)) {
+		mm_inc_nr_ptes(mm);
+		/* Who finds the table finds it empty. */
+		smp_wmb();
+		pmd_populate(mm, vmf->pmd, vmf->prealloc_pte);
+		vmf->prealloc_pte = NULL;
+	}
+	spin_unlock(lock);
+}
+
 /* Into a shared mapping the page goes alone, whatever the kernel would map with it. */
 static vm_fault_t map_shared(struct vm_fault *vmf, struct view *view, struct page *page)
 {
@@ -92,34 +114,6 @@ static vm_fault_t map_shared(struct vm_fault *vmf, struct view *view, struct pag
 	return err && err != -EBUSY ? VM_FAULT_OOM : VM_FAULT_NOPAGE;
 }
 
-/*
- * A private mapping is to see a page of a huge frame that was cut.  The kernel may map what else
- * the frame has with it, which the morsel does not show any more: so it gets a copy now, and not when
- * it is written.
- */
-static vm_fault_t map_copy(struct vm_fault *vmf, struct page *page)
-{
-	struct page *copy = alloc_page(GFP_HIGHUSER | __GFP_ACCOUNT);
-
-	if (copy)
-		copy_highpage(copy, page);
-	unlock_page(page);
-	view_put_page(page);
-	if (!copy)
-		return VM_FAULT_OOM;
-	lock_page(copy);
-	vmf->page = copy;
-	return VM_FAULT_LOCKED;
-}
-
-static vm_fault_t map_private(struct vm_fault *vmf, struct view *view, struct page *page)
-{
-	if (!(vmf->flags & FAULT_FLAG_WRITE) && view_shows_part(view, vmf->pgoff))
-		return map_copy(vmf, page);
-	vmf->page = page;
-	return VM_FAULT_LOCKED;
-}
-
 /**
  * edge_fault() - map a page, or have the kernel map it
  * @vmf:	the fault, of a page that the view shows
@@ -130,8 +124,11 @@ static vm_fault_t map_private(struct vm_fault *vmf, struct view *view, struct pa
  */
 vm_fault_t edge_fault(struct vm_fault *vmf, struct view *view)
 {
+	bool shared = vmf->vma->vm_flags & VM_MAYSHARE;
 	struct page *page;
 
+	if (shared)
+		install_table(vmf);
 	view_be_paged(view);
 	page = lock_shown(vmf, view, vmf->pgoff);
 	if (!page)
@@ -140,6 +137,14 @@ vm_fault_t edge_fault(struct vm_fault *vmf, struct view *view)
 		return VM_FAULT_RETRY;
 	if (IS_ERR(page))
 		return page == ERR_PTR(-EIO) ? VM_FAULT_HWPOISON : VM_FAULT_SIGBUS;
-	return vmf->vma->vm_flags & VM_MAYSHARE ? map_shared(vmf, view, page)
-						: map_private(vmf, view, page);
+	/* It may have failed since it was looked at. */
+	if (PageHWPoison(page)) {
+		unlock_page(page);
+		view_put_page(page);
+		return VM_FAULT_HWPOISON;
+	}
+	if (shared)
+		return map_shared(vmf, view, page);
+	vmf->page = page;
+	return VM_FAULT_LOCKED;
 }

@@ -227,12 +227,17 @@ out:
  * looks at each 2 MiB in between, for all who map it, and cannot be stopped.
  */
 #define REACH_MOST (1ULL << 40)
+/* Where there are some that are not counted, it is so many times less. */
+#define PAGED_REACH 64
 
 /* Where the part ends that begins at byte @start. */
 static loff_t part_end(struct morsel *m, loff_t start, loff_t end)
 {
 	u64 reach = REACH_MOST / max(atomic_read(&m->attachments), 1);
 
+	/* Mappings without spans are not counted, nor are private ones. */
+	if (READ_ONCE(m->map.paged))
+		reach /= PAGED_REACH;
 	return min_t(u64, end, round_down(start + max_t(u64, reach, PMD_SIZE), PMD_SIZE));
 }
 
@@ -319,23 +324,24 @@ int morsel_truncate(struct morsel *m, loff_t start, loff_t end)
 
 /**
  * morsel_cut() - have nobody see pages of a huge frame from one on
- * @m:		the morsel, with the inode's lock held for writing, so that nobody else takes
- *		frames away
+ * @m:		the morsel, which ends there; with the inode's lock held for writing, so that nobody
+ *		else takes frames away
  * @index:	that page, not the first of its span
  *
- * Its first pages stay, in the same frame.
- * Return: 0, also where there is no huge frame; -ENOMEM, -EDQUOT: there is no memory for a table;
- * -EINTR (a fatal signal).  Then nothing has changed.
+ * Its first pages are copied to small frames.  Where there is no memory for these, or somebody has
+ * the frame pinned, it stays as it is.
+ * Return: 0, also where there is no huge frame; -EBUSY (it is pinned), -ENOMEM, -EDQUOT, -EINTR (a
+ * fatal signal).
  */
 int morsel_cut(struct morsel *m, unsigned long index)
 {
-	unsigned long first = round_down(index, SPAN_PAGES), end = view_cut_end(&m->plain, index);
+	loff_t start = (loff_t)round_down(index, SPAN_PAGES) << PAGE_SHIFT;
 	struct hidden hidden = {.keep = index};
 	int err;
 
-	if (end <= index)
+	if (!view_cut_begin(&m->plain, index))
 		return 0;
-	err = revoke(m, &hidden, (loff_t)first << PAGE_SHIFT, (loff_t)end << PAGE_SHIFT, view_cut);
-	/* Who is killed may have done it before. */
-	return view_cut_end(&m->plain, index) <= index ? 0 : hidden.err ?: err;
+	err = revoke(m, &hidden, start, start + PMD_SIZE, view_cut);
+	view_cut_end(&m->plain);
+	return hidden.err ?: err;
 }

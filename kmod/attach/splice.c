@@ -20,8 +20,9 @@
  * puts back what was there before, a private table or nothing, and keeps those out
  * that come by way of the file (walkers_keep_out()).  (For PMD entries that is so on
  * old kernels only, COMPAT_PMD_ENTRIES_GO.)  Nor may such an entry become a huge leaf
- * meanwhile: no private PTE table ever stands where one may be spliced, as the
- * kernel makes none in these mappings and neither do we.
+ * meanwhile: no private PTE table stands where one may be spliced, as the
+ * kernel makes none there and neither do we, but that mremap() may bring one along: where one is
+ * found, nothing is spliced any more (struct attached_gib).
  *
  * A fault makes tables where it finds an empty entry.  So no PUD table that is
  * shared has one (table.h); and PMD tables may, as a fault asks us for what it puts
@@ -186,6 +187,14 @@ static bool pmds_empty(pud_t pud)
 	return true;
 }
 
+/* Is any span of a GiB mapped page by page? */
+static bool has_paged(const struct splices *s, unsigned long addr)
+{
+	const struct attached_gib *gib = xa_load((struct xarray *)&s->gibs, addr >> PUD_SHIFT);
+
+	return gib && !bitmap_empty(gib->paged, PTRS_PER_PMD);
+}
+
 /* Does a private PUD table hold nothing but parked entries and empty tables? */
 static bool puds_empty(const struct splices *s, unsigned long base, p4d_t p4d)
 {
@@ -198,7 +207,8 @@ static bool puds_empty(const struct splices *s, unsigned long base, p4d_t p4d)
 
 		if (pud_none(pud) || test_bit(bit, s->parked))
 			continue;
-		if (test_bit(bit, s->whole) || !pmds_empty(pud))
+		if (test_bit(bit, s->whole) || !pmds_empty(pud) ||
+		    has_paged(s, base + i * PUD_SIZE))
 			return false;
 	}
 	return true;
@@ -257,7 +267,8 @@ static bool keep_pmds(struct splices *s, unsigned long addr, pud_t pud)
 	struct attached_gib *gib = xa_load(&s->gibs, addr >> PUD_SHIFT);
 
 	if (!gib || !bitmap_empty(gib->entries, PTRS_PER_PMD) ||
-	    !bitmap_empty(gib->parked, PTRS_PER_PMD) || !pmds_empty(pud))
+	    !bitmap_empty(gib->parked, PTRS_PER_PMD) || !bitmap_empty(gib->paged, PTRS_PER_PMD) ||
+	    !pmds_empty(pud))
 		return false;
 	gib->kept = pud_page(pud);
 	return true;
@@ -335,7 +346,9 @@ static int splice_entries(struct attachment *att, struct vm_area_struct *vma, st
 		pmd = tableset_span(set, page / SPAN_PAGES);
 		if (pmd_none(pmd) || test_bit(entry, gib->entries))
 			continue;
-		if (!pmd_none(*pmdp) && !test_bit(entry, gib->parked)) {
+		if (!pmd_none(*pmdp) && !test_bit(entry, gib->parked))
+			__set_bit(entry, gib->paged);
+		if (test_bit(entry, gib->paged)) {
 			if (start == (addr & PMD_MASK))
 				err = -EBUSY;
 			continue;

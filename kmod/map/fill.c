@@ -275,7 +275,9 @@ int map_populate(struct map *map, unsigned long first, unsigned long end, unsign
 	for (; first < end && !err; first = fill.end) {
 		fill.first = first;
 		fill.end = min(end, (first / SPAN_PAGES + 1) * SPAN_PAGES);
-		if (signal_pending_state(state, current))
+		if (first >= map_pages(map))
+			err = -ERANGE;
+		else if (signal_pending_state(state, current))
 			err = -EINTR;
 		else if (state == TASK_RUNNING)
 			err = fill_part(map, &fill, round_down(first, SPAN_PAGES));

@@ -27,9 +27,8 @@ struct map;
  *		-ENOMEM, -EDQUOT
  * @remove:	take the leaves of one span from @first to before @end out, with the sem
  *		held for writing.  What frames there were is known from @look
- * @put_back:	put pages of a huge frame back that was removed, from the first one, @first, to
- *		before @end, with the sem held for reading; 0; -ENOMEM, -EDQUOT, but never where
- *		it is all of them
+ * @put_back:	put a huge frame back that was removed from the span that begins at @first, with
+ *		the sem held for reading; the span is closed since
  * @settle:	called when small ones were removed from @first to before @end, before
  *		anybody is told: nobody may be left who would write them again
  */
@@ -40,7 +39,7 @@ struct map_ops {
 	int (*add)(struct map *map, unsigned long first, unsigned long end, unsigned int order,
 		   const u64 *frames, unsigned int count);
 	void (*remove)(struct map *map, unsigned long first, unsigned long end);
-	int (*put_back)(struct map *map, unsigned long first, unsigned long end, u64 frame);
+	void (*put_back)(struct map *map, unsigned long first, u64 frame);
 	void (*settle)(struct map *map, unsigned long first, unsigned long end);
 };
 
@@ -74,6 +73,7 @@ struct gate {
  * @pages:	how many pages there are; changed with the sem held for writing, by size.c
  * @tail:	page after the last that may have a frame: behind @pages while there are some that
  *		are to be removed as the map has become shorter
+ * @cuts:	odd while frames are hidden that come back; see map_look()
  * @granule:	MORSEL_GRANULE_*
  * @fault_around: pages that a fault fills at once, a power of two
  * @account:	where frames and tables come from, and who pays
@@ -95,6 +95,7 @@ struct map {
 	const struct map_ops *ops;
 	unsigned long pages;
 	unsigned long tail;
+	unsigned int cuts;
 	u32 granule;
 	unsigned int fault_around;
 	struct account *account;
@@ -124,10 +125,13 @@ static inline unsigned long map_spans(const struct map *map)
 	return DIV_ROUND_UP(map_pages(map), SPAN_PAGES);
 }
 
-/* For how many GiBs a tableset is to have room. */
+/*
+ * For how many GiBs a tableset is to have room: for as many as the map ever had, as who removes
+ * frames, or has looked before it became shorter, may come to any of them.
+ */
 static inline unsigned long map_gibs(const struct map *map)
 {
-	return max(DIV_ROUND_UP(map_pages(map), GIB_PAGES), 1UL);
+	return tableset_gibs(map->truth);
 }
 
 static inline bool map_fault_around_valid(u32 bytes)
@@ -189,20 +193,23 @@ int map_fill(struct map *map, unsigned long index);
 int map_populate(struct map *map, unsigned long first, unsigned long end, unsigned int state);
 
 /* page.c */
+struct leaf map_look(struct map *map, unsigned long index);
 struct page *map_page(struct map *map, unsigned long index, bool fill);
 void map_put_page(struct page *page);
 
-unsigned long map_find(const struct map *map, unsigned long index, unsigned long end, bool present);
+unsigned long map_find(struct map *map, unsigned long index, unsigned long end, bool present);
 
 /* size.c */
 int map_grow(struct map *map, unsigned long pages);
 void map_shrink(struct map *map, unsigned long pages);
+void map_end_tail(struct map *map);
+void map_cut_begin(struct map *map);
+void map_cut_end(struct map *map);
+int map_cut(struct map *map, struct frame_batch *batch, unsigned long end);
 
 /* remove.c */
 void map_zero(struct map *map, loff_t start, loff_t end);
 bool map_pinned(const struct map *map);
-int map_put_back(struct map *map, struct frame_batch *batch, unsigned long end);
-unsigned long map_parts_end(const struct map *map, unsigned long index);
 void map_remove(struct map *map, loff_t *start, loff_t end, struct frame_batch *batch,
 		loff_t *first, loff_t *last);
 

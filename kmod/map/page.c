@@ -7,6 +7,39 @@
 
 #include "map/map.h"
 
+/*
+ * A page had no frame.  Was that as one was hidden that comes back, at any time since map->cuts was
+ * @cuts?  Then wait until it has, and true: look again.
+ */
+static bool was_cut(struct map *map, unsigned int cuts)
+{
+	/* The leaf before this; pairs with map_cut_begin(). */
+	smp_rmb();
+	if (!(cuts & 1) && READ_ONCE(map->cuts) == cuts)
+		return false;
+	/* Who is killed looks no more often. */
+	return !wait_event_killable(map->gate.opened, !(READ_ONCE(map->cuts) & 1));
+}
+
+/**
+ * map_look() - what is there for a page, and not what is hidden for a moment
+ * @map:	the map
+ * @index:	the page
+ * Return: the leaf, or the hole; without the sem, a hint.
+ */
+struct leaf map_look(struct map *map, unsigned long index)
+{
+	unsigned int cuts;
+	struct leaf leaf;
+
+	do {
+		/* Pairs with map_cut_end(): who sees the end sees the leaves. */
+		cuts = smp_load_acquire(&map->cuts);
+		leaf = map->ops->look(map, index);
+	} while (!leaf.present && was_cut(map, cuts));
+	return leaf;
+}
+
 /**
  * map_page() - take a reference to the frame behind a page
  * @map:	the map
@@ -21,16 +54,21 @@ struct page *map_page(struct map *map, unsigned long index, bool fill)
 	unsigned long span = round_down(index, SPAN_PAGES);
 	struct page *page;
 	bool waited = false;
+	unsigned int cuts;
 	struct leaf leaf;
 	u64 frame;
 	int err;
 
 	for (;;) {
+		/* As in map_look(). */
+		cuts = smp_load_acquire(&map->cuts);
 		down_read(&map->sem);
 		leaf = map->ops->look(map, index);
 		frame = leaf_frame(&leaf, index);
 		page = leaf.present ? frame_hold(frame) : NULL;
 		up_read(&map->sem);
+		if (!page && was_cut(map, cuts))
+			continue;
 		if (page && frame_failed(frame)) {
 			frame_release(page);
 			return ERR_PTR(-EIO);
@@ -76,7 +114,7 @@ bool map_pinned(const struct map *map)
 	for (index = 0; index < end; index = leaf_end(&leaf, index)) {
 		leaf = map->ops->look(map, index);
 		if (fatal_signal_pending(current) ||
-		    (leaf.present && frame_pinned(frame_head(leaf.frame), leaf.order)))
+		    (leaf.present && frame_pinned(leaf.frame, leaf.order)))
 			return true;
 		cond_resched();
 	}
@@ -93,12 +131,12 @@ bool map_pinned(const struct map *map)
  * Without locks, true of some moment of each page.
  * Return: the page; @end: there is none before.  Before that, too, where a fatal signal came in.
  */
-unsigned long map_find(const struct map *map, unsigned long index, unsigned long end, bool present)
+unsigned long map_find(struct map *map, unsigned long index, unsigned long end, bool present)
 {
 	struct leaf leaf;
 
 	for (; index < end && !fatal_signal_pending(current); index = leaf_end(&leaf, index)) {
-		leaf = map->ops->look(map, index);
+		leaf = map_look(map, index);
 		if (leaf.present == present)
 			return index;
 		cond_resched();

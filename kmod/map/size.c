@@ -3,9 +3,12 @@
  * How long a map is: it grows and shrinks, one change at a time.
  */
 #include <linux/err.h>
+#include <linux/highmem.h>
 #include <linux/log2.h>
+#include <linux/slab.h>
 
 #include "map/map.h"
+#include "pools/account.h"
 
 /* Give all sets room, twice as much as they had, so that the roots that they leave behind are few. */
 static int grow_sets(struct map *map, unsigned long gibs)
@@ -37,6 +40,20 @@ static bool sets_have_room(const struct map *map, unsigned long gibs)
 }
 
 /**
+ * map_end_tail() - what was behind a map's end has been removed
+ * @map: the map
+ *
+ * But for a huge frame that could not be cut, and lies across the end: then its tail is that.
+ */
+void map_end_tail(struct map *map)
+{
+	unsigned long end = round_up(map->pages, SPAN_PAGES);
+	bool across = end > map->pages && map->ops->look(map, map->pages).present;
+
+	map->tail = across ? end : map->pages;
+}
+
+/**
  * map_grow() - have a map be longer
  * @map:	the map; nobody else changes its length meanwhile, and nothing is left behind its
  *		end (map_shrink())
@@ -59,10 +76,10 @@ int map_grow(struct map *map, unsigned long pages)
 		if (done) {
 			/* The room before the pages; pairs with map_pages(). */
 			smp_store_release(&map->pages, pages);
-			map->tail = pages;
 		}
 		up_write(&map->sem);
 	} while (!done);
+	map_end_tail(map);
 	return 0;
 }
 
@@ -80,4 +97,99 @@ void map_shrink(struct map *map, unsigned long pages)
 	map->tail = max(map->tail, map->pages);
 	WRITE_ONCE(map->pages, pages);
 	up_write(&map->sem);
+}
+
+/**
+ * map_cut_begin() - frames are about to be hidden that come back
+ * @map: the map, whose length nobody else changes meanwhile
+ */
+void map_cut_begin(struct map *map)
+{
+	WRITE_ONCE(map->cuts, map->cuts + 1);
+	/* Before the leaves go; pairs with map_look(). */
+	smp_mb();
+}
+
+/**
+ * map_cut_end() - they are back
+ * @map: the map
+ */
+void map_cut_end(struct map *map)
+{
+	/* The leaves before this; pairs with map_look(). */
+	smp_store_release(&map->cuts, map->cuts + 1);
+	wake_up_all(&map->gate.opened);
+}
+
+/* Small frames with what the first pages of a huge one have; 0, or why there are none. */
+static int copy_small(struct map *map, u64 frame, unsigned int count, u64 *frames)
+{
+	unsigned int got, i;
+
+	for (got = 0; got < count; got += i) {
+		i = account_take(map->account, 0, count - got, frames + got);
+		if (!i)
+			break;
+	}
+	if (got < count) {
+		map_give_unused(map, 0, got, frames);
+		return account_short(map->account, 0);
+	}
+	for (i = 0; i < count; i++)
+		copy_highpage(frame_page(frames[i]), frame_page(frame + i));
+	return 0;
+}
+
+static int replace(struct map *map, unsigned long first, unsigned long end, u64 frame)
+{
+	u64 *frames = kmalloc_array(end - first, sizeof(*frames), GFP_KERNEL);
+	int err;
+
+	if (!frames)
+		return -ENOMEM;
+	err = copy_small(map, frame, end - first, frames);
+	if (!err) {
+		down_read(&map->sem);
+		/* The span is closed, so all of them come in, or none. */
+		err = map->ops->add(map, first, end, 0, frames, end - first);
+		up_read(&map->sem);
+		if (err < 0)
+			map_give_unused(map, 0, end - first, frames);
+	}
+	kfree(frames);
+	return min(err, 0);
+}
+
+/**
+ * map_cut() - have small frames in place of the first pages of a huge one, and nothing of the rest
+ * @map:	the map, whose gate is closed there
+ * @batch:	that frame alone, which was removed, and nobody can reach but by a pin; or nothing;
+ *		empty when it returns
+ * @end:	page after the last that is to stay, within the frame's span
+ *
+ * A frame that is pinned stays, as who has it pinned writes to it; so does one whose memory has
+ * failed.
+ * Return: 0; -EBUSY, -ENOMEM, -EDQUOT: the huge frame is back.
+ */
+int map_cut(struct map *map, struct frame_batch *batch, unsigned long end)
+{
+	unsigned long first = round_down(end, SPAN_PAGES);
+	struct batch_walk walk = batch_walk(batch);
+	unsigned int order;
+	u64 frame;
+	int err = -EBUSY;
+
+	if (!batch_next(&walk, &order, &frame))
+		return 0;
+	if (!frame_pinned(frame, order) && !frame_bad(frame, order))
+		err = replace(map, first, end, frame);
+	if (!err) {
+		map_give(map, batch);
+		return 0;
+	}
+	down_read(&map->sem);
+	map->ops->put_back(map, first, frame);
+	up_read(&map->sem);
+	batch_forget(batch);
+	return err;
 }

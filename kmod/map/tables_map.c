@@ -97,23 +97,10 @@ static void tables_remove(struct map *map, unsigned long first, unsigned long en
 	clear_all(map, first, end);
 }
 
-static int tables_put_back(struct map *map, unsigned long first, unsigned long end, u64 frame)
+static void tables_put_back(struct map *map, unsigned long first, u64 frame)
 {
-	struct leaves leaves;
-	unsigned long index;
-	int err;
-
-	if (end - first == SPAN_PAGES) {
-		tableset_add_huge(map->truth, first / SPAN_PAGES, frame);
-	} else {
-		err = tableset_leaves(map->truth, first / SPAN_PAGES, &leaves);
-		if (err)
-			return err;
-		for (index = first; index < end; index++)
-			leaves_add(&leaves, index, frame + (index - first));
-	}
+	tableset_add_huge(map->truth, first / SPAN_PAGES, frame);
 	mark_stale(map, first / GIB_PAGES);
-	return 0;
 }
 
 static bool leaves_come_back(const struct map *map)
@@ -350,7 +337,8 @@ static const struct address_space_operations frame_aops = {
  */
 int tables_map_init(struct map *map, struct account *account, struct inode *host)
 {
-	struct tableset *truth = tableset_make(account, RIGHTS_RW, map_gibs(map), false);
+	unsigned long gibs = max(DIV_ROUND_UP(map->pages, GIB_PAGES), 1UL);
+	struct tableset *truth = tableset_make(account, RIGHTS_RW, gibs, false);
 
 	if (IS_ERR(truth))
 		return PTR_ERR(truth);
@@ -373,7 +361,7 @@ int tables_map_init(struct map *map, struct account *account, struct inode *host
  */
 void tables_map_free(struct map *map)
 {
-	loff_t pos = 0, end = (loff_t)map->tail << PAGE_SHIFT, first, last;
+	loff_t pos = 0, end = (loff_t)round_up(map->tail, SPAN_PAGES) << PAGE_SHIFT, first, last;
 	struct tableset *set, *next;
 	struct frame_batch batch;
 

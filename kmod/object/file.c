@@ -57,9 +57,7 @@ static ssize_t copy_pages(struct kiocb *iocb, struct iov_iter *iter, bool write)
 
 	while (iov_iter_count(iter)) {
 		part = min(iov_iter_count(iter), PAGE_SIZE - offset_in_page(pos));
-		if (!write)
-			part = min_t(loff_t, part, max(i_size_read(inode) - pos, 0LL));
-		if (!part)
+		if (!write && pos >= i_size_read(inode))
 			break;
 		page = view->ops->page(view, pos >> PAGE_SHIFT, write);
 		if (IS_ERR(page)) {
@@ -67,6 +65,9 @@ static ssize_t copy_pages(struct kiocb *iocb, struct iov_iter *iter, bool write)
 				done = file_error(PTR_ERR(page));
 			break;
 		}
+		/* As it is now: if it is less, the page may have gone. */
+		if (!write)
+			part = min_t(loff_t, part, max(i_size_read(inode) - pos, 0LL));
 		copied = copy_part(page, offset_in_page(pos), part, iter, write);
 		if (page)
 			map_put_page(page);
@@ -293,13 +294,19 @@ void morsel_show_fdinfo(struct seq_file *seq, struct file *file)
 	seq_printf(seq, "morsel-attachments:\t%u\n", info.attachments);
 }
 
-static int set_size(struct morsel *m, loff_t size)
+static int set_size(struct morsel *m, struct iattr *attr)
 {
-	loff_t old = i_size_read(&m->inode);
+	loff_t old = i_size_read(&m->inode), size = attr->ia_size;
 
 	if ((size < old && is_sealed(m, MORSEL_SEAL_SHRINK)) ||
 	    (size > old && is_sealed(m, MORSEL_SEAL_GROW)))
 		return -EPERM;
+	/* As truncate(2) has it, which leaves that to us. */
+	if (size != old && !(attr->ia_valid & ATTR_MTIME)) {
+		attr->ia_mtime = current_time(&m->inode);
+		attr->ia_ctime = attr->ia_mtime;
+		attr->ia_valid |= ATTR_MTIME | ATTR_CTIME;
+	}
 	return file_error(morsel_resize(m, size));
 }
 
@@ -310,7 +317,7 @@ static int morsel_setattr(struct mnt_idmap *idmap, struct dentry *dentry, struct
 
 	err = setattr_prepare(idmap, dentry, attr);
 	if (!err && attr->ia_valid & ATTR_SIZE)
-		err = set_size(to_morsel(inode), attr->ia_size);
+		err = set_size(to_morsel(inode), attr);
 	if (err)
 		return err;
 	setattr_copy(idmap, inode, attr);

@@ -6,7 +6,9 @@
  * no others.  Both are changed with the inode's lock held for writing.  While somebody writes
  * behind the end, the map reaches farther than the size.
  */
+#include <linux/delay.h>
 #include <linux/fs.h>
+#include <linux/sched/signal.h>
 #include <linux/workqueue.h>
 
 #include "attach/attach.h"
@@ -37,7 +39,7 @@ static int drop_tail(struct morsel *m, loff_t from)
 	int err = from < end ? morsel_truncate(m, from, end) : 0;
 
 	if (!err)
-		map->tail = map->pages;
+		map_end_tail(map);
 	return err;
 }
 
@@ -94,6 +96,25 @@ int morsel_reach(struct morsel *m, loff_t size)
 	return err;
 }
 
+/* So often it is tried to cut a frame that is pinned, with some ms in between. */
+#define CUTS 5
+
+/*
+ * Have a huge frame not lie across the end.  Where that cannot be, pages behind the end can be touched
+ * in mappings, up to the next 2 MiB, as where the kernel cannot split a page of tmpfs; they are
+ * cleared before the morsel grows.
+ */
+static void cut_at_end(struct morsel *m, unsigned long pages)
+{
+	unsigned int tries;
+
+	if (!(pages % SPAN_PAGES))
+		return;
+	for (tries = 1; morsel_cut(m, pages) == -EBUSY && tries < CUTS; tries++)
+		if (msleep_interruptible(1 << tries) && fatal_signal_pending(current))
+			break;
+}
+
 /**
  * morsel_settle_size() - have the size be what it came to, and the map end there
  * @m:		the morsel, with the inode's lock held for writing
@@ -103,30 +124,14 @@ void morsel_settle_size(struct morsel *m, loff_t size)
 {
 	unsigned long pages = pages_of(m, size);
 
+	/* First, so that who reads finds no zeros within it. */
 	i_size_write(&m->inode, size);
 	if (pages == map_pages(&m->map))
 		return;
-	/* Without memory for that, pages behind the end can be touched, and are zero. */
-	if (pages % SPAN_PAGES)
-		morsel_cut(m, pages);
 	map_shrink(&m->map, pages);
+	cut_at_end(m, pages);
 	if (drop_tail(m, size))
 		finish_later(m);
-}
-
-static int shrink(struct morsel *m, loff_t size)
-{
-	unsigned long pages = pages_of(m, size);
-	int err = pages % SPAN_PAGES ? morsel_cut(m, pages) : 0;
-
-	if (err)
-		return err;
-	/* So that who reads does not find zeros within the size. */
-	i_size_write(&m->inode, size);
-	map_shrink(&m->map, pages);
-	if (drop_tail(m, size))
-		finish_later(m);
-	return 0;
 }
 
 /**
@@ -139,8 +144,10 @@ int morsel_resize(struct morsel *m, loff_t size)
 {
 	int err;
 
-	if (size < i_size_read(&m->inode))
-		return shrink(m, size);
+	if (size < i_size_read(&m->inode)) {
+		morsel_settle_size(m, size);
+		return 0;
+	}
 	err = morsel_reach(m, size);
 	if (!err)
 		i_size_write(&m->inode, size);

@@ -38,22 +38,6 @@ static inline void frame_release(struct page *page)
 	put_page(page);
 }
 
-/* The frame that a page is of. */
-static inline u64 frame_head(u64 frame)
-{
-	return page_to_pfn(compound_head(frame_page(frame)));
-}
-
-/**
- * frame_is_huge() - is a page one of a huge frame?
- * @frame: the frame, or that page
- * Return: whether.
- */
-static inline bool frame_is_huge(u64 frame)
-{
-	return PageCompound(frame_page(frame));
-}
-
 /**
  * frame_failed() - has the memory of a frame failed?
  * @frame: the frame, or a page of a huge one

@@ -86,20 +86,6 @@ void tableset_root_free(struct tableset *set, struct table_root *root)
 }
 
 /**
- * tableset_root_drop() - free what tableset_root_make() made, which did not come in
- * @set:	its set
- * @root:	the root
- */
-void tableset_root_drop(struct tableset *set, struct table_root *root)
-{
-	unsigned long top = set->root->gibs / TOP_GIBS;
-
-	if (top < root->gibs / TOP_GIBS && root->tops[top])
-		give(set, virt_to_page(root->tops[top]));
-	tableset_root_free(set, root);
-}
-
-/**
  * tableset_root_make() - make a larger root for a tableset
  * @set:	the set; nobody else makes one for it meanwhile
  * @gibs:	for how many GiBs, more than it has

@@ -141,7 +141,6 @@ static inline bool leaves_add(const struct leaves *leaves, unsigned long index, 
 struct tableset *tableset_make(struct account *account, enum morsel_rights rights,
 			       unsigned long gibs, bool cache);
 struct table_root *tableset_root_make(struct tableset *set, unsigned long gibs);
-void tableset_root_drop(struct tableset *set, struct table_root *root);
 void tableset_root_free(struct tableset *set, struct table_root *root);
 void tableset_grow(struct tableset *set, struct table_root *root);
 pud_t *tableset_puds(const struct tableset *set, unsigned long top);

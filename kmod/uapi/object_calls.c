@@ -25,18 +25,21 @@ int call_stat(struct morsel_request *req)
 static int range_pages(struct morsel *m, const struct morsel_range *range, unsigned long *first,
 		       unsigned long *end)
 {
-	u64 size = i_size_read(&m->inode), stop;
+	u64 end_of_map = (u64)map_pages(&m->map) << PAGE_SHIFT;
+	u64 size = min_t(u64, i_size_read(&m->inode), end_of_map), stop;
 
 	if (!IS_ALIGNED(range->offset, PAGE_SIZE))
 		return -EINVAL;
-	if (range->offset >= size ||
-	    range->length > ((u64)map_pages(&m->map) << PAGE_SHIFT) - range->offset)
+	if (range->offset >= size || range->length > end_of_map - range->offset)
 		return -ERANGE;
 	stop = range->length ? range->offset + range->length : size;
 	if (!IS_ALIGNED(stop, PAGE_SIZE) && stop != size)
 		return -EINVAL;
+	/* To the end of the last frame, so that it goes, too. */
+	if (stop >= size)
+		stop = end_of_map;
 	*first = range->offset >> PAGE_SHIFT;
-	*end = DIV_ROUND_UP(stop, PAGE_SIZE);
+	*end = stop >> PAGE_SHIFT;
 	return 0;
 }
 

@@ -161,19 +161,6 @@ bool view_shows(const struct view *view, unsigned long index, const struct page 
 }
 
 /**
- * view_shows_part() - does the view show the first pages of a huge frame alone there?
- * @view:	the view
- * @index:	where in the morsel
- * Return: whether, of what it shows there.
- */
-bool view_shows_part(const struct view *view, unsigned long index)
-{
-	struct leaf leaf = view->map->ops->look(view->map, index);
-
-	return leaf.present && !leaf.order && frame_is_huge(leaf.frame);
-}
-
-/**
  * view_wait_mappers() - wait for who is about to map pages that were hidden, one by one
  * @view:	the view
  * @hidden:	these; nobody else will
@@ -184,31 +171,38 @@ void view_wait_mappers(struct view *view, const struct hidden *hidden)
 }
 
 /**
- * view_cut_end() - where what is shown of a huge frame ends
- * @view:	the view
- * @index:	the page that is the first to be cut off; not the first of its span
- * Return: the page after the last; @index, or less: there is no huge frame, or nothing of it to be
- * cut off.
- */
-unsigned long view_cut_end(const struct view *view, unsigned long index)
-{
-	unsigned long first = round_down(index, SPAN_PAGES);
-	struct leaf leaf = view->map->ops->look(view->map, index);
-
-	if (leaf.order)
-		return leaf.present ? first + SPAN_PAGES : index;
-	return map_parts_end(view->map, first);
-}
-
-/**
- * view_cut() - the act of cutting a huge frame off: its first pages are put back, in small leaves
+ * view_cut() - the act of cutting a huge frame off
  * @view:	the view
  * @hidden:	that frame alone, which is seen by nobody any more; or nothing
- *
- * The frame stays whole, and what devices have pinned of it stays what the morsel has.  Without
- * memory for a table all of it is put back.
  */
 void view_cut(struct view *view, struct hidden *hidden)
 {
-	hidden->err = map_put_back(view->map, &hidden->frames, hidden->keep);
+	hidden->err = map_cut(view->map, &hidden->frames, hidden->keep);
+}
+
+/**
+ * view_cut_begin() - view_cut() is about to be called for a huge frame
+ * @view:	the view
+ * @index:	the page from which on it is to be cut off; not the first of its span
+ *
+ * Who reads waits until view_cut_end().
+ * Return: is there a huge frame?  Else nothing was begun.
+ */
+bool view_cut_begin(struct view *view, unsigned long index)
+{
+	struct leaf leaf = view->map->ops->look(view->map, index);
+
+	if (!leaf.present || !leaf.order)
+		return false;
+	map_cut_begin(view->map);
+	return true;
+}
+
+/**
+ * view_cut_end() - end what view_cut_begin() began
+ * @view: the view
+ */
+void view_cut_end(struct view *view)
+{
+	map_cut_end(view->map);
 }

@@ -105,9 +105,9 @@ void view_open(struct view *view, struct hidden *hidden);
 void view_discard(struct view *view, struct hidden *hidden);
 void view_put_page(struct page *page);
 bool view_shows(const struct view *view, unsigned long index, const struct page *page);
-bool view_shows_part(const struct view *view, unsigned long index);
 void view_wait_mappers(struct view *view, const struct hidden *hidden);
-unsigned long view_cut_end(const struct view *view, unsigned long index);
+bool view_cut_begin(struct view *view, unsigned long index);
+void view_cut_end(struct view *view);
 void view_cut(struct view *view, struct hidden *hidden);
 
 #endif /* MORSEL_VIEW_H */
