@@ -322,6 +322,37 @@ static void a_punched_page_is_not_mapped_again(void **state)
 	assert_race(race_punch_auto);
 }
 
+/* Huge frames are cut under who maps their pages one by one: fails if one waits for the other for ever. */
+static void race_cut(void)
+{
+	unsigned int i, tries, rounds = rounds_of(500);
+
+	for (i = 0; i < rounds; i++) {
+		int fd = create(HUGE, MORSEL_GRANULE_AUTO);
+		char *memory = map_at(NULL, fd, 16 * PAGE, RW, 0);
+		unsigned long before = atomic_load(&turns);
+		pthread_t thread;
+
+		need(pwrite(fd, "x", 1, 0) == 1);
+		atomic_store(&stop, false);
+		need(!pthread_create(&thread, NULL, use, &memory));
+		for (tries = 0; atomic_load(&turns) == before;)
+			relax(&tries);
+		need(!madvise(memory, 16 * PAGE, MADV_DONTNEED));
+		need(!ftruncate(fd, HUGE - PAGE));
+		atomic_store(&stop, true);
+		need(!pthread_join(thread, NULL));
+		need(memory[0] == 'x');
+		munmap(memory, 16 * PAGE);
+		close(fd);
+	}
+}
+
+static void a_frame_is_cut_while_its_pages_are_mapped(void **state)
+{
+	assert_race(race_cut);
+}
+
 static void edges_are_inherited_by_a_fault(void **state)
 {
 	int fd = create_full(MORSEL_GRANULE_4K);
@@ -525,6 +556,7 @@ int main(void)
 		TEST(pages_move),
 		TEST(punching_and_truncating_reach_edges),
 		TEST(a_punched_page_is_not_mapped_again),
+		TEST(a_frame_is_cut_while_its_pages_are_mapped),
 		TEST(edges_are_inherited_by_a_fault),
 		TEST(who_may_only_read_does_at_edges),
 		TEST(an_edge_takes_no_more_faults_than_a_memfd),

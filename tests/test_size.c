@@ -154,6 +154,30 @@ static void huge_frames_end_where_they_end(void **state)
 	assert_int_equal(probe_write(memory + HUGE, 1), SIGBUS);
 }
 
+/* Fails if what is cut off within the last page, or the last frame, can be seen in mappings. */
+static void what_is_cut_off_is_zero_at_once(void **state)
+{
+	unsigned int g;
+
+	for (g = 0; g < ARRAY_SIZE(granules); g++) {
+		int fd = create(2 * PAGE, granules[g]);
+		char *memory = map(fd, HUGE, RW), *copy;
+
+		memset(memory, 0x44, 2 * PAGE);
+		assert_done(ftruncate(fd, PAGE + 100));
+		assert_true(is_zero(memory + PAGE + 100, PAGE - 100));
+		assert_false(is_zero(memory + PAGE, 100));
+		copy = mmap(NULL, 2 * PAGE, RW, MAP_PRIVATE, fd, 0);
+		copy[PAGE] = 1;
+		assert_done(ftruncate(fd, 100));
+		assert_true(is_zero(memory + 100, PAGE - 100));
+		assert_done(ftruncate(fd, 2 * PAGE));
+		assert_true(is_zero(memory + PAGE, PAGE));
+		assert_int_equal(copy[PAGE], 0);
+		munmap(copy, 2 * PAGE);
+	}
+}
+
 /* What mappings wrote behind the end, in the last page, is not seen when it grows. */
 static void what_is_behind_the_end_is_zero(void **state)
 {
@@ -797,6 +821,7 @@ int main(void)
 		TEST(truncating_does_what_it_does_to_a_memfd),
 		TEST(mappings_follow_the_size),
 		TEST(huge_frames_end_where_they_end),
+		TEST(what_is_cut_off_is_zero_at_once),
 		TEST(what_is_behind_the_end_is_zero),
 		TEST(a_huge_frame_is_cut),
 		KERNEL_TEST(what_cannot_be_cut_is_not_lost),

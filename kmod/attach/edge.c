@@ -23,16 +23,15 @@
 
 /*
  * The page that a fault is for, locked, and with a reference; NULL: it has gone meanwhile.
- * ERR_PTR(-EAGAIN): its lock is held, and the fault is not to wait; -EINTR (a fatal signal); as
- * view_ops.page.
+ * ERR_PTR(-EAGAIN): its lock is held, and the fault is not to wait; ERR_PTR(-EINTR): a fatal signal.
  */
 static struct page *lock_shown(const struct vm_fault *vmf, struct view *view, unsigned long index)
 {
-	struct page *page = view->ops->page(view, index, false);
+	struct page *page = view_peek(view, index);
 	int err;
 
-	if (IS_ERR_OR_NULL(page))
-		return page;
+	if (!page)
+		return NULL;
 	if (!trylock_page(page)) {
 		err = vmf->flags & FAULT_FLAG_RETRY_NOWAIT ? -EAGAIN
 							   : folio_lock_killable(page_folio(page));
@@ -53,16 +52,16 @@ static void map_neighbour(struct vm_area_struct *vma, struct view *view, unsigne
 			  const struct page *locked)
 {
 	unsigned long index = page_at(vma, addr);
-	struct page *page = view->ops->page(view, index, false);
+	struct page *page = view_peek(view, index);
 	bool same;
 
-	if (IS_ERR_OR_NULL(page))
+	if (!page)
 		return;
 	/* Pages of one frame have one lock. */
 	same = compound_head(page) == compound_head(locked);
 	if (same || trylock_page(page)) {
 		/* Where something is mapped already, it stays. */
-		if (view_shows(view, index, page))
+		if (view_shows(view, index, page) && !PageHWPoison(page))
 			vm_insert_page(vma, addr, page);
 		if (!same)
 			unlock_page(page);
@@ -136,8 +135,7 @@ vm_fault_t edge_fault(struct vm_fault *vmf, struct view *view)
 	if (page == ERR_PTR(-EAGAIN))
 		return VM_FAULT_RETRY;
 	if (IS_ERR(page))
-		return page == ERR_PTR(-EIO) ? VM_FAULT_HWPOISON : VM_FAULT_SIGBUS;
-	/* It may have failed since it was looked at. */
+		return VM_FAULT_SIGBUS;
 	if (PageHWPoison(page)) {
 		unlock_page(page);
 		view_put_page(page);

@@ -195,6 +195,7 @@ int map_populate(struct map *map, unsigned long first, unsigned long end, unsign
 /* page.c */
 struct leaf map_look(struct map *map, unsigned long index);
 struct page *map_page(struct map *map, unsigned long index, bool fill);
+struct page *map_peek(struct map *map, unsigned long index);
 void map_put_page(struct page *page);
 
 unsigned long map_find(struct map *map, unsigned long index, unsigned long end, bool present);

@@ -93,6 +93,27 @@ struct page *map_page(struct map *map, unsigned long index, bool fill)
 }
 
 /**
+ * map_peek() - take a reference to the frame behind a page, if it is there now
+ * @map:	the map
+ * @index:	the page
+ *
+ * Waits for nobody who takes frames away, as the caller has a frame's lock, or will.
+ * Return: the page, to be released with map_put_page(); NULL.
+ */
+struct page *map_peek(struct map *map, unsigned long index)
+{
+	struct page *page = NULL;
+	struct leaf leaf;
+
+	down_read(&map->sem);
+	leaf = map->ops->look(map, index);
+	if (leaf.present)
+		page = frame_hold(leaf_frame(&leaf, index));
+	up_read(&map->sem);
+	return page;
+}
+
+/**
  * map_put_page() - give back what map_page() returned
  * @page: the page
  */

@@ -242,6 +242,9 @@ void morsel_objects_exit(void)
 	while (atomic_read(&super->s_active) > 1)
 		usleep_range(100, 1000);
 	deactivate_super(super);
+	/* Who goes through all file systems, as sync(2) does, may hold what is left of ours yet. */
+	while (!hlist_empty(&morsel_fs.fs_supers))
+		usleep_range(100, 1000);
 	/* Inodes are freed after a grace period. */
 	rcu_barrier();
 	kmem_cache_destroy(inodes);

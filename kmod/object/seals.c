@@ -3,10 +3,10 @@
  * Seals: what is not done to a morsel any more, whoever asks, so that who was handed a descriptor
  * can rely on it.  They mean what those of fcntl(2) mean, which the kernel takes for shmem alone.
  */
-#include <linux/delay.h>
 #include <linux/fs.h>
+#include <linux/jiffies.h>
 #include <linux/mm.h>
-#include <linux/sched/signal.h>
+#include <linux/sched.h>
 
 #include "map/map.h"
 #include "object/object.h"
@@ -19,16 +19,16 @@ static int wait_for_pins(struct morsel *m)
 {
 	unsigned int look;
 
-	for (look = 0; look < LOOKS; look++) {
+	for (look = 0;; look++) {
 		if (READ_ONCE(m->map.paged))
 			unmap_mapping_range(m->inode.i_mapping, 0, 0, 0);
 		if (!map_pinned(&m->map))
 			return 0;
-		msleep_interruptible(10 << look);
-		if (fatal_signal_pending(current))
+		if (look == LOOKS)
+			return -EBUSY;
+		if (schedule_timeout_killable(msecs_to_jiffies(5 << look)))
 			return -EINTR;
 	}
-	return -EBUSY;
 }
 
 /*

@@ -6,9 +6,9 @@
  * no others.  Both are changed with the inode's lock held for writing.  While somebody writes
  * behind the end, the map reaches farther than the size.
  */
-#include <linux/delay.h>
 #include <linux/fs.h>
-#include <linux/sched/signal.h>
+#include <linux/jiffies.h>
+#include <linux/sched.h>
 #include <linux/workqueue.h>
 
 #include "attach/attach.h"
@@ -111,7 +111,7 @@ static void cut_at_end(struct morsel *m, unsigned long pages)
 	if (!(pages % SPAN_PAGES))
 		return;
 	for (tries = 1; morsel_cut(m, pages) == -EBUSY && tries < CUTS; tries++)
-		if (msleep_interruptible(1 << tries) && fatal_signal_pending(current))
+		if (schedule_timeout_killable(msecs_to_jiffies(1 << tries)))
 			break;
 }
 
@@ -123,13 +123,16 @@ static void cut_at_end(struct morsel *m, unsigned long pages)
 void morsel_settle_size(struct morsel *m, loff_t size)
 {
 	unsigned long pages = pages_of(m, size);
+	bool shorter = size < i_size_read(&m->inode);
 
 	/* First, so that who reads finds no zeros within it. */
 	i_size_write(&m->inode, size);
-	if (pages == map_pages(&m->map))
+	if (pages < map_pages(&m->map)) {
+		map_shrink(&m->map, pages);
+		cut_at_end(m, pages);
+	} else if (!shorter) {
 		return;
-	map_shrink(&m->map, pages);
-	cut_at_end(m, pages);
+	}
 	if (drop_tail(m, size))
 		finish_later(m);
 }

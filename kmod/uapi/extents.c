@@ -107,8 +107,9 @@ static unsigned long extent_gather(struct extent_walk *walk, struct map *map, un
 }
 
 /* Fill the array with what there is from the cursor, a byte offset, on. */
-static int list_extents(struct map *map, struct morsel_cursor *cursor)
+static int list_extents(struct morsel *m, struct morsel_cursor *cursor)
 {
+	struct map *map = &m->map;
 	struct extent_walk walk = {
 		/* Who lacks it has done nothing that is to be logged: the rest is for all. */
 		.show_frames = ns_capable_noaudit(&init_user_ns, CAP_SYS_ADMIN),
@@ -120,7 +121,12 @@ static int list_extents(struct map *map, struct morsel_cursor *cursor)
 	if (!walk.batch)
 		return -ENOMEM;
 	while (index < map_pages(map) && !err) {
+		/* While its size changes, frames are hidden that come back. */
+		err = down_read_killable(&m->inode.i_rwsem);
+		if (err)
+			break;
 		index = extent_gather(&walk, map, index);
+		up_read(&m->inode.i_rwsem);
 		err = extent_copy(&walk, cursor, 1);
 		/* Where extents are long, the caller's array does not fill up. */
 		if (!err && fatal_signal_pending(current))
@@ -147,5 +153,5 @@ int call_extents(struct morsel_request *req)
 		return err;
 	if (!IS_ALIGNED(cursor->list.cursor, PAGE_SIZE))
 		return -EINVAL;
-	return list_extents(&file_morsel(req->file)->map, cursor);
+	return list_extents(file_morsel(req->file), cursor);
 }

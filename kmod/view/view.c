@@ -137,7 +137,19 @@ void view_discard(struct view *view, struct hidden *hidden)
 }
 
 /**
- * view_put_page() - give back what view_ops.page() returned
+ * view_peek() - take a reference to what is behind a page, if it is there now
+ * @view:	the view
+ * @index:	the page
+ * Return: the page, to be given back by view_put_page(); NULL: there is none, or it is being taken
+ * away, for which this does not wait.
+ */
+struct page *view_peek(struct view *view, unsigned long index)
+{
+	return map_peek(view->map, index);
+}
+
+/**
+ * view_put_page() - give back what view_peek() returned
  * @page: the page
  */
 void view_put_page(struct page *page)
