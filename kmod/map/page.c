@@ -41,6 +41,27 @@ struct leaf map_look(struct map *map, unsigned long index)
 }
 
 /**
+ * map_peek() - take a reference to the frame behind a page, if it is there now
+ * @map:	the map
+ * @index:	the page
+ *
+ * Waits for nobody who takes frames away, as the caller has a frame's lock, or will.
+ * Return: the page, to be released with map_put_page(); NULL.
+ */
+struct page *map_peek(struct map *map, unsigned long index)
+{
+	struct page *page = NULL;
+	struct leaf leaf;
+
+	down_read(&map->sem);
+	leaf = map->ops->look(map, index);
+	if (leaf.present)
+		page = frame_hold(leaf_frame(&leaf, index));
+	up_read(&map->sem);
+	return page;
+}
+
+/**
  * map_page() - take a reference to the frame behind a page
  * @map:	the map
  * @index:	the page, below @map->pages
@@ -55,21 +76,15 @@ struct page *map_page(struct map *map, unsigned long index, bool fill)
 	struct page *page;
 	bool waited = false;
 	unsigned int cuts;
-	struct leaf leaf;
-	u64 frame;
 	int err;
 
 	for (;;) {
 		/* As in map_look(). */
 		cuts = smp_load_acquire(&map->cuts);
-		down_read(&map->sem);
-		leaf = map->ops->look(map, index);
-		frame = leaf_frame(&leaf, index);
-		page = leaf.present ? frame_hold(frame) : NULL;
-		up_read(&map->sem);
+		page = map_peek(map, index);
 		if (!page && was_cut(map, cuts))
 			continue;
-		if (page && frame_failed(frame)) {
+		if (page && frame_failed(page_to_pfn(page))) {
 			frame_release(page);
 			return ERR_PTR(-EIO);
 		}
@@ -93,28 +108,7 @@ struct page *map_page(struct map *map, unsigned long index, bool fill)
 }
 
 /**
- * map_peek() - take a reference to the frame behind a page, if it is there now
- * @map:	the map
- * @index:	the page
- *
- * Waits for nobody who takes frames away, as the caller has a frame's lock, or will.
- * Return: the page, to be released with map_put_page(); NULL.
- */
-struct page *map_peek(struct map *map, unsigned long index)
-{
-	struct page *page = NULL;
-	struct leaf leaf;
-
-	down_read(&map->sem);
-	leaf = map->ops->look(map, index);
-	if (leaf.present)
-		page = frame_hold(leaf_frame(&leaf, index));
-	up_read(&map->sem);
-	return page;
-}
-
-/**
- * map_put_page() - give back what map_page() returned
+ * map_put_page() - give back what map_page() or map_peek() returned
  * @page: the page
  */
 void map_put_page(struct page *page)
