@@ -258,8 +258,8 @@ int map_fill(struct map *map, unsigned long index)
  * @end:	page after the last, at most @map->pages
  * @state:	TASK_INTERRUPTIBLE or TASK_KILLABLE: which signals end it; TASK_RUNNING: it does
  *		not wait at the gate
- * Return: 0, -ENOMEM, -EDQUOT, -ERANGE, -EINTR, or -EBUSY (a span is closed, and it does not wait); what was
- * populated by then stays.
+ * Return: 0, -ENOMEM, -EDQUOT, -ERANGE, -EINTR, or -EBUSY (a span is closed, and it does not wait);
+ * what was populated by then stays.
  */
 int map_populate(struct map *map, unsigned long first, unsigned long end, unsigned int state)
 {

@@ -197,7 +197,7 @@ struct leaf map_look(struct map *map, unsigned long index);
 struct page *map_page(struct map *map, unsigned long index, bool fill);
 struct page *map_peek(struct map *map, unsigned long index);
 void map_put_page(struct page *page);
-
+bool map_pinned(const struct map *map);
 unsigned long map_find(struct map *map, unsigned long index, unsigned long end, bool present);
 
 /* size.c */
@@ -210,7 +210,6 @@ int map_cut(struct map *map, struct frame_batch *batch, unsigned long end);
 
 /* remove.c */
 void map_zero(struct map *map, loff_t start, loff_t end);
-bool map_pinned(const struct map *map);
 void map_remove(struct map *map, loff_t *start, loff_t end, struct frame_batch *batch,
 		loff_t *first, loff_t *last);
 

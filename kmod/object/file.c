@@ -107,8 +107,8 @@ static bool writes_alone(const struct kiocb *iocb, size_t count)
 	       iocb->ki_pos + count > i_size_read(inode);
 }
 
-/* Write, with the inode's lock held: for writing, if @alone. */
-static ssize_t write_locked(struct kiocb *iocb, struct iov_iter *from, bool alone)
+/* Write, with the inode's lock held: for writing, if writes_alone(). */
+static ssize_t write_locked(struct kiocb *iocb, struct iov_iter *from)
 {
 	struct morsel *m = file_morsel(iocb->ki_filp);
 	loff_t size = i_size_read(&m->inode), end;
@@ -165,7 +165,7 @@ ssize_t morsel_write_iter(struct kiocb *iocb, struct iov_iter *from)
 	}
 	done = generic_write_checks(iocb, from);
 	if (done > 0)
-		done = write_locked(iocb, from, alone);
+		done = write_locked(iocb, from);
 	if (alone)
 		inode_unlock(inode);
 	else

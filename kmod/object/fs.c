@@ -130,7 +130,8 @@ static struct file_system_type morsel_fs = {
 /**
  * morsel_inode() - the inode of a new morsel, which is the caller's
  * @mode:	permission bits
- * Return: the morsel that it is part of, zeroed; NULL without memory.  The last iput() frees it, and calls morsel_unmake() before.
+ * Return: the morsel that it is part of, zeroed; NULL without memory.  The last iput() frees it, and
+ * calls morsel_unmake() before.
  */
 struct morsel *morsel_inode(umode_t mode)
 {
