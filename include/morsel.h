@@ -79,7 +79,8 @@ struct morsel_params {
  * -ENOENT: no such pool; -ENODEV: no such node; -EDQUOT: over the caller's
  * ceiling; -ENOMEM: no memory, or with MORSEL_CREATE_POPULATE a pool without
  * room; -EMFILE, -ENFILE: too many descriptors; -EINTR: a fatal signal while
- * populating.
+ * populating; -EACCES, -EROFS: the mount that names are in (man 5 morsel), or the
+ * caller's cpuset, does not let the caller.
  */
 int morsel_create(int device, const struct morsel_params *params);
 
@@ -91,7 +92,8 @@ int morsel_create(int device, const struct morsel_params *params);
  *
  * Return: a descriptor (close-on-exec); -ENOENT: no such morsel, or its mode
  * does not let the caller see it; -EACCES: it may be seen, but not written;
- * -EINVAL: that can be no name; -EMFILE, -ENFILE, -ENOMEM.
+ * -EINVAL: that can be no name; -EROFS: the mount that it is in is read-only;
+ * -ETXTBSY: it is being run; -EMFILE, -ENFILE, -ENOMEM.
  */
 int morsel_open(int device, const char *name, uint32_t flags);
 
@@ -113,7 +115,8 @@ int morsel_open_id(int device, uint64_t id, uint32_t flags);
  * It goes when its last descriptor and mapping go.
  *
  * Return: 0; -ENOENT: no such named morsel, or its mode does not let the caller
- * see it; -EPERM: it is somebody else's; -EINVAL: that can be no name.
+ * see it; -EPERM: it is somebody else's; -EACCES, -EROFS: the mount that names are
+ * in does not let the caller; -EINVAL: that can be no name.
  */
 int morsel_unlink(int device, const char *name);
 

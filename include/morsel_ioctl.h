@@ -41,12 +41,12 @@ extern "C" {
  * The ABI this header describes, and the oldest one whose programs still run on
  * it.
  */
-#define MORSEL_ABI_VERSION 1
-#define MORSEL_ABI_OLDEST 1
+#define MORSEL_ABI_VERSION 2
+#define MORSEL_ABI_OLDEST 2
 
 #define MORSEL_DEVICE "/dev/morsel"
 
-#define MORSEL_NAME_MAX 64 /* bytes, with the terminating zero */
+#define MORSEL_NAME_MAX 256 /* bytes, with the terminating zero */
 #define MORSEL_POOL_NAME_MAX 32 /* bytes, with the terminating zero */
 
 #define MORSEL_ANY 0xffffffffU /* no preference: a pool, a node */
@@ -100,6 +100,7 @@ struct morsel_query {
 #define MORSEL_FEATURE_RESIZE (1ULL << 6) /* ftruncate(2), writing behind the end, any length */
 #define MORSEL_FEATURE_ANY_MAP (1ULL << 7) /* any mapping, also MAP_PRIVATE */
 #define MORSEL_FEATURE_SEAL (1ULL << 8) /* MORSEL_IOC_SEAL */
+#define MORSEL_FEATURE_MOUNT (1ULL << 9) /* it can be mounted, and names are in a mount */
 
 /**
  * struct morsel_create - make a morsel (MORSEL_IOC_CREATE)
@@ -116,14 +117,18 @@ struct morsel_query {
  * @fd:		out: descriptor, open for reading and writing
  * @fault_around: as in struct morsel_tune, or 0: as suits the granule
  * @id:		out: the morsel's id, never used twice while the module is loaded
- * @name:	"" for none; else up to 63 bytes of UTF-8, without '/', spaces and
+ * @name:	"" for none; else up to 255 bytes of UTF-8, without '/' and
  *		control characters (U+0000 to U+001F, U+007F to U+009F),
  *		not "." nor ".."; a named morsel lives
  *		until it is unlinked and the last descriptor and mapping are
  *		gone, an unnamed one as long as a descriptor or a mapping of
  *		it
  *
- * All users and user namespaces share one directory of names, and one series of ids: EEXIST
+ * Names are those of files in the topmost folder of the first file system that is mounted of type
+ * "morsel": as long as there is none, in one that the next who mounts gets to see.  Its mode, and
+ * its size, bind this call, too.
+ *
+ * All users and user namespaces share these names, and one series of ids: EEXIST
  * tells of a morsel that the caller may not see, as do gaps in ids, and
  * morsel_query.nr_morsels.  So names are not the place for secrets.
  *
@@ -133,10 +138,11 @@ struct morsel_query {
  * Errors: EEXIST (the name is taken), EINVAL (also: no such granule, a bad name, a
  * fault_around that struct morsel_tune does not allow),
  * EFBIG (length over max_length), ENOENT (no such pool), ENODEV (no such node),
- * EACCES (the caller's cpuset does not allow the node, or that of the pool),
- * EDQUOT (over the caller's ceiling), ENOMEM (no memory; with POPULATE: the
- * pool is too small, nothing is left behind), EMFILE, ENFILE, EINTR (a fatal
- * signal while populating).
+ * EACCES (the caller's cpuset does not allow the node, or that of the pool; or the folder of names
+ * does not let the caller make some), EROFS (it is mounted read-only),
+ * EDQUOT (over the caller's ceiling), ENOMEM (no memory, or over the size of the mount, or that has
+ * as many files as it may; with POPULATE: the pool is too small, nothing is left behind), EMFILE,
+ * ENFILE, EINTR (a fatal signal while populating).
  */
 struct morsel_create {
 	__u32 size;
@@ -161,23 +167,25 @@ struct morsel_create {
  * @size:	sizeof(struct morsel_open)
  * @flags:	MORSEL_OPEN_*
  * @id:		in: id to open, or 0 to go by @name; out: id of what was opened
- * @name:	"" where @id is given
  * @fd:		out: descriptor
  * @reserved:	0
+ * @name:	"" where @id is given
  *
  * The morsel's mode and owner decide, as for a file.  A descriptor opened
- * read-only can never be mapped writable.
+ * read-only can never be mapped writable.  What is in a mount, but not among the names of
+ * CREATE, is opened by its id with CAP_DAC_READ_SEARCH: folders may keep others from it.
  *
- * Errors: ENOENT (no such morsel, or its mode does not let the caller see it),
- * EACCES (it may be seen, but not opened for writing), EMFILE, ENFILE, ENOMEM.
+ * Errors: ENOENT (no such morsel, or its mode, or that of the folder of names, does not let the
+ * caller see it), EACCES (it may be seen, but not opened for writing), EROFS (its file system is
+ * mounted read-only), ETXTBSY (it is being run), EMFILE, ENFILE, ENOMEM.
  */
 struct morsel_open {
 	__u32 size;
 	__u32 flags;
 	__u64 id;
-	char name[MORSEL_NAME_MAX];
 	__s32 fd;
 	__u32 reserved;
+	char name[MORSEL_NAME_MAX];
 };
 
 #define MORSEL_OPEN_READ_ONLY (1U << 0)
@@ -190,11 +198,11 @@ struct morsel_open {
  * @id:		id, or 0 to go by @name
  * @name:	"" where @id is given
  *
- * The morsel goes when its last descriptor and mapping go.  Allowed to its
- * owner and to CAP_FOWNER.
+ * As unlink(2): the morsel goes when its last name, descriptor and mapping go.  Where nobody has
+ * said otherwise by mount(8), allowed to its owner and to CAP_FOWNER.
  *
  * Errors: ENOENT (no such named morsel, or its mode does not let the caller see
- * it), EPERM (not the caller's).
+ * it), EPERM (not the caller's), EACCES (the folder does not let the caller), EROFS.
  */
 struct morsel_unlink {
 	__u32 size;
@@ -223,7 +231,8 @@ struct morsel_unlink {
  * @gid:	group, likewise
  * @attachments: attachments now, in all processes
  * @fault_around: as in struct morsel_tune
- * @name:	name, or ""
+ * @name:	name, or ""; of a file with several links, one of these; names that were not given
+ *		by CREATE may be any bytes
  *
  * Errors of STAT: only the common ones.
  */
@@ -532,10 +541,10 @@ struct morsel_pool {
 #define MORSEL_ASSERT_SIZE(type, bytes) _Static_assert(sizeof(type) == (bytes), #type)
 #endif
 MORSEL_ASSERT_SIZE(struct morsel_query, 88);
-MORSEL_ASSERT_SIZE(struct morsel_create, 112);
-MORSEL_ASSERT_SIZE(struct morsel_open, 88);
-MORSEL_ASSERT_SIZE(struct morsel_unlink, 80);
-MORSEL_ASSERT_SIZE(struct morsel_info, 152);
+MORSEL_ASSERT_SIZE(struct morsel_create, 304);
+MORSEL_ASSERT_SIZE(struct morsel_open, 280);
+MORSEL_ASSERT_SIZE(struct morsel_unlink, 272);
+MORSEL_ASSERT_SIZE(struct morsel_info, 344);
 MORSEL_ASSERT_SIZE(struct morsel_list, 32);
 MORSEL_ASSERT_SIZE(struct morsel_extent, 32);
 MORSEL_ASSERT_SIZE(struct morsel_range, 24);

@@ -59,9 +59,15 @@ static int __init morsel_init(void)
 	err = morsel_control_init();
 	if (err)
 		goto out_pools;
+	/* Last, as who mounts it may do so at once. */
+	err = morsel_mount_init();
+	if (err)
+		goto out_control;
 	morsel_bench_init();
 	return 0;
 
+out_control:
+	morsel_control_exit();
 out_pools:
 	morsel_pools_exit();
 out_dram:
@@ -82,6 +88,7 @@ out_tables:
 static void __exit morsel_exit(void)
 {
 	morsel_bench_exit();
+	morsel_mount_exit();
 	morsel_control_exit();
 	morsel_objects_exit();
 	tablesets_exit();

@@ -15,8 +15,9 @@
  *
  * Lock order, outermost first.  What each lock protects is said beside it.
  *
- *	the inode's i_rwsem (the kernel's): its size
- *	  a range that is closed, or the mmap_lock, see both below
+ *	a folder's i_rwsem (the kernel's): names
+ *	  the inode's i_rwsem: its size
+ *	    a range that is closed, or the mmap_lock, see both below
  *
  *	a range that is closed at a map's gate
  *	  i_mmap_rwsem (the kernel's), and morsel->attached_lock, see below
@@ -39,6 +40,8 @@
  *	    splices->lock (attach/attach.h)
  *	      mm->page_table_lock, then a PMD table's lock
  *
+ * The lock of holds (holds.c) is taken last, with or without the registry lock.
+ *
  * Where the kernel calls us with i_mmap_rwsem held, we take no lock but the
  * attachment's and what follows that.  At the end of an address space it calls us
  * with none, and we take the mmap_lock.  Faults let go of that before they wait for a closed
@@ -56,7 +59,6 @@
 #include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
-#include <linux/rhashtable-types.h>
 #include <linux/rwsem.h>
 #include <linux/types.h>
 #include <linux/uidgid.h>
@@ -73,12 +75,11 @@
 
 /**
  * struct morsel - a memory object
- * @inode:	its life: descriptors, mappings and the name hold references; its size is
+ * @inode:	its life: descriptors, mappings and names hold references; its size is
  *		the length in bytes
  * @id:		never used twice
- * @name:	"" or the name; fixed once created
- * @named:	it is in the directory; under the registry lock
- * @name_node:	in the directory, by @name; under the registry lock
+ * @created:	CREATE gave it a name; never changes
+ * @named:	and it has one yet: it holds the file system that it is in; under the inode's lock
  * @plain:	what everybody sees of it; read by each fault, so not beside what these write
  * @map:	which frames it has
  * @faults:	faults taken in all attachments
@@ -97,9 +98,8 @@
 struct morsel {
 	struct inode inode;
 	u64 id;
-	char name[MORSEL_NAME_MAX];
+	bool created;
 	bool named;
-	struct rhash_head name_node;
 	struct view plain;
 	struct map map;
 	atomic64_t faults;

@@ -188,7 +188,7 @@ static void unmap_morsels(void)
 
 		found = false;
 		while (file && !found && fgets(line, sizeof(line), file))
-			found = strstr(line, "[morsel:") &&
+			found = strstr(line, "/morsel:") &&
 				sscanf(line, "%lx-%lx", &start, &end) == 2;
 		if (file)
 			fclose(file);

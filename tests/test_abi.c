@@ -464,15 +464,15 @@ static void lists_check_their_entries(void **state)
 		uint64_t cursor = 0;
 
 		assert_errno(list_step(fd, lists[i], &cursor, entries, 0, 1), EINVAL);
-		assert_errno(list_step(fd, lists[i], &cursor, free_place(HUGE), 152, 1), EFAULT);
+		assert_errno(list_step(fd, lists[i], &cursor, free_place(HUGE), sizeof(entries[0]), 1), EFAULT);
 		/* No room is no error. */
-		assert_int_equal(list_step(fd, lists[i], &cursor, NULL, 152, 0), 0);
+		assert_int_equal(list_step(fd, lists[i], &cursor, NULL, sizeof(entries[0]), 0), 0);
 		assert_int_equal(cursor, 0);
 		/* A huge count is cut to what a call may fill. */
 		memset(buffer, 0xaa, sizeof(buffer));
 		assert_int_equal(list_step(fd, lists[i], &cursor, buffer, PAGE, UINT32_MAX), 1);
 		/* What an entry has more than the module knows is zero. */
-		assert_true(is_zero(buffer + 200, PAGE - 200));
+		assert_true(is_zero(buffer + sizeof(entries[0]), PAGE - sizeof(entries[0])));
 		assert_int_equal(buffer[PAGE], 0xaa);
 	}
 }

@@ -543,15 +543,15 @@ static void proc_shows_the_name(void **state)
 
 	fd = create_named("shown", LENGTH, 0600);
 	memory = map(fd, LENGTH, RW);
-	assert_non_null(strstr(maps_line(0, memory), "[morsel:shown]"));
+	assert_non_null(strstr(maps_line(0, memory), "/morsel:/shown"));
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	assert_true(readlink(path, link, sizeof(link) - 1) > 0);
-	assert_string_equal(link, "[morsel:shown]");
+	assert_string_equal(link, "/morsel:/shown");
 	assert_non_null(strstr(maps_line(0, memory), "rw-s"));
 
 	fd = create(LENGTH, MORSEL_GRANULE_AUTO);
 	memory = map(fd, LENGTH, PROT_READ);
-	snprintf(link, sizeof(link), "[morsel:#%llu]", (unsigned long long)id_of(fd));
+	snprintf(link, sizeof(link), "/morsel:#%llu (deleted)", (unsigned long long)id_of(fd));
 	assert_non_null(strstr(maps_line(0, memory), link));
 	assert_non_null(strstr(maps_line(0, memory), "r--s"));
 }

@@ -94,7 +94,7 @@ static void errors_are_negative_errno(void **state)
 {
 	struct morsel_params params = {.length = HUGE, .granule = 3};
 	struct morsel_info info;
-	char name[200];
+	char name[MORSEL_NAME_MAX + 1];
 
 	open_device();
 	memset(name, 'x', sizeof(name));

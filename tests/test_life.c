@@ -181,7 +181,7 @@ static void assert_no_name(const char *name)
 static void names_are_checked(void **state)
 {
 	static const char *const bad[] = {
-		".", "..", "a/b", "/", "a b", " ", "\n", "a\tb", "\x7f", "\x01",
+		".", "..", "a/b", "/", "\n", "a\tb", "\x7f", "\x01",
 	};
 	struct morsel_create args;
 	unsigned int i;
@@ -261,7 +261,7 @@ static void assert_character(uint32_t c, bool good)
 
 static bool was_good(uint32_t c)
 {
-	return c > ' ' && c != '/' && c != 0x7f;
+	return c >= ' ' && c != '/' && c != 0x7f;
 }
 
 static void what_was_good_in_names_and_is_utf_8_stays_so(void **state)
@@ -293,8 +293,9 @@ static void names_may_be_long_and_odd(void **state)
 		"%s%n",
 		"[x]",
 		"#1",
-		"012345678901234567890123456789012345678901234567890123456789012",
+		"with blanks, and one more at the end ",
 	};
+	char longest[MORSEL_NAME_MAX];
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(good); i++) {
@@ -306,6 +307,10 @@ static void names_may_be_long_and_odd(void **state)
 		assert_int_equal(id_of(again), id_of(fd));
 	}
 	assert_errno(open_with(0, "b", 0), ENOENT);
+	memset(longest, 'n', sizeof(longest));
+	longest[sizeof(longest) - 1] = 0;
+	assert_string_equal(info_of(create_named(longest, HUGE, 0600)).name, longest);
+	assert_done(unlink_morsel(0, longest));
 }
 
 static void open_wants_an_id_or_a_name(void **state)
@@ -667,7 +672,7 @@ static void a_list_comes_in_steps(void **state)
 
 static void list_entries_may_be_shorter_or_longer(void **state)
 {
-	unsigned char entries[3][256];
+	unsigned char entries[3][512];
 	uint64_t cursor = 0, id;
 
 	create(HUGE, MORSEL_GRANULE_AUTO);
@@ -679,11 +684,11 @@ static void list_entries_may_be_shorter_or_longer(void **state)
 	assert_int_equal(entries[0][48], 0xaa);
 	cursor = 0;
 	memset(entries, 0xaa, sizeof(entries));
-	assert_int_equal(list_step(dev, MORSEL_IOC_LIST, &cursor, entries, 256, 2), 2);
+	assert_int_equal(list_step(dev, MORSEL_IOC_LIST, &cursor, entries, 512, 2), 2);
 	assert_int_equal(((struct morsel_info *)entries[1])->id, id);
 	assert_int_equal(((struct morsel_info *)entries[1])->size, sizeof(struct morsel_info));
 	assert_true(
-		is_zero(entries[1] + sizeof(struct morsel_info), 256 - sizeof(struct morsel_info)));
+		is_zero(entries[1] + sizeof(struct morsel_info), 512 - sizeof(struct morsel_info)));
 	assert_int_equal(entries[2][0], 0xaa);
 }
 

@@ -1082,7 +1082,7 @@ static void proc_pid_files(void **state)
 		snprintf(path, sizeof(path), "/proc/self/%s", files[i]);
 		assert_true(read_all(path, text, sizeof(text)) > 0);
 		if (i < 2)
-			assert_non_null(strstr(text, "[morsel:a-name]"));
+			assert_non_null(strstr(text, "/morsel:/a-name"));
 	}
 	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
 	read_all(path, text, sizeof(text));

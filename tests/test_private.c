@@ -308,10 +308,19 @@ static void a_punched_page_is_not_mapped_again(void **state)
 /* A copy of a file. */
 static int copy_of(const char *path, uint32_t mode)
 {
-	int from = open(path, O_RDONLY | O_CLOEXEC), fd = create_named("program", 0, mode);
+	struct morsel_create args = {
+		.size = sizeof(args),
+		.flags = MORSEL_CREATE_CLOEXEC,
+		.mode = mode,
+		.pool = pool_info().id,
+		.node = MORSEL_ANY,
+	};
+	int from = open(path, O_RDONLY | O_CLOEXEC), fd;
 	ssize_t got;
 
 	assert_done(from);
+	assert_done(create_with(&args));
+	fd = args.fd;
 	while ((got = read(from, scratch, sizeof(scratch))) > 0)
 		assert_int_equal(write(fd, scratch, got), got);
 	assert_int_equal(got, 0);

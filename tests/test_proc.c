@@ -217,7 +217,7 @@ static void a_query_of_maps_tells_the_name(void **state)
 	assert_int_equal(query.vma_offset, 4 * HUGE);
 	assert_int_equal(query.vma_page_size, PAGE);
 	assert_int_equal(query.vma_flags & QUERY_SHARED, QUERY_SHARED);
-	assert_string_equal(name, "[morsel:asked]");
+	assert_string_equal(name, "/morsel:/asked");
 	query.vma_name_size = 0;
 	query.vma_name_addr = 0;
 	query.build_id_size = sizeof(id);
@@ -332,7 +332,7 @@ static void numa_maps_counts_pages_by_node(void **state)
 		line[strcspn(line, "\n")] = 0;
 		snprintf(expected, sizeof(expected), " N%u=%llu ", info_of(scene.fd).node,
 			 (unsigned long long)(scene.frame_bytes / PAGE));
-		if (!strstr(line, expected) || !strstr(line, "file=[morsel:") ||
+		if (!strstr(line, expected) || !strstr(line, "file=/morsel:") ||
 		    !strstr(line, "kernelpagesize_kB=4"))
 			fail_msg("no%sin %s", expected, line);
 		assert_scene_intact(&scene, 1);

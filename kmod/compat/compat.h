@@ -205,6 +205,68 @@ static inline void simple_inode_init_ts(struct inode *inode)
 }
 #endif
 
+/* A folder has changed; times of inodes were fields before 6.6. */
+static inline void compat_touch_dir(struct inode *dir)
+{
+#ifdef COMPAT_HAVE_SIMPLE_INODE_INIT_TS
+	inode_set_mtime_to_ts(dir, inode_set_ctime_current(dir));
+#else
+	dir->i_mtime = dir->i_ctime = current_time(dir);
+#endif
+}
+
+/* What holds dentries of file systems without a disk has had names of its own since 7.0. */
+#ifndef COMPAT_HAVE_D_MAKE_PERSISTENT
+static inline void d_make_persistent(struct dentry *dentry, struct inode *inode)
+{
+	d_instantiate(dentry, inode);
+	dget(dentry);
+}
+#else
+#define kill_litter_super kill_anon_super
+#endif
+
+/* That a name is not there is not remembered: a flag of all dentries since 6.17. */
+static inline void compat_forget_negatives(struct super_block *sb)
+{
+#ifdef COMPAT_HAVE_S_D_FLAGS
+	sb->s_d_flags |= DCACHE_DONTCACHE;
+#else
+	sb->s_d_op = &simple_dentry_operations;
+#endif
+}
+
+/* The list of an inode's dentries has had a name since 7.0. */
+#ifndef for_each_alias
+#define for_each_alias(dentry, inode) hlist_for_each_entry(dentry, &(inode)->i_dentry, d_u.d_alias)
+#endif
+
+/* An inode's operation that makes a file was told whether it must be new, before 7.3. */
+#ifdef COMPAT_HAVE_CREATE_EXCL
+#define COMPAT_CREATE(operation, function)                                                \
+	static int operation(struct mnt_idmap *idmap, struct inode *dir, struct dentry *dentry, \
+			     umode_t mode, bool excl)                                     \
+	{                                                                                 \
+		return function(idmap, dir, dentry, mode);                                \
+	}
+#else
+#define COMPAT_CREATE(operation, function)                                                \
+	static int operation(struct mnt_idmap *idmap, struct inode *dir, struct dentry *dentry, \
+			     umode_t mode)                                                \
+	{                                                                                 \
+		return function(idmap, dir, dentry, mode);                                \
+	}
+#endif
+
+/* Making a folder returns its dentry, or NULL for the one given, from 6.15 on. */
+#ifdef COMPAT_HAVE_MKDIR_DENTRY
+#define compat_mkdir_t struct dentry *
+#define compat_mkdir_error(err) ERR_PTR(err)
+#else
+#define compat_mkdir_t int
+#define compat_mkdir_error(err) (err)
+#endif
+
 /* Getting many pages at once was named after the array before 6.14. */
 #ifndef COMPAT_HAVE_ALLOC_PAGES_BULK
 #define alloc_pages_bulk(gfp, count, pages) alloc_pages_bulk_array(gfp, count, pages)

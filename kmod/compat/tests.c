@@ -146,6 +146,42 @@ void test(struct inode *inode)
 }
 #endif
 
+/* 7.0 */
+#ifdef TEST_D_MAKE_PERSISTENT
+void test(struct dentry *dentry, struct inode *inode);
+void test(struct dentry *dentry, struct inode *inode)
+{
+	d_make_persistent(dentry, inode);
+}
+#endif
+
+/* 6.17 */
+#ifdef TEST_S_D_FLAGS
+void test(struct super_block *sb);
+void test(struct super_block *sb)
+{
+	sb->s_d_flags |= DCACHE_DONTCACHE;
+}
+#endif
+
+/* Until 7.2. */
+#ifdef TEST_CREATE_EXCL
+void test(const struct inode_operations *ops);
+void test(const struct inode_operations *ops)
+{
+	ops->create(NULL, NULL, NULL, 0, true);
+}
+#endif
+
+/* 6.15 */
+#ifdef TEST_MKDIR_DENTRY
+void test(const struct inode_operations *ops);
+void test(const struct inode_operations *ops)
+{
+	BUILD_BUG_ON(!__same_type(ops->mkdir(NULL, NULL, NULL, 0), struct dentry *));
+}
+#endif
+
 /* 6.14: it was named after the array. */
 #ifdef TEST_ALLOC_PAGES_BULK
 unsigned long test(struct page **pages);

@@ -11,10 +11,11 @@
 #include <linux/uio.h>
 
 #include "attach/attach.h"
+#include "object/mount.h"
 #include "object/object.h"
 
 /**
- * morsel_file_open() - a morsel's file is opened, again, by way of /proc
+ * morsel_file_open() - a morsel's file is opened by name, or again, by way of /proc
  * @inode:	the morsel's
  * @file:	the new file, which sees what all see
  * Return: 0.
@@ -22,11 +23,28 @@
 int morsel_file_open(struct inode *inode, struct file *file)
 {
 	file->private_data = &to_morsel(inode)->plain;
+	morsel_unseen_opened(file);
 	return 0;
 }
 
-/* Of files, it is their system that is full. */
-static int file_error(int err)
+/**
+ * morsel_file_release() - nobody has the file any more
+ * @inode:	the morsel's
+ * @file:	the file
+ * Return: 0.
+ */
+int morsel_file_release(struct inode *inode, struct file *file)
+{
+	morsel_unseen_closed(file);
+	return 0;
+}
+
+/**
+ * morsel_file_error() - what is said of files, where it is their system that is full
+ * @err: a negative errno, or 0
+ * Return: what file systems say.
+ */
+int morsel_file_error(int err)
 {
 	return err == -ENOMEM ? -ENOSPC : err;
 }
@@ -62,7 +80,7 @@ static ssize_t copy_pages(struct kiocb *iocb, struct iov_iter *iter, bool write)
 		page = view->ops->page(view, pos >> PAGE_SHIFT, write);
 		if (IS_ERR(page)) {
 			if (!done)
-				done = file_error(PTR_ERR(page));
+				done = morsel_file_error(PTR_ERR(page));
 			break;
 		}
 		/* As it is now: if it is less, the page may have gone. */
@@ -133,7 +151,7 @@ static ssize_t write_locked(struct kiocb *iocb, struct iov_iter *from)
 
 	err = morsel_reach(m, end);
 	if (err)
-		return file_error(err);
+		return morsel_file_error(err);
 	done = copy_pages(iocb, from, true);
 	morsel_settle_size(m, max(size, done > 0 ? iocb->ki_pos : 0));
 	return done;
@@ -262,7 +280,7 @@ long morsel_fallocate(struct file *file, int mode, loff_t offset, loff_t len)
 		break;
 	case 0:
 	case FALLOC_FL_KEEP_SIZE:
-		err = file_error(allocate(m, file_view(file), offset, end, !mode));
+		err = morsel_file_error(allocate(m, file_view(file), offset, end, !mode));
 		break;
 	default:
 		err = err ?: -EOPNOTSUPP;
@@ -283,7 +301,9 @@ void morsel_show_fdinfo(struct seq_file *seq, struct file *file)
 
 	morsel_stat(m, &info);
 	seq_printf(seq, "morsel-id:\t%llu\n", info.id);
-	seq_printf(seq, "morsel-name:\t%s\n", info.name);
+	seq_puts(seq, "morsel-name:\t");
+	seq_escape(seq, info.name, "\n\\");
+	seq_putc(seq, '\n');
 	seq_printf(seq, "morsel-length:\t%llu\n", info.length);
 	seq_printf(seq, "morsel-granule:\t%u\n", info.granule);
 	seq_printf(seq, "morsel-pool:\t%u\n", info.pool);
@@ -307,7 +327,7 @@ static int set_size(struct morsel *m, struct iattr *attr)
 		attr->ia_ctime = attr->ia_mtime;
 		attr->ia_valid |= ATTR_MTIME | ATTR_CTIME;
 	}
-	return file_error(morsel_resize(m, size));
+	return morsel_file_error(morsel_resize(m, size));
 }
 
 static int morsel_setattr(struct mnt_idmap *idmap, struct dentry *dentry, struct iattr *attr)

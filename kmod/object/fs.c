@@ -18,10 +18,9 @@
 #include <linux/slab.h>
 #include <linux/statfs.h>
 
+#include "object/mount.h"
 #include "object/object.h"
 #include "pools/account.h"
-
-#define MORSEL_MAGIC 0x4d4f5253 /* "MORS" */
 
 static struct kmem_cache *inodes;
 static struct vfsmount *mount;
@@ -29,7 +28,12 @@ static struct super_block *super;
 /* What descriptors do; also for what stands above this folder. */
 static const struct file_operations *descriptor_fops;
 
-static struct inode *morsel_alloc_inode(struct super_block *sb)
+/**
+ * morsel_alloc_inode() - memory for an inode, which may become a morsel
+ * @sb: the file system
+ * Return: the inode, or NULL.
+ */
+struct inode *morsel_alloc_inode(struct super_block *sb)
 {
 	struct morsel *m = alloc_inode_sb(sb, inodes, GFP_KERNEL);
 
@@ -40,43 +44,68 @@ static struct inode *morsel_alloc_inode(struct super_block *sb)
 	return &m->inode;
 }
 
-static void morsel_free_inode(struct inode *inode)
+/**
+ * morsel_free_inode() - free it again
+ * @inode: the inode
+ */
+void morsel_free_inode(struct inode *inode)
 {
 	struct morsel *m = to_morsel(inode);
 
+	if (S_ISLNK(inode->i_mode))
+		kfree(inode->i_link);
 	free_cpumask_var(m->flush_cpus);
 	kmem_cache_free(inodes, m);
 }
 
-static void morsel_evict_inode(struct inode *inode)
+/**
+ * morsel_evict_inode() - the last who held it has let it go
+ * @inode: the inode
+ */
+void morsel_evict_inode(struct inode *inode)
 {
 	struct morsel *m = to_morsel(inode);
 
 	clear_inode(inode);
-	/* The root is no morsel. */
-	if (S_ISDIR(inode->i_mode))
+	/* Folders and the like are no morsels. */
+	if (!S_ISREG(inode->i_mode))
 		return;
 	morsel_unmake(m);
 	/* What still runs of us: see morsel_objects_exit(). */
 	module_put(THIS_MODULE);
 }
 
-/* What its pool may hold, and has room for, in the unit in which memory is best taken. */
-static int morsel_statfs(struct dentry *dentry, struct kstatfs *stat)
+/**
+ * morsel_statfs_fill() - say how much room there is, in the unit in which memory is best taken
+ * @stat:	gets it
+ * @limit:	pages that there may be
+ * @room:	pages of these that are still to be had
+ */
+void morsel_statfs_fill(struct kstatfs *stat, unsigned long limit, unsigned long room)
 {
-	struct inode *inode = d_inode(dentry);
-	unsigned long limit, room;
-	int err = simple_statfs(dentry, stat);
-
-	if (err || S_ISDIR(inode->i_mode))
-		return err;
-	account_room(to_morsel(inode)->map.account, &limit, &room);
 	stat->f_bsize = PMD_SIZE;
 	stat->f_frsize = PMD_SIZE;
 	stat->f_blocks = limit / SPAN_PAGES;
 	stat->f_bfree = room / SPAN_PAGES;
 	stat->f_bavail = stat->f_bfree;
-	stat->f_namelen = MORSEL_NAME_MAX - 1;
+}
+
+/**
+ * morsel_statfs() - statfs(2) of a morsel: what its pool may hold, and who pays may have
+ * @dentry:	the morsel's
+ * @stat:	is filled
+ * Return: 0.
+ */
+int morsel_statfs(struct dentry *dentry, struct kstatfs *stat)
+{
+	struct inode *inode = d_inode(dentry);
+	unsigned long limit, room;
+	int err = simple_statfs(dentry, stat);
+
+	if (err || !S_ISREG(inode->i_mode))
+		return err;
+	account_room(to_morsel(inode)->map.account, &limit, &room);
+	morsel_statfs_fill(stat, limit, room);
 	return 0;
 }
 
@@ -87,17 +116,14 @@ static const struct super_operations morsel_sops = {
 	.statfs = morsel_statfs,
 };
 
-/* What /proc/PID/maps and /proc/PID/fd show. */
+/* What /proc/PID/maps and /proc/PID/fd show: as of a memfd, so that nobody takes it for a path. */
 static char *morsel_dname(struct dentry *dentry, char *buffer, int len)
 {
-	struct morsel *m = to_morsel(d_inode(dentry));
-	char text[MORSEL_NAME_MAX + 32];
-	int size;
+	char text[64];
+	int size = scnprintf(text, sizeof(text), "/morsel:#%llu (deleted)",
+			     to_morsel(d_inode(dentry))->id) +
+		   1;
 
-	if (m->name[0])
-		size = scnprintf(text, sizeof(text), "[morsel:%s]", m->name) + 1;
-	else
-		size = scnprintf(text, sizeof(text), "[morsel:#%llu]", m->id) + 1;
 	if (size > len)
 		return ERR_PTR(-ENAMETOOLONG);
 	return memcpy(buffer + len - size, text, size);
@@ -128,43 +154,45 @@ static struct file_system_type morsel_fs = {
 };
 
 /**
+ * morsel_nameless() - the file system that is mounted nowhere
+ * Return: its super block.
+ */
+struct super_block *morsel_nameless(void)
+{
+	return mount->mnt_sb;
+}
+
+/**
  * morsel_inode() - the inode of a new morsel, which is the caller's
+ * @maker:	for whom, and where
  * @mode:	permission bits
  * Return: the morsel that it is part of, zeroed; NULL without memory.  The last iput() frees it, and
  * calls morsel_unmake() before.
  */
-struct morsel *morsel_inode(umode_t mode)
+struct morsel *morsel_inode(const struct morsel_maker *maker, umode_t mode)
 {
-	struct inode *inode = new_inode(mount->mnt_sb);
-	struct morsel *m;
+	struct inode *inode = new_inode(maker->sb);
 
 	if (!inode)
 		return NULL;
-	inode->i_mode = S_IFREG | mode;
-	inode->i_uid = current_fsuid();
-	inode->i_gid = current_fsgid();
+	inode_init_owner(maker->idmap, inode, maker->dir, S_IFREG | (mode & ~S_IFMT));
 	inode->i_op = &morsel_iops;
 	inode->i_fop = descriptor_fops;
 	simple_inode_init_ts(inode);
-	/* Set-user-ID bits come by chmod(), which takes this away, and there are no attributes. */
-	inode->i_flags |= S_NOSEC;
-
-	m = to_morsel(inode);
-	/* The caller came by way of /dev/morsel, which holds the module. */
+	/* Where set-user-ID bits come by chmod(), that takes this away; and there are no attributes. */
+	if (!is_sxid(inode->i_mode))
+		inode->i_flags |= S_NOSEC;
+	/* The caller came by way of /dev/morsel, or of a mount, which hold the module. */
 	__module_get(THIS_MODULE);
-	return m;
+	return to_morsel(inode);
 }
 
-/**
- * morsel_file() - a descriptor for a morsel
- * @m:		the morsel; takes the caller's reference, also on failure
- * @flags:	O_*
- * Return: the file, or ERR_PTR.
- */
-struct file *morsel_file(struct morsel *m, int flags)
+/* The first descriptor of a morsel without a name, and its dentry; the caller's reference is kept. */
+static struct file *first_file(struct morsel *m, int flags)
 {
 	struct file *file;
 
+	ihold(&m->inode);
 	/* As closing will let go of it. */
 	__module_get(THIS_MODULE);
 	file = alloc_file_pseudo(&m->inode, mount, "morsel", flags | O_LARGEFILE, descriptor_fops);
@@ -177,6 +205,28 @@ struct file *morsel_file(struct morsel *m, int flags)
 	file->private_data = &m->plain;
 	file->f_mode |= FMODE_LSEEK | FMODE_PREAD | FMODE_PWRITE;
 	return file;
+}
+
+/**
+ * morsel_file() - a descriptor for a morsel
+ * @m:		the morsel, which the caller holds, and the file system that it is in
+ * @dentry:	the name's that it is opened by, or one of its; NULL: it has none
+ * @flags:	O_RDONLY or O_RDWR, which the caller may
+ *
+ * All descriptors of one without a name are of one dentry: who watches the first (inotify) is not
+ * told that it has gone when another is closed.
+ * Return: the file, or ERR_PTR.
+ */
+struct file *morsel_file(struct morsel *m, struct dentry *dentry, int flags)
+{
+	bool nameless = m->inode.i_sb == super;
+
+	if (!dentry)
+		return nameless ? first_file(m, flags) : ERR_PTR(-ENOENT);
+	if (nameless)
+		return dentry_open(&(struct path){.mnt = mount, .dentry = dentry},
+				   flags | O_LARGEFILE, current_cred());
+	return morsel_open_unseen(dentry, flags);
 }
 
 static void morsel_inode_init_once(void *memory)
@@ -196,12 +246,9 @@ int morsel_objects_init(const struct file_operations *fops)
 	int err;
 
 	descriptor_fops = fops;
-	err = morsel_names_init();
-	if (err)
-		return err;
 	err = morsel_size_init();
 	if (err)
-		goto out_names;
+		return err;
 	err = -ENOMEM;
 	inodes = kmem_cache_create("morsel", sizeof(struct morsel), __alignof__(struct morsel),
 				   SLAB_ACCOUNT, morsel_inode_init_once);
@@ -224,8 +271,6 @@ out_inodes:
 	kmem_cache_destroy(inodes);
 out_size:
 	morsel_size_exit();
-out_names:
-	morsel_names_exit();
 	return err;
 }
 

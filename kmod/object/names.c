@@ -1,33 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Finding morsels: by id, by name, one after the other.
+ *
+ * Names are those of files in the folder of the first file system (holds.c).
  */
+#include <linux/dcache.h>
+#include <linux/fsnotify.h>
 #include <linux/mutex.h>
 #include <linux/nls.h>
-#include <linux/rhashtable.h>
 #include <linux/sched/signal.h>
 #include <linux/string.h>
 #include <linux/xarray.h>
 
+#include "object/mount.h"
 #include "object/object.h"
+#include "trace.h"
 
 /*
- * The registry lock: protects all below, and the named field of all morsels.  What
- * is in the registry may be about to go: igrab() tells.
+ * The registry lock: protects @by_id.  What is in there may be about to go: igrab() tells.
  */
 static DEFINE_MUTEX(registry_lock);
 static DEFINE_XARRAY(by_id);
-static struct rhashtable by_name;
 static atomic64_t last_id = ATOMIC64_INIT(0);
 static atomic_t nr_morsels = ATOMIC_INIT(0);
-
-/* Names are compared with all that follows their end, which is zero. */
-static const struct rhashtable_params by_name_params = {
-	.key_len = MORSEL_NAME_MAX,
-	.key_offset = offsetof(struct morsel, name),
-	.head_offset = offsetof(struct morsel, name_node),
-	.automatic_shrinking = true,
-};
 
 /*
  * How many bytes a character takes that may be in a name; 0: it may not, or is none.
@@ -39,7 +34,7 @@ static int name_character(const char *at, size_t left)
 	unicode_t c;
 	int bytes = utf8_to_utf32((const u8 *)at, left, &c);
 
-	if (bytes < 0 || c <= ' ' || c == '/' || (c >= 0x7f && c <= 0x9f))
+	if (bytes < 0 || c < ' ' || c == '/' || (c >= 0x7f && c <= 0x9f))
 		return 0;
 	return bytes;
 }
@@ -64,72 +59,36 @@ bool morsel_name_valid(const char *name)
 	return true;
 }
 
-static struct morsel *find_name(const char *name)
+/**
+ * morsel_new_id() - a number that no inode of ours has had
+ * Return: the number.
+ */
+u64 morsel_new_id(void)
 {
-	char key[MORSEL_NAME_MAX] __aligned(sizeof(u32));
-
-	strscpy_pad(key, name, sizeof(key));
-	return rhashtable_lookup_fast(&by_name, key, by_name_params);
+	return atomic64_inc_return(&last_id);
 }
 
 /**
- * morsel_name_taken() - is there one of this name?
- * @name: the name
- * Return: whether there was just now.
+ * morsel_publish() - give a new morsel its id, so that it is found
+ * @m: the morsel
+ * Return: 0 or -ENOMEM.
  */
-bool morsel_name_taken(const char *name)
+int morsel_publish(struct morsel *m)
 {
-	return name[0] && find_name(name);
-}
-
-/* With a place for the id, and the registry lock held; -EBUSY: the table of names is about to grow. */
-static int add_locked(struct morsel *m, u64 id, const char *name)
-{
-	int err = 0;
-
-	strscpy_pad(m->name, name, sizeof(m->name));
-	if (name[0])
-		err = rhashtable_lookup_insert_fast(&by_name, &m->name_node, by_name_params);
-	if (err)
-		return err == -E2BIG ? -ENFILE : err;
-	m->id = id;
-	m->inode.i_ino = id;
-	xa_store(&by_id, id, m, GFP_ATOMIC);
-	atomic_inc(&nr_morsels);
-	if (name[0]) {
-		m->named = true;
-		ihold(&m->inode);
-	} else {
-		clear_nlink(&m->inode);
-	}
-	return 0;
-}
-
-/**
- * morsel_publish() - give a new morsel its id and its name, so that it is found
- * @m:		the morsel
- * @name:	its name, or ""
- * Return: 0, -EEXIST (the name is taken), -ENFILE (there can be no more names) or -ENOMEM.
- */
-int morsel_publish(struct morsel *m, const char *name)
-{
-	u64 id = atomic64_inc_return(&last_id);
+	u64 id = morsel_new_id();
 	/* Nobody waits for the lock while there is no memory. */
 	int err = xa_reserve(&by_id, id, GFP_KERNEL);
 
 	if (err)
 		return err;
-	for (;;) {
-		mutex_lock(&registry_lock);
-		err = add_locked(m, id, name);
-		mutex_unlock(&registry_lock);
-		if (err != -EBUSY)
-			break;
-		flush_work(&by_name.run_work);
-	}
-	if (err)
-		xa_release(&by_id, id);
-	return err;
+	m->id = id;
+	m->inode.i_ino = id;
+	mutex_lock(&registry_lock);
+	xa_store(&by_id, id, m, GFP_ATOMIC);
+	mutex_unlock(&registry_lock);
+	atomic_inc(&nr_morsels);
+	trace_morsel_create(m);
+	return 0;
 }
 
 /**
@@ -146,67 +105,360 @@ void morsel_withdraw(struct morsel *m)
 	atomic_dec(&nr_morsels);
 }
 
-/**
- * morsel_unname() - take a morsel's name away, if it has one
- * @m: the morsel, to which the caller has a reference
- * Return: 0 or -ENOENT.
- */
-int morsel_unname(struct morsel *m)
+/* What is called so in a folder; a dentry without an inode, or NULL: nothing. */
+static struct dentry *look_up(struct dentry *folder, const char *name)
 {
-	bool named;
+	struct qstr q = {.name = name, .len = strlen(name)};
+
+	q.hash = full_name_hash(folder, name, q.len);
+	return d_lookup(folder, &q);
+}
+
+/* The same, or a new dentry, where a name is to be made; with the folder's lock. */
+static struct dentry *look_up_to_make(struct dentry *folder, const char *name)
+{
+	struct dentry *dentry = look_up(folder, name);
+
+	if (dentry)
+		return dentry;
+	dentry = d_alloc_name(folder, name);
+	if (dentry)
+		d_add(dentry, NULL);
+	return dentry;
+}
+
+/**
+ * morsel_name_taken() - is there something of this name?
+ * @sb:		the first file system
+ * @name:	the name
+ * Return: whether there was just now.
+ */
+bool morsel_name_taken(struct super_block *sb, const char *name)
+{
+	struct dentry *dentry = look_up(mount_of(sb)->top, name);
+	bool taken = dentry && d_really_is_positive(dentry);
+
+	dput(dentry);
+	return taken;
+}
+
+static int make_name(struct morsel *m, struct dentry *dentry)
+{
+	struct super_block *sb = m->inode.i_sb;
+	struct inode *dir = d_inode(mount_of(sb)->top);
+
+	if (!dentry)
+		return -ENOMEM;
+	if (d_really_is_positive(dentry))
+		return -EEXIST;
+	m->created = true;
+	m->named = morsel_hold_fs(sb);
+	ihold(&m->inode);
+	d_make_persistent(dentry, &m->inode);
+	compat_touch_dir(dir);
+	fsnotify_create(dir, dentry);
+	return 0;
+}
+
+/**
+ * morsel_may_name() - may the caller give names?
+ * @sb: the first file system
+ * Return: 0, -EACCES, -EROFS.
+ */
+int morsel_may_name(struct super_block *sb)
+{
+	return inode_permission(&nop_mnt_idmap, d_inode(mount_of(sb)->top), MAY_WRITE | MAY_EXEC);
+}
+
+/**
+ * morsel_name() - give a new morsel its name, which keeps it
+ * @m:		the morsel, of the first file system, which the caller holds
+ * @name:	the name
+ * Return: its dentry, for dput(); ERR_PTR: -EEXIST (the name is taken), -ENOMEM, or what
+ * morsel_may_name() says.
+ */
+struct dentry *morsel_name(struct morsel *m, const char *name)
+{
+	struct super_block *sb = m->inode.i_sb;
+	struct dentry *top = mount_of(sb)->top, *dentry = NULL;
+	int err;
+
+	inode_lock_nested(d_inode(top), I_MUTEX_PARENT);
+	err = morsel_may_name(sb);
+	if (!err) {
+		dentry = look_up_to_make(top, name);
+		err = make_name(m, dentry);
+	}
+	inode_unlock(d_inode(top));
+	if (!err)
+		return dentry;
+	dput(dentry);
+	return ERR_PTR(err);
+}
+
+/**
+ * morsel_nameless_now() - a morsel of a file system has lost its last name
+ * @m: the morsel, with its inode's lock; the caller holds the file system
+ */
+void morsel_nameless_now(struct morsel *m)
+{
+	if (m->named)
+		morsel_drop_fs(m->inode.i_sb);
+	m->named = false;
+}
+
+/* Whoever may: it was made by the caller, and nobody has been told. */
+static int unlink_unasked(struct inode *dir, struct dentry *dentry)
+{
+	struct inode *inode = d_inode(dentry);
+	int err;
+
+	inode_lock(inode);
+	err = dir->i_op->unlink(dir, dentry);
+	inode_unlock(inode);
+	if (!err)
+		d_delete(dentry);
+	return err;
+}
+
+/**
+ * morsel_unname() - take a morsel's name away
+ * @dentry:	the name's, which the caller holds beside files that are open by it
+ * @made:	the caller has made it, and it is a failure that it is there; else it goes by the
+ *		rules of unlink(2)
+ * Return: 0; -ENOENT: it has become another meanwhile; -EPERM, -EACCES: the folder's or the
+ * morsel's owner and mode do not let the caller; -EROFS.
+ */
+int morsel_unname(struct dentry *dentry, bool made)
+{
+	struct dentry *parent = dget_parent(dentry);
+	struct inode *dir = d_inode(parent);
+	int err = -ENOENT;
+
+	/* Of a morsel without a name it would be the morsel itself. */
+	if (d_unhashed(dentry)) {
+		dput(parent);
+		return err;
+	}
+	inode_lock_nested(dir, I_MUTEX_PARENT);
+	if (dentry->d_parent == parent && !d_unhashed(dentry))
+		err = made ? unlink_unasked(dir, dentry)
+			   : vfs_unlink(&nop_mnt_idmap, dir, dentry, NULL);
+	inode_unlock(dir);
+	dput(parent);
+	return err;
+}
+
+/**
+ * morsel_get_name() - what a morsel is called
+ * @m:		the morsel
+ * @name:	gets the name by which one of its links ends, or ""
+ * @size:	bytes that there is room for
+ */
+void morsel_get_name(struct morsel *m, char *name, size_t size)
+{
+	struct dentry *dentry = d_find_alias(&m->inode);
+
+	name[0] = 0;
+	if (!dentry)
+		return;
+	spin_lock(&dentry->d_lock);
+	strscpy(name, dentry->d_name.name, size);
+	spin_unlock(&dentry->d_lock);
+	dput(dentry);
+}
+
+static bool may(struct inode *inode, int mask)
+{
+	return !inode_permission(&nop_mnt_idmap, inode, mask);
+}
+
+/* Is it in the folder of names, and has not been unlinked? */
+static bool is_name(struct dentry *dentry)
+{
+	return READ_ONCE(dentry->d_parent) == mount_of(dentry->d_sb)->top && !d_unhashed(dentry);
+}
+
+/* Is it where names of CREATE are?  Or was it made by that, and has none any more? */
+static bool is_in_top(struct morsel *m)
+{
+	struct inode *inode = &m->inode;
+	struct dentry *dentry;
+	bool found;
+
+	if (!morsel_is_first(inode->i_sb))
+		return false;
+	spin_lock(&inode->i_lock);
+	found = m->created && !inode->i_nlink;
+	for_each_alias(dentry, inode) {
+		if (is_name(dentry))
+			found = true;
+	}
+	spin_unlock(&inode->i_lock);
+	return found;
+}
+
+/*
+ * May the caller come to a morsel at all, by the rights @mask to the folder of names?  Folders, and
+ * namespaces of mounts, may keep others from it, which to go by its id must not get round: as for
+ * open_by_handle_at(2), that takes a capability.
+ */
+static bool reachable(struct morsel *m, int mask)
+{
+	struct super_block *sb = m->inode.i_sb;
+
+	if (!mount_of(sb))
+		return true;
+	if (is_in_top(m) && may(d_inode(mount_of(sb)->top), mask))
+		return true;
+	return ns_capable_noaudit(&init_user_ns, CAP_DAC_READ_SEARCH);
+}
+
+/**
+ * morsel_visible() - may the caller know of a morsel?
+ * @m: the morsel
+ * Return: whether.
+ */
+bool morsel_visible(struct morsel *m)
+{
+	return reachable(m, MAY_EXEC) && may(&m->inode, MAY_READ);
+}
+
+/**
+ * morsel_own() - is it one that the caller can come to, and does it belong to the caller?
+ * @m: the morsel
+ * Return: whether; also if its mode does not let the caller see it.
+ */
+bool morsel_own(struct morsel *m)
+{
+	return reachable(m, MAY_EXEC) && inode_owner_or_capable(&nop_mnt_idmap, &m->inode);
+}
+
+/*
+ * Hold a morsel, with the registry lock held, and the file system that it is in, which may be
+ * about to be unmounted.  Where only that can be held, *@sb is set, and is to be let go without the
+ * lock.
+ */
+static bool hold(struct morsel *m, struct super_block **sb)
+{
+	if (!morsel_hold_fs(m->inode.i_sb))
+		return false;
+	if (igrab(&m->inode))
+		return true;
+	*sb = m->inode.i_sb;
+	return false;
+}
+
+/**
+ * morsel_release() - let go of a morsel that was found
+ * @m: the morsel
+ */
+void morsel_release(struct morsel *m)
+{
+	struct super_block *sb = m->inode.i_sb;
+
+	iput(&m->inode);
+	morsel_drop_fs(sb);
+}
+
+static struct morsel *find_id(u64 id)
+{
+	struct super_block *sb = NULL;
+	struct morsel *m;
 
 	mutex_lock(&registry_lock);
-	named = m->named;
-	if (named) {
-		rhashtable_remove_fast(&by_name, &m->name_node, by_name_params);
-		m->named = false;
-		clear_nlink(&m->inode);
-	}
+	m = xa_load(&by_id, id);
+	if (m && !hold(m, &sb))
+		m = NULL;
 	mutex_unlock(&registry_lock);
-	if (!named)
-		return -ENOENT;
-	iput(&m->inode);
-	return 0;
+	if (sb)
+		morsel_drop_fs(sb);
+	return m;
+}
+
+static struct morsel *find_name(const char *name, struct dentry **found)
+{
+	struct super_block *sb = morsel_hold_first();
+	struct dentry *dentry = NULL;
+
+	if (!sb)
+		return NULL;
+	if (may(d_inode(mount_of(sb)->top), MAY_EXEC))
+		dentry = look_up(mount_of(sb)->top, name);
+	if (dentry && d_is_reg(dentry)) {
+		ihold(d_inode(dentry));
+		*found = dentry;
+		return to_morsel(d_inode(dentry));
+	}
+	dput(dentry);
+	morsel_drop_fs(sb);
+	return NULL;
+}
+
+/* By what a morsel is opened, or unlinked, that was found by its id: a name that others may have. */
+static struct dentry *some_dentry(struct morsel *m)
+{
+	struct inode *inode = &m->inode;
+	struct dentry *dentry, *found = NULL;
+
+	if (mount_of(inode->i_sb)) {
+		spin_lock(&inode->i_lock);
+		for_each_alias(dentry, inode) {
+			if (is_name(dentry))
+				found = dentry;
+		}
+		if (found)
+			dget(found);
+		spin_unlock(&inode->i_lock);
+	}
+	return found ?: d_find_alias(inode) ?: d_find_any_alias(inode);
 }
 
 /**
  * morsel_find() - find a morsel by id, or by name if that is 0
  * @id:		its id, or 0
  * @name:	its name; "" where @id is given
- * Return: the morsel, with a reference; ERR_PTR(-EINVAL): both are given, or none, or
+ * @dentry:	gets the name's, or one of its, for dput(); or NULL
+ * Return: the morsel, for morsel_release(); ERR_PTR(-EINVAL): both are given, or none, or
  * it is no name; ERR_PTR(-ENOENT).
  */
-struct morsel *morsel_find(u64 id, const char *name)
+struct morsel *morsel_find(u64 id, const char *name, struct dentry **dentry)
 {
 	struct morsel *m;
 
 	if (!morsel_name_valid(name) || !id == !name[0])
 		return ERR_PTR(-EINVAL);
-	mutex_lock(&registry_lock);
-	m = id ? xa_load(&by_id, id) : find_name(name);
-	if (m && !igrab(&m->inode))
-		m = NULL;
-	mutex_unlock(&registry_lock);
-	return m ?: ERR_PTR(-ENOENT);
+	if (!id)
+		return find_name(name, dentry) ?: ERR_PTR(-ENOENT);
+	m = find_id(id);
+	if (!m)
+		return ERR_PTR(-ENOENT);
+	*dentry = some_dentry(m);
+	return m;
 }
 
 /**
  * morsel_next() - the morsel that follows by id, of those that the caller may see
  * @id: of the one before, or 0; becomes that of this one
- * Return: the morsel, with a reference; NULL: there is none, or the caller is being killed.
+ * Return: the morsel, for morsel_release(); NULL: there is none, or the caller is being killed.
  */
 struct morsel *morsel_next(u64 *id)
 {
 	unsigned long next = *id;
+	struct super_block *sb;
 	struct morsel *m;
 	bool held;
 
 	for (;;) {
+		sb = NULL;
 		mutex_lock(&registry_lock);
 		m = xa_find_after(&by_id, &next, ULONG_MAX, XA_PRESENT);
 		/* Who may not see it does not come to be the last who holds it. */
-		held = m && morsel_visible(m) && igrab(&m->inode);
+		held = m && reachable(m, MAY_READ | MAY_EXEC) && may(&m->inode, MAY_READ) &&
+		       hold(m, &sb);
 		mutex_unlock(&registry_lock);
+		if (sb)
+			morsel_drop_fs(sb);
 		if (!m)
 			return NULL;
 		*id = next;
@@ -229,19 +481,9 @@ unsigned int morsel_count(void)
 }
 
 /**
- * morsel_names_init() - an empty registry
- * Return: 0 or -ENOMEM.
- */
-int morsel_names_init(void)
-{
-	return rhashtable_init(&by_name, &by_name_params);
-}
-
-/**
  * morsel_names_exit() - no morsel is left
  */
 void morsel_names_exit(void)
 {
-	rhashtable_destroy(&by_name);
 	xa_destroy(&by_id);
 }

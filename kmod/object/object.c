@@ -3,12 +3,14 @@
  * The life of a morsel: making, opening, describing, ending it.
  */
 #include <linux/cred.h>
+#include <linux/dcache.h>
 #include <linux/fs.h>
 #include <linux/mutex.h>
 #include <linux/sched.h>
 #include <linux/xarray.h>
 
 #include "map/map.h"
+#include "object/mount.h"
 #include "object/object.h"
 #include "pools/account.h"
 #include "pools/payer.h"
@@ -43,20 +45,20 @@ static int check_create(const struct morsel_create *args)
 
 /*
  * What is charged for what a morsel takes of the kernel's memory beside its tables: the
- * morsel itself, which is its inode, name and all; its place among the ids, where those
- * of others may be gone, so that it has two nodes of the tree for itself; its place
- * among the names; what is kept for freeing it.  Descriptors and mappings are bounded by
+ * morsel itself, which is its inode; its place among the ids, where those of others may be
+ * gone, so that it has two nodes of the tree for itself; its name; what is kept for freeing it.  Descriptors and mappings are bounded by
  * what bounds those of other files.
  */
 #define OWN_BYTES                                                             \
 	(sizeof(struct morsel) + 2 * sizeof(struct xa_node) +                 \
 	 (IS_ENABLED(CONFIG_CPUMASK_OFFSTACK) ? sizeof(struct cpumask) : 0) + \
-	 4 * sizeof(struct rhash_head *) + 256)
+	 sizeof(struct dentry) + NAME_MAX + 256)
 /* One, but where kernels keep more in each lock to look after it. */
 #define OWN_PAGES DIV_ROUND_UP(OWN_BYTES, PAGE_SIZE)
 
 /* Where the frames of a morsel come from, who pays, for the morsel itself, too, and its map. */
-static int found(struct morsel *m, const struct morsel_create *args)
+static int found(struct morsel *m, const struct morsel_maker *maker,
+		 const struct morsel_create *args)
 {
 	struct frame_pool *pool = morsel_pool_choose(args->pool, args->node);
 	struct account *account;
@@ -70,11 +72,13 @@ static int found(struct morsel *m, const struct morsel_create *args)
 		morsel_pool_release(pool);
 		return err;
 	}
+	if (maker->payer)
+		payers_add(&payers, maker->payer);
 	account = account_get(pool, &payers);
 	if (!account)
 		return -ENOMEM;
 	err = account_charge(account, OWN_PAGES);
-	if (err && account_wait(account, err))
+	if (err && !maker->dir_locked && account_wait(account, err))
 		err = account_charge(account, OWN_PAGES);
 	if (err) {
 		account_put(account);
@@ -82,7 +86,7 @@ static int found(struct morsel *m, const struct morsel_create *args)
 	}
 	/* Once the account is the map's, all goes with that. */
 	err = tables_map_init(&m->map, account, &m->inode);
-	if (err && account_wait(account, err))
+	if (err && !maker->dir_locked && account_wait(account, err))
 		err = tables_map_init(&m->map, account, &m->inode);
 	if (err) {
 		account_uncharge(account, OWN_PAGES);
@@ -91,9 +95,15 @@ static int found(struct morsel *m, const struct morsel_create *args)
 	return err;
 }
 
-static struct morsel *make(const struct morsel_create *args)
+/**
+ * morsel_make() - make a morsel
+ * @maker:	for whom, and where
+ * @args:	how
+ * Return: the morsel, which has an id, but no name; ERR_PTR().
+ */
+struct morsel *morsel_make(const struct morsel_maker *maker, const struct morsel_create *args)
 {
-	struct morsel *m = morsel_inode(args->mode);
+	struct morsel *m = morsel_inode(maker, args->mode);
 	int err;
 
 	if (!m)
@@ -105,11 +115,13 @@ static struct morsel *make(const struct morsel_create *args)
 	INIT_LIST_HEAD(&m->attached);
 	map_set_fault_around(&m->map, args->fault_around ?: default_around(args->granule));
 	m->plain = (struct view){&plain_view_ops, &m->map};
-	err = found(m, args);
+	err = found(m, maker, args);
 	if (!err && !zalloc_cpumask_var(&m->flush_cpus, GFP_KERNEL_ACCOUNT))
 		err = -ENOMEM;
 	if (!err && args->flags & MORSEL_CREATE_POPULATE)
 		err = view_populate(&m->plain, 0, map_pages(&m->map), TASK_KILLABLE);
+	if (!err)
+		err = morsel_publish(m);
 	if (err) {
 		iput(&m->inode);
 		return ERR_PTR(err);
@@ -130,6 +142,67 @@ void morsel_unmake(struct morsel *m)
 	tables_map_free(&m->map);
 }
 
+static struct file *create(const struct morsel_maker *maker, struct morsel_create *args)
+{
+	struct morsel *m = morsel_make(maker, args);
+	struct dentry *dentry = NULL;
+	struct file *file;
+
+	if (IS_ERR(m))
+		return ERR_CAST(m);
+	args->id = m->id;
+	if (args->name[0])
+		dentry = morsel_name(m, args->name);
+	else
+		clear_nlink(&m->inode);
+	if (IS_ERR(dentry)) {
+		file = ERR_CAST(dentry);
+		dentry = NULL;
+	} else {
+		file = morsel_file(m, dentry, O_RDWR);
+		if (IS_ERR(file) && dentry)
+			morsel_unname(dentry, true);
+	}
+	dput(dentry);
+	iput(&m->inode);
+	return file;
+}
+
+/**
+ * morsel_uncreate() - nobody can be told of what CREATE made
+ * @file: its file, which is the caller's, and which only the caller has
+ */
+void morsel_uncreate(struct file *file)
+{
+	/* Held beside the file, as who unlinks holds it: else the file would lose its inode. */
+	struct dentry *dentry = dget(file->f_path.dentry);
+
+	if (file_morsel(file)->created)
+		morsel_unname(dentry, true);
+	dput(dentry);
+}
+
+/* With a name, in the folder that names are in, if the caller may write there. */
+static struct file *create_named(struct morsel_create *args)
+{
+	struct super_block *sb = morsel_make_first();
+	struct morsel_maker maker = {.sb = sb, .idmap = &nop_mnt_idmap};
+	struct file *file;
+	int err;
+
+	if (IS_ERR(sb))
+		return ERR_CAST(sb);
+	maker.dir = d_inode(mount_of(sb)->top);
+	maker.payer = READ_ONCE(mount_of(sb)->payer);
+	err = morsel_may_name(sb);
+	/* Populating may take long: see early that it is not in vain. */
+	if (!err && morsel_name_taken(sb, args->name))
+		err = -EEXIST;
+	file = err ? ERR_PTR(err) : create(&maker, args);
+	morsel_drop_fs(sb);
+	return file;
+}
+
 /**
  * morsel_create() - MORSEL_IOC_CREATE
  * @args: the request; the id is filled in
@@ -137,49 +210,12 @@ void morsel_unmake(struct morsel *m)
  */
 struct file *morsel_create(struct morsel_create *args)
 {
-	struct file *file;
-	struct morsel *m;
-	int err;
+	const struct morsel_maker maker = {.sb = morsel_nameless(), .idmap = &nop_mnt_idmap};
+	int err = check_create(args);
 
-	err = check_create(args);
 	if (err)
 		return ERR_PTR(err);
-	/* Populating may take long: see early that it is not in vain. */
-	if (morsel_name_taken(args->name))
-		return ERR_PTR(-EEXIST);
-
-	m = make(args);
-	if (IS_ERR(m))
-		return ERR_CAST(m);
-	err = morsel_publish(m, args->name);
-	if (err) {
-		iput(&m->inode);
-		return ERR_PTR(err);
-	}
-	args->id = m->id;
-	trace_morsel_create(m);
-
-	ihold(&m->inode);
-	file = morsel_file(m, O_RDWR);
-	if (IS_ERR(file))
-		morsel_unname(m);
-	iput(&m->inode);
-	return file;
-}
-
-/**
- * morsel_visible() - may the caller see a morsel at all?
- * @m: the morsel
- * Return: whether.
- */
-bool morsel_visible(struct morsel *m)
-{
-	return !inode_permission(&nop_mnt_idmap, &m->inode, MAY_READ);
-}
-
-static bool own(struct morsel *m)
-{
-	return inode_owner_or_capable(&nop_mnt_idmap, &m->inode);
+	return args->name[0] ? create_named(args) : create(&maker, args);
 }
 
 /**
@@ -190,22 +226,22 @@ static bool own(struct morsel *m)
 struct file *morsel_open(struct morsel_open *args)
 {
 	bool read_only = args->flags & MORSEL_OPEN_READ_ONLY;
-	struct morsel *m = morsel_find(args->id, args->name);
+	struct dentry *dentry = NULL;
+	struct morsel *m = morsel_find(args->id, args->name, &dentry);
+	struct file *file;
 	int err = 0;
 
 	if (IS_ERR(m))
 		return ERR_CAST(m);
 	if (!morsel_visible(m))
 		err = -ENOENT;
-	else if (!read_only &&
-		 inode_permission(&nop_mnt_idmap, &m->inode, MAY_OPEN | MAY_READ | MAY_WRITE))
-		err = -EACCES;
-	if (err) {
-		iput(&m->inode);
-		return ERR_PTR(err);
-	}
+	else if (!read_only)
+		err = inode_permission(&nop_mnt_idmap, &m->inode, MAY_OPEN | MAY_READ | MAY_WRITE);
+	file = err ? ERR_PTR(err) : morsel_file(m, dentry, read_only ? O_RDONLY : O_RDWR);
 	args->id = m->id;
-	return morsel_file(m, read_only ? O_RDONLY : O_RDWR);
+	dput(dentry);
+	morsel_release(m);
+	return file;
 }
 
 /**
@@ -215,17 +251,17 @@ struct file *morsel_open(struct morsel_open *args)
  */
 int morsel_unlink(const struct morsel_unlink *args)
 {
-	struct morsel *m = morsel_find(args->id, args->name);
-	int err;
+	struct dentry *dentry = NULL;
+	struct morsel *m = morsel_find(args->id, args->name, &dentry);
+	int err = -ENOENT;
 
 	if (IS_ERR(m))
 		return PTR_ERR(m);
 	/* One's own can be told to go even if one has taken one's own rights away. */
-	if (own(m))
-		err = morsel_unname(m);
-	else
-		err = morsel_visible(m) ? -EPERM : -ENOENT;
-	iput(&m->inode);
+	if (dentry && (morsel_own(m) || morsel_visible(m)))
+		err = morsel_unname(dentry, false);
+	dput(dentry);
+	morsel_release(m);
 	return err;
 }
 
@@ -241,8 +277,7 @@ void morsel_stat(struct morsel *m, struct morsel_info *info)
 
 	*info = (struct morsel_info){
 		.size = sizeof(*info),
-		.flags = (READ_ONCE(m->named) ? MORSEL_INFO_NAMED : 0) |
-			 (READ_ONCE(m->map.sets) != m->map.truth ? MORSEL_INFO_TABLESETS : 0),
+		.flags = READ_ONCE(m->map.sets) != m->map.truth ? MORSEL_INFO_TABLESETS : 0,
 		.id = m->id,
 		.length = i_size_read(inode),
 		.frame_bytes = huge + ((u64)atomic_long_read(&m->map.small) << PAGE_SHIFT),
@@ -258,5 +293,7 @@ void morsel_stat(struct morsel *m, struct morsel_info *info)
 		.attachments = atomic_read(&m->attachments),
 		.fault_around = READ_ONCE(m->map.fault_around) << PAGE_SHIFT,
 	};
-	strscpy(info->name, m->name, sizeof(info->name));
+	morsel_get_name(m, info->name, sizeof(info->name));
+	if (info->name[0])
+		info->flags |= MORSEL_INFO_NAMED;
 }

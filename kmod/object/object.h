@@ -9,26 +9,54 @@
 
 #include "morsel.h"
 
+struct kstatfs;
+struct payer;
 struct seq_file;
 
+#define MORSEL_MAGIC 0x4d4f5253 /* "MORS" */
+
+/**
+ * struct morsel_maker - for whom a morsel is made, and where
+ * @sb:		the file system that it is an inode of
+ * @idmap:	of the mount that it is made by way of
+ * @dir:	the folder that it is made in, or NULL
+ * @dir_locked:	the caller has its lock: nobody else is to wait because there is no memory
+ * @payer:	who pays beside the caller, or NULL
+ */
+struct morsel_maker {
+	struct super_block *sb;
+	struct mnt_idmap *idmap;
+	const struct inode *dir;
+	bool dir_locked;
+	struct payer *payer;
+};
+
 /* object.c */
+struct morsel *morsel_make(const struct morsel_maker *maker, const struct morsel_create *args);
 struct file *morsel_create(struct morsel_create *args);
 struct file *morsel_open(struct morsel_open *args);
+void morsel_uncreate(struct file *file);
 int morsel_unlink(const struct morsel_unlink *args);
 void morsel_stat(struct morsel *m, struct morsel_info *info);
-bool morsel_visible(struct morsel *m);
 void morsel_unmake(struct morsel *m);
 
 /* names.c */
-int morsel_names_init(void);
 void morsel_names_exit(void);
 bool morsel_name_valid(const char *name);
-bool morsel_name_taken(const char *name);
-int morsel_publish(struct morsel *m, const char *name);
+u64 morsel_new_id(void);
+int morsel_publish(struct morsel *m);
 void morsel_withdraw(struct morsel *m);
-int morsel_unname(struct morsel *m);
-struct morsel *morsel_find(u64 id, const char *name);
+bool morsel_name_taken(struct super_block *sb, const char *name);
+int morsel_may_name(struct super_block *sb);
+struct dentry *morsel_name(struct morsel *m, const char *name);
+void morsel_nameless_now(struct morsel *m);
+int morsel_unname(struct dentry *dentry, bool made);
+void morsel_get_name(struct morsel *m, char *name, size_t size);
+bool morsel_visible(struct morsel *m);
+bool morsel_own(struct morsel *m);
+struct morsel *morsel_find(u64 id, const char *name, struct dentry **dentry);
 struct morsel *morsel_next(u64 *id);
+void morsel_release(struct morsel *m);
 unsigned int morsel_count(void);
 
 /* size.c */
@@ -45,13 +73,25 @@ int morsel_seal(struct morsel *m, u32 seals);
 /* fs.c */
 int morsel_objects_init(const struct file_operations *fops);
 void morsel_objects_exit(void);
-struct morsel *morsel_inode(umode_t mode);
-struct file *morsel_file(struct morsel *m, int flags);
+struct super_block *morsel_nameless(void);
+struct inode *morsel_alloc_inode(struct super_block *sb);
+void morsel_free_inode(struct inode *inode);
+void morsel_evict_inode(struct inode *inode);
+int morsel_statfs(struct dentry *dentry, struct kstatfs *stat);
+void morsel_statfs_fill(struct kstatfs *stat, unsigned long limit, unsigned long room);
+struct morsel *morsel_inode(const struct morsel_maker *maker, umode_t mode);
+struct file *morsel_file(struct morsel *m, struct dentry *dentry, int flags);
+
+/* mount.c */
+int morsel_mount_init(void);
+void morsel_mount_exit(void);
 
 /* file.c */
 extern const struct inode_operations morsel_iops;
 
+int morsel_file_error(int err);
 int morsel_file_open(struct inode *inode, struct file *file);
+int morsel_file_release(struct inode *inode, struct file *file);
 ssize_t morsel_read_iter(struct kiocb *iocb, struct iov_iter *to);
 ssize_t morsel_write_iter(struct kiocb *iocb, struct iov_iter *from);
 loff_t morsel_llseek(struct file *file, loff_t offset, int whence);

@@ -12,6 +12,7 @@
 #include <linux/workqueue.h>
 
 #include "attach/attach.h"
+#include "object/mount.h"
 #include "object/object.h"
 
 static struct workqueue_struct *finisher;
@@ -51,7 +52,7 @@ static void finish(struct work_struct *work)
 	inode_lock(&m->inode);
 	drop_tail(m, map_end(m));
 	inode_unlock(&m->inode);
-	iput(&m->inode);
+	morsel_release(m);
 }
 
 /**
@@ -70,8 +71,10 @@ void morsel_size_begin(struct morsel *m, loff_t size)
 static void finish_later(struct morsel *m)
 {
 	ihold(&m->inode);
+	/* The caller holds it, so it is not going. */
+	morsel_hold_fs(m->inode.i_sb);
 	if (!queue_work(finisher, &m->finish))
-		iput(&m->inode);
+		morsel_release(m);
 }
 
 /**

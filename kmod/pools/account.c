@@ -270,6 +270,12 @@ static unsigned long room(const struct account *account, struct payer **least)
 	return room;
 }
 
+/* What is said of a ceiling that is reached: of a mount's, it is that there is no room. */
+static int over(const struct payer *payer)
+{
+	return payer_is_user(payer) ? -EDQUOT : -ENOMEM;
+}
+
 /**
  * account_room() - what a morsel can come to have
  * @account:	its account
@@ -293,7 +299,7 @@ void account_room(const struct account *account, unsigned long *limit, unsigned 
  * account_charge() - count pages of kernel memory that are not of the pool
  * @account:	the account
  * @pages:	how many
- * Return: 0, or -EDQUOT and nothing is counted.
+ * Return: 0; -EDQUOT, or -ENOMEM where it is a mount that is full, and nothing is counted.
  */
 int account_charge(struct account *account, unsigned long pages)
 {
@@ -302,7 +308,8 @@ int account_charge(struct account *account, unsigned long pages)
 	if (!payer)
 		return 0;
 	accounts_reap(payer);
-	return charge(account, pages) ? -EDQUOT : 0;
+	payer = charge(account, pages);
+	return payer ? over(payer) : 0;
 }
 
 /**
@@ -328,7 +335,7 @@ int account_short(const struct account *account, unsigned int order)
 {
 	struct payer *payer;
 
-	return room(account, &payer) < 1UL << order ? -EDQUOT : -ENOMEM;
+	return room(account, &payer) < 1UL << order ? over(payer) : -ENOMEM;
 }
 
 /**

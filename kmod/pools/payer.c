@@ -25,10 +25,10 @@ MODULE_PARM_DESC(
 	"Bytes that one user's morsels may take, 0: no ceiling (default: half of the memory)");
 
 /**
- * struct payer - a user who made morsels, or has a ceiling of their own
+ * struct payer - a user who made morsels, or has a ceiling of their own; or a mount
  * @node:	in payers; under payers_lock
  * @refs:	shares in accounts, and one for a ceiling of their own; under payers_lock
- * @uid:	who
+ * @uid:	who; INVALID_UID: a mount, which is in no table
  * @own:	@limit was set for this user; under payers_lock
  * @limit:	ceiling in pages where @own
  * @used:	pages of frames and tables taken, and what else accounts charge
@@ -60,6 +60,18 @@ static struct payer *payer_find(kuid_t uid)
 	return NULL;
 }
 
+static struct payer *payer_alloc(kuid_t uid)
+{
+	struct payer *payer = kzalloc(sizeof(*payer), GFP_KERNEL);
+
+	if (payer) {
+		payer->uid = uid;
+		outgoing_init(&payer->outgoing);
+		INIT_LIST_HEAD(&payer->shares);
+	}
+	return payer;
+}
+
 /* Take a reference to a payer; NULL without memory. */
 static struct payer *payer_get(kuid_t uid)
 {
@@ -69,12 +81,9 @@ static struct payer *payer_get(kuid_t uid)
 	payer = payer_find(uid);
 	if (!payer) {
 		spin_unlock(&payers_lock);
-		made = kzalloc(sizeof(*made), GFP_KERNEL);
+		made = payer_alloc(uid);
 		if (!made)
 			return NULL;
-		made->uid = uid;
-		outgoing_init(&made->outgoing);
-		INIT_LIST_HEAD(&made->shares);
 		spin_lock(&payers_lock);
 		payer = payer_find(uid);
 	}
@@ -96,6 +105,7 @@ static void payer_put(struct payer *payer)
 		spin_unlock(&payers_lock);
 		return;
 	}
+	/* Of a mount, it is in none. */
 	hash_del(&payer->node);
 	spin_unlock(&payers_lock);
 	kfree(payer);
@@ -127,7 +137,7 @@ int payers_get(struct payers *payers)
 
 	payers->nr = 0;
 	for (;; uid = ns->owner, ns = ns->parent) {
-		payer = payers->nr < PAYERS_MAX ? payer_get(uid) : NULL;
+		payer = payers->nr < USERS_MAX ? payer_get(uid) : NULL;
 		if (!payer) {
 			payers_put(payers);
 			return -ENOMEM;
@@ -139,6 +149,65 @@ int payers_get(struct payers *payers)
 		if (ns == &init_user_ns)
 			return 0;
 	}
+}
+
+/**
+ * payer_make() - somebody who is no user, with a ceiling: a mount
+ * @limit: the ceiling in pages
+ * Return: the payer, to be given back by payer_unmake(); NULL without memory.
+ */
+struct payer *payer_make(unsigned long limit)
+{
+	struct payer *payer = payer_alloc(INVALID_UID);
+
+	if (payer) {
+		payer->refs = 1;
+		payer->own = true;
+		payer->limit = limit;
+	}
+	return payer;
+}
+
+/**
+ * payer_unmake() - no morsels are made for this payer any more
+ * @payer: of payer_make()
+ */
+void payer_unmake(struct payer *payer)
+{
+	payer_put(payer);
+}
+
+/**
+ * payer_set_limit() - give such a payer another ceiling
+ * @payer:	of payer_make()
+ * @limit:	in pages
+ */
+void payer_set_limit(struct payer *payer, unsigned long limit)
+{
+	WRITE_ONCE(payer->limit, limit);
+}
+
+/**
+ * payer_is_user() - is the payer a user?
+ * @payer: the payer
+ * Return: whether, or of payer_make().
+ */
+bool payer_is_user(const struct payer *payer)
+{
+	return uid_valid(payer->uid);
+}
+
+/**
+ * payers_add() - have somebody else pay, too
+ * @payers:	of payers_get()
+ * @payer:	of payer_make()
+ */
+void payers_add(struct payers *payers, struct payer *payer)
+{
+	spin_lock(&payers_lock);
+	payer->refs++;
+	spin_unlock(&payers_lock);
+	payers->who[payers->nr++] = payer;
 }
 
 /**

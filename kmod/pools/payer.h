@@ -14,8 +14,9 @@ struct list_head;
 struct outgoing;
 struct payer;
 
-/* User namespaces nest 33 deep. */
-#define PAYERS_MAX 34
+/* User namespaces nest 33 deep; and there may be a mount. */
+#define USERS_MAX 34
+#define PAYERS_MAX (USERS_MAX + 1)
 
 /**
  * struct payers - who pays for a morsel: each for all of it
@@ -28,6 +29,11 @@ struct payers {
 };
 
 int payers_get(struct payers *payers);
+struct payer *payer_make(unsigned long limit);
+void payer_unmake(struct payer *payer);
+void payer_set_limit(struct payer *payer, unsigned long limit);
+bool payer_is_user(const struct payer *payer);
+void payers_add(struct payers *payers, struct payer *payer);
 void payers_put(const struct payers *payers);
 struct list_head *payer_shares(struct payer *payer);
 struct outgoing *payer_outgoing(struct payer *payer);

@@ -181,6 +181,39 @@ struct frame_pool *morsel_pool_choose(u32 id, u32 node)
 }
 
 /**
+ * morsel_pool_there() - is there a pool?
+ * @id: its id
+ * Return: whether there was just now.
+ */
+bool morsel_pool_there(u32 id)
+{
+	return xa_load(&pools, id);
+}
+
+/**
+ * morsel_pools_room() - what pools may hold
+ * @id:		one, or MORSEL_ANY for all
+ * @limit:	gets how many pages that is
+ * @room:	gets how many of these are still to be had
+ */
+void morsel_pools_room(u32 id, unsigned long *limit, unsigned long *room)
+{
+	struct frame_pool *pool;
+	unsigned long index;
+
+	*limit = 0;
+	*room = 0;
+	mutex_lock(&pools_lock);
+	xa_for_each(&pools, index, pool) {
+		if (id != MORSEL_ANY && id != index)
+			continue;
+		*limit += pool->ops->limit(pool);
+		*room += pool->ops->room(pool);
+	}
+	mutex_unlock(&pools_lock);
+}
+
+/**
  * morsel_pool_release() - a morsel on the pool is gone
  * @pool: the pool
  */

@@ -83,6 +83,8 @@ int morsel_pools_init(void);
 void morsel_pools_exit(void);
 void frame_pool_init(struct frame_pool *pool, const struct pool_ops *ops, u32 node);
 struct frame_pool *morsel_pool_choose(u32 id, u32 node);
+bool morsel_pool_there(u32 id);
+void morsel_pools_room(u32 id, unsigned long *limit, unsigned long *room);
 void morsel_pool_release(struct frame_pool *pool);
 unsigned int morsel_pool_count(void);
 int morsel_pool_next(u32 *id, struct morsel_pool_info *info);

@@ -26,7 +26,8 @@ int call_query(struct morsel_request *req)
 		.features = MORSEL_FEATURE_HUGE | MORSEL_FEATURE_SPLICE_1G |
 			    MORSEL_FEATURE_SPLICE_2M | MORSEL_FEATURE_TABLESETS |
 			    MORSEL_FEATURE_LIMITS | MORSEL_FEATURE_TUNE | MORSEL_FEATURE_RESIZE |
-			    MORSEL_FEATURE_ANY_MAP | MORSEL_FEATURE_SEAL,
+			    MORSEL_FEATURE_ANY_MAP | MORSEL_FEATURE_SEAL |
+			    MORSEL_FEATURE_MOUNT,
 		.max_length = MORSEL_MAX_LENGTH,
 		.nr_pools = morsel_pool_count(),
 		.nr_morsels = morsel_count(),
@@ -79,7 +80,7 @@ void call_create_done(struct morsel_request *req, int err)
 {
 	/* The name must not stay behind. */
 	if (err)
-		morsel_unname(file_morsel(req->opened));
+		morsel_uncreate(req->opened);
 	call_open_done(req, err);
 }
 
@@ -145,7 +146,7 @@ int call_list(struct morsel_request *req)
 		if (!m)
 			break;
 		morsel_stat(m, &info);
-		iput(&m->inode);
+		morsel_release(m);
 		info.size = min_t(u32, info.size, cursor->list.entry_size);
 		err = morsel_cursor_put(cursor, &info, sizeof(info));
 	}

@@ -118,6 +118,7 @@ int call_seal(struct morsel_request *req)
 const struct file_operations morsel_fops = {
 	.owner = THIS_MODULE,
 	.open = morsel_file_open,
+	.release = morsel_file_release,
 	.llseek = morsel_llseek,
 	.read_iter = morsel_read_iter,
 	.write_iter = morsel_write_iter,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Where the fields of the ABI lie and which numbers its calls have, written
- * down once and for all: version 1.
+ * down once and for all: version 2.
  */
 #ifndef TESTS_NATIVE_LAYOUT_H
 #define TESTS_NATIVE_LAYOUT_H
@@ -29,17 +29,17 @@
 	X(morsel_create, fd, 32, 4) \
 	X(morsel_create, fault_around, 36, 4) \
 	X(morsel_create, id, 40, 8) \
-	X(morsel_create, name, 48, 64) \
+	X(morsel_create, name, 48, 256) \
 	X(morsel_open, size, 0, 4) \
 	X(morsel_open, flags, 4, 4) \
 	X(morsel_open, id, 8, 8) \
-	X(morsel_open, name, 16, 64) \
-	X(morsel_open, fd, 80, 4) \
-	X(morsel_open, reserved, 84, 4) \
+	X(morsel_open, fd, 16, 4) \
+	X(morsel_open, reserved, 20, 4) \
+	X(morsel_open, name, 24, 256) \
 	X(morsel_unlink, size, 0, 4) \
 	X(morsel_unlink, flags, 4, 4) \
 	X(morsel_unlink, id, 8, 8) \
-	X(morsel_unlink, name, 16, 64) \
+	X(morsel_unlink, name, 16, 256) \
 	X(morsel_info, size, 0, 4) \
 	X(morsel_info, flags, 4, 4) \
 	X(morsel_info, id, 8, 8) \
@@ -56,7 +56,7 @@
 	X(morsel_info, gid, 76, 4) \
 	X(morsel_info, attachments, 80, 4) \
 	X(morsel_info, fault_around, 84, 4) \
-	X(morsel_info, name, 88, 64) \
+	X(morsel_info, name, 88, 256) \
 	X(morsel_list, size, 0, 4) \
 	X(morsel_list, flags, 4, 4) \
 	X(morsel_list, cursor, 8, 8) \
@@ -112,9 +112,9 @@
 /* X(call, number) */
 #define LAYOUT_CALLS(X) \
 	X(MORSEL_IOC_QUERY, 0xc058e500) \
-	X(MORSEL_IOC_CREATE, 0xc070e501) \
-	X(MORSEL_IOC_OPEN, 0xc058e502) \
-	X(MORSEL_IOC_UNLINK, 0x4050e503) \
+	X(MORSEL_IOC_CREATE, 0xc130e501) \
+	X(MORSEL_IOC_OPEN, 0xc118e502) \
+	X(MORSEL_IOC_UNLINK, 0x4110e503) \
 	X(MORSEL_IOC_LIST, 0xc020e504) \
 	X(MORSEL_IOC_LIMIT_GET, 0xc020e505) \
 	X(MORSEL_IOC_LIMIT_SET, 0x4020e506) \
@@ -123,7 +123,7 @@
 	X(MORSEL_IOC_POOL_ADD, 0xc020e512) \
 	X(MORSEL_IOC_POOL_RESIZE, 0x4020e513) \
 	X(MORSEL_IOC_POOL_REMOVE, 0x4020e514) \
-	X(MORSEL_IOC_STAT, 0xc098e520) \
+	X(MORSEL_IOC_STAT, 0xc158e520) \
 	X(MORSEL_IOC_POPULATE, 0x4018e521) \
 	X(MORSEL_IOC_PUNCH, 0x4018e522) \
 	X(MORSEL_IOC_EXTENTS, 0xc020e523) \

@@ -1,0 +1,427 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * File systems of morsels to mount: their super blocks, and what mount(8) may say of them.
+ */
+#include <linux/fs.h>
+#include <linux/fs_context.h>
+#include <linux/fs_parser.h>
+#include <linux/limits.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+#include <linux/statfs.h>
+#include <linux/string.h>
+
+#include "object/mount.h"
+#include "object/object.h"
+#include "pools/payer.h"
+#include "pools/pool.h"
+
+static struct inode *fs_alloc_inode(struct super_block *sb)
+{
+	struct inode *inode;
+
+	if (!morsel_count_inodes(sb, 1))
+		return NULL;
+	inode = morsel_alloc_inode(sb);
+	if (!inode)
+		morsel_uncount_inodes(sb, 1);
+	return inode;
+}
+
+static void fs_destroy_inode(struct inode *inode)
+{
+	morsel_uncount_inodes(
+		inode->i_sb,
+		1 + (S_ISLNK(inode->i_mode) ? morsel_link_worth(i_size_read(inode)) : 0));
+}
+
+/* A morsel tells of its pool; what is none, of all that a new one might have. */
+static int fs_statfs(struct dentry *dentry, struct kstatfs *stat)
+{
+	struct morsel_mount *mount = mount_of(dentry->d_sb);
+	const struct payer *payer = READ_ONCE(mount->payer);
+	unsigned long limit, room;
+	int err;
+
+	if (S_ISREG(d_inode(dentry)->i_mode))
+		return morsel_statfs(dentry, stat);
+	err = simple_statfs(dentry, stat);
+	if (err)
+		return err;
+	morsel_pools_room(READ_ONCE(mount->said.pool), &limit, &room);
+	if (payer) {
+		limit = min(limit, payer_limit(payer));
+		room = min(room, payer_room(payer));
+	}
+	morsel_statfs_fill(stat, limit, room);
+	stat->f_files = mount->most;
+	stat->f_ffree = mount->most - min(atomic_long_read(&mount->inodes), mount->most);
+	return 0;
+}
+
+static const char *const granules[] = {
+	[MORSEL_GRANULE_AUTO] = "auto",
+	[MORSEL_GRANULE_4K] = "4k",
+	[MORSEL_GRANULE_2M] = "2m",
+};
+
+static int fs_show_options(struct seq_file *seq, struct dentry *root)
+{
+	const struct morsel_mount *mount = mount_of(root->d_sb);
+	unsigned long size = READ_ONCE(mount->said.size);
+	u32 granule = READ_ONCE(mount->said.granule);
+	u32 pool = READ_ONCE(mount->said.pool);
+
+	if (pool != MORSEL_ANY)
+		seq_printf(seq, ",pool=%u", pool);
+	if (granule != MORSEL_GRANULE_AUTO)
+		seq_printf(seq, ",granule=%s", granules[granule]);
+	if (size != ULONG_MAX)
+		seq_printf(seq, ",size=%luk", size << (PAGE_SHIFT - 10));
+	if (morsel_is_first(root->d_sb))
+		seq_puts(seq, ",names");
+	if (mount->said.mode != 01777)
+		seq_printf(seq, ",mode=%03ho", mount->said.mode);
+	if (!uid_eq(mount->said.uid, GLOBAL_ROOT_UID))
+		seq_printf(seq, ",uid=%u", from_kuid_munged(&init_user_ns, mount->said.uid));
+	if (!gid_eq(mount->said.gid, GLOBAL_ROOT_GID))
+		seq_printf(seq, ",gid=%u", from_kgid_munged(&init_user_ns, mount->said.gid));
+	return 0;
+}
+
+/* For mountinfo: what is mounted is the root of all that there is to see. */
+static int fs_show_path(struct seq_file *seq, struct dentry *root)
+{
+	char *buffer = kvmalloc(seq->size, GFP_KERNEL);
+	char *path, *rest;
+
+	if (!buffer)
+		return -ENOMEM;
+	path = dentry_path_raw(root, buffer, seq->size);
+	if (IS_ERR(path)) {
+		/* Asks for more room. */
+		seq_commit(seq, -1);
+	} else {
+		rest = strchr(path + 1, '/');
+		seq_escape(seq, rest ?: "/", " \t\n\\");
+	}
+	kvfree(buffer);
+	return 0;
+}
+
+static const struct super_operations mount_sops = {
+	.alloc_inode = fs_alloc_inode,
+	.destroy_inode = fs_destroy_inode,
+	.free_inode = morsel_free_inode,
+	.evict_inode = morsel_evict_inode,
+	.statfs = fs_statfs,
+	.show_options = fs_show_options,
+	.show_path = fs_show_path,
+};
+
+/* See make_unseen(): what paths of files that are opened by name or id begin with. */
+#define TOP "morsel:"
+
+enum option { OPT_NAMES, OPT_POOL, OPT_GRANULE, OPT_SIZE, OPT_MODE, OPT_UID, OPT_GID };
+
+static const struct constant_table granule_names[] = {
+	{"auto", MORSEL_GRANULE_AUTO}, {"4k", MORSEL_GRANULE_4K}, {"2m", MORSEL_GRANULE_2M}, {}};
+
+static const struct fs_parameter_spec options[] = {
+	fsparam_flag_no("names", OPT_NAMES),
+	fsparam_u32("pool", OPT_POOL),
+	fsparam_enum("granule", OPT_GRANULE, granule_names),
+	fsparam_string("size", OPT_SIZE),
+	fsparam_u32oct("mode", OPT_MODE),
+	fsparam_u32("uid", OPT_UID),
+	fsparam_u32("gid", OPT_GID),
+	{}};
+
+/* A number of bytes, or a percentage of the memory, as of tmpfs. */
+static int parse_size(struct fs_context *fc, const char *text, unsigned long *pages)
+{
+	char *rest;
+	u64 size = memparse(text, &rest);
+
+	if (*rest == '%' && size <= 100) {
+		size = (u64)totalram_pages() * size / 100 << PAGE_SHIFT;
+		rest++;
+	}
+	if (*rest || rest == text)
+		return invalf(fc, "morsel: size is in bytes, or a percentage of the memory");
+	*pages = size ? DIV_ROUND_UP_ULL(size, PAGE_SIZE) : ULONG_MAX;
+	return 0;
+}
+
+static int fs_parse_param(struct fs_context *fc, struct fs_parameter *param)
+{
+	struct morsel_options *said = fc->fs_private;
+	struct fs_parse_result result;
+	int opt = fs_parse(fc, options, param, &result);
+
+	if (opt < 0)
+		return opt;
+	switch ((enum option)opt) {
+	case OPT_NAMES:
+		said->names = result.negated ? NAMES_NO : NAMES_YES;
+		return 0;
+	case OPT_POOL:
+		said->pool = result.uint_32;
+		return 0;
+	case OPT_GRANULE:
+		said->granule = result.uint_32;
+		return 0;
+	case OPT_SIZE:
+		return parse_size(fc, param->string, &said->size);
+	case OPT_MODE:
+		said->mode = result.uint_32 & 07777;
+		return 0;
+	case OPT_UID:
+		said->uid = make_kuid(current_user_ns(), result.uint_32);
+		return uid_valid(said->uid) ? 0 : invalf(fc, "morsel: no such uid");
+	case OPT_GID:
+		said->gid = make_kgid(current_user_ns(), result.uint_32);
+		return gid_valid(said->gid) ? 0 : invalf(fc, "morsel: no such gid");
+	}
+	return -EINVAL;
+}
+
+/* The folder that is mounted, below the root, and held by that alone. */
+static struct dentry *make_top(struct dentry *root, const struct morsel_options *said)
+{
+	struct inode *inode = morsel_root_inode(root->d_sb, said->mode);
+	struct dentry *top;
+
+	if (!inode)
+		return NULL;
+	inode->i_uid = said->uid;
+	inode->i_gid = said->gid;
+	top = d_alloc_name(root, TOP);
+	if (!top) {
+		iput(inode);
+		return NULL;
+	}
+	d_add(top, NULL);
+	d_make_persistent(top, inode);
+	inc_nlink(d_inode(root));
+	dput(top);
+	return top;
+}
+
+static int fs_fill_super(struct super_block *sb, struct fs_context *fc)
+{
+	struct morsel_mount *mount = kzalloc(sizeof(*mount), GFP_KERNEL);
+	const struct morsel_options *said = fc->fs_private;
+	struct inode *root;
+
+	if (!mount)
+		return -ENOMEM;
+	mount->said = *said;
+	/* As of tmpfs. */
+	mount->most = totalram_pages() / 2;
+	sb->s_fs_info = mount;
+	if (said->size != ULONG_MAX) {
+		mount->payer = payer_make(said->size);
+		if (!mount->payer)
+			return -ENOMEM;
+	}
+	sb->s_flags |= SB_NOSEC;
+	sb->s_maxbytes = MORSEL_MAX_LENGTH;
+	sb->s_blocksize = PAGE_SIZE;
+	sb->s_blocksize_bits = PAGE_SHIFT;
+	sb->s_magic = MORSEL_MAGIC;
+	sb->s_op = &mount_sops;
+	sb->s_time_gran = 1;
+	compat_forget_negatives(sb);
+
+	/* Nobody comes here by name, but by way of open files. */
+	root = morsel_root_inode(sb, 0);
+	if (!root)
+		return -ENOMEM;
+	sb->s_root = d_make_root(root);
+	if (!sb->s_root)
+		return -ENOMEM;
+	mount->top = make_top(sb->s_root, said);
+	return mount->top ? 0 : -ENOMEM;
+}
+
+/* What a mount says holds from now on: for what there is already, nobody else comes to pay. */
+static int set_options(struct morsel_mount *mount, const struct morsel_options *said)
+{
+	struct payer *payer;
+
+	if (mount->payer) {
+		payer_set_limit(mount->payer, said->size);
+	} else if (said->size != ULONG_MAX) {
+		payer = payer_make(said->size);
+		if (!payer)
+			return -ENOMEM;
+		/* Who makes a morsel may see it at once; pairs with reading it, and what is in it. */
+		smp_store_release(&mount->payer, payer);
+	}
+	WRITE_ONCE(mount->said.size, said->size);
+	WRITE_ONCE(mount->said.pool, said->pool);
+	WRITE_ONCE(mount->said.granule, said->granule);
+	return 0;
+}
+
+static void set_owner(struct morsel_mount *mount, const struct morsel_options *said)
+{
+	struct inode *top = d_inode(mount->top);
+
+	mount->said.mode = said->mode;
+	mount->said.uid = said->uid;
+	mount->said.gid = said->gid;
+	inode_lock(top);
+	top->i_mode = S_IFDIR | said->mode;
+	top->i_uid = said->uid;
+	top->i_gid = said->gid;
+	inode_unlock(top);
+}
+
+/* The first file system becomes what is mounted, as is said now. */
+static int take_first(struct super_block *sb, struct fs_context *fc)
+{
+	struct morsel_mount *mount = mount_of(sb);
+	const struct morsel_options *said = fc->fs_private;
+	int err;
+
+	down_write(&sb->s_umount);
+	/* Who has opened something by its name may write. */
+	err = fc->sb_flags & SB_RDONLY && READ_ONCE(mount->unseen) ? -EBUSY : 0;
+	if (!err)
+		err = set_options(mount, said);
+	if (err) {
+		deactivate_locked_super(sb);
+		return err;
+	}
+	set_owner(mount, said);
+	WRITE_ONCE(sb->s_flags, (sb->s_flags & ~SB_RDONLY) | (fc->sb_flags & SB_RDONLY));
+	fc->root = dget(mount->top);
+	return 0;
+}
+
+static int check_pool(struct fs_context *fc, u32 pool)
+{
+	if (pool == MORSEL_ANY || morsel_pool_there(pool))
+		return 0;
+	return invalf(fc, "morsel: there is no pool %u; morselctl pool list tells which there are",
+		      pool);
+}
+
+static int fs_get_tree(struct fs_context *fc)
+{
+	const struct morsel_options *said = fc->fs_private;
+	/* morsel_make_first() sees to that. */
+	bool own = fc->sb_flags & SB_KERNMOUNT;
+	int err = check_pool(fc, said->pool);
+	struct super_block *sb;
+	struct dentry *root;
+
+	if (err)
+		return err;
+	if (own || said->names == NAMES_NO)
+		sb = NULL;
+	else
+		sb = morsel_first_to_mount(said->names == NAMES_YES);
+	if (sb)
+		return take_first(sb, fc);
+	err = get_tree_nodev(fc, fs_fill_super);
+	if (err)
+		return err;
+	root = fc->root;
+	fc->root = dget(mount_of(root->d_sb)->top);
+	dput(root);
+	if (!own && said->names != NAMES_NO)
+		morsel_offer_first(fc->root->d_sb);
+	return 0;
+}
+
+/* All can be changed but who owns the folder, and its mode: that, chown(1) and chmod(1) do. */
+static int fs_reconfigure(struct fs_context *fc)
+{
+	struct morsel_mount *mount = mount_of(fc->root->d_sb);
+	const struct morsel_options *said = fc->fs_private;
+	int err = said->pool == mount->said.pool ? 0 : check_pool(fc, said->pool);
+
+	if (err)
+		return err;
+	if (said->size != mount->said.size && !mount->payer)
+		return invalf(fc,
+			      "morsel: what was mounted without size= is not counted: mount anew");
+	return set_options(mount, said);
+}
+
+static void fs_free(struct fs_context *fc)
+{
+	kfree(fc->fs_private);
+}
+
+static const struct fs_context_operations context_ops = {
+	.parse_param = fs_parse_param,
+	.get_tree = fs_get_tree,
+	.reconfigure = fs_reconfigure,
+	.free = fs_free,
+};
+
+static int fs_init_context(struct fs_context *fc)
+{
+	struct morsel_options *options = kmalloc(sizeof(*options), GFP_KERNEL);
+
+	if (!options)
+		return -ENOMEM;
+	*options = (struct morsel_options){
+		.pool = MORSEL_ANY,
+		.size = ULONG_MAX,
+		.mode = 01777,
+		.uid = GLOBAL_ROOT_UID,
+		.gid = GLOBAL_ROOT_GID,
+	};
+	/* What is not said anew stays. */
+	if (fc->root)
+		*options = mount_of(fc->root->d_sb)->said;
+	fc->fs_private = options;
+	fc->ops = &context_ops;
+	/* A name may be the first in a user namespace; but it is one file system for all. */
+	fc->global = true;
+	return 0;
+}
+
+static void fs_kill_sb(struct super_block *sb)
+{
+	struct morsel_mount *mount = mount_of(sb);
+
+	morsel_first_goes(sb);
+	kill_litter_super(sb);
+	if (mount && mount->payer)
+		payer_unmake(mount->payer);
+	kfree(mount);
+}
+
+struct file_system_type morsel_mount_type = {
+	.owner = THIS_MODULE,
+	.name = "morsel",
+	.init_fs_context = fs_init_context,
+	.parameters = options,
+	.kill_sb = fs_kill_sb,
+};
+MODULE_ALIAS_FS("morsel");
+
+/**
+ * morsel_mount_init() - let it be mounted
+ * Return: 0 or a negative errno.
+ */
+int morsel_mount_init(void)
+{
+	return register_filesystem(&morsel_mount_type);
+}
+
+/**
+ * morsel_mount_exit() - it is mounted nowhere any more
+ */
+void morsel_mount_exit(void)
+{
+	unregister_filesystem(&morsel_mount_type);
+}
