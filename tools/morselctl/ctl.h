@@ -69,6 +69,7 @@ struct column {
 int print_rows(const struct ctl *ctl, int code, const struct column *columns, size_t count,
 	       struct json_object *rows);
 void row_text(struct json_object *row, const char *key, const char *value);
+const char *shown_name(const char *name);
 void row_number(struct json_object *row, const char *key, uint64_t value);
 int parse_size(const char *text, uint64_t *size);
 int parse_number(const char *text, int base, uint32_t most, uint32_t *number);

@@ -39,7 +39,7 @@ int add_morsel(const struct morsel_info *info, void *rows)
 
 	snprintf(mode, sizeof(mode), "%04o", info->mode);
 	row_number(row, "id", info->id);
-	row_text(row, "name", info->name);
+	row_text(row, "name", shown_name(info->name));
 	row_number(row, "length", info->length);
 	row_number(row, "frames", info->frame_bytes);
 	row_number(row, "huge", info->huge_bytes);

@@ -5,16 +5,52 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <libsmartcols/libsmartcols.h>
+#include <locale.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <wchar.h>
+#include <wctype.h>
 
 #include "ctl.h"
 
 void row_text(struct json_object *row, const char *key, const char *value)
 {
 	json_object_object_add(row, key, json_object_new_string(value));
+}
+
+/*
+ * Names of files in a mount may be any bytes, and a terminal obeys some: what is no character to be
+ * seen becomes '?', whatever the user's locale.
+ */
+const char *shown_name(const char *name)
+{
+	static char shown[MORSEL_NAME_MAX];
+	locale_t utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", 0);
+	locale_t before = utf8 ? uselocale(utf8) : 0;
+	size_t left = strlen(name), bytes;
+	char *to = shown;
+	wchar_t c;
+
+	for (; left; name += bytes, left -= bytes) {
+		mbstate_t state = {0};
+
+		bytes = mbrtowc(&c, name, left, &state);
+		if (bytes > left || !iswprint(c)) {
+			if (bytes > left)
+				bytes = 1;
+			*to++ = '?';
+		} else {
+			to = mempcpy(to, name, bytes);
+		}
+	}
+	*to = 0;
+	if (utf8) {
+		uselocale(before);
+		freelocale(utf8);
+	}
+	return shown;
 }
 
 void row_number(struct json_object *row, const char *key, uint64_t value)
@@ -180,11 +216,14 @@ static const struct {
 	 "what there is"},
 	{ENODEV, EXIT_NOT_FOUND,
 	 "there is no such NUMA node with memory; see /sys/devices/system/node"},
-	{EACCES, EXIT_DENIED, "its mode does not let you; ask its owner ('morselctl show')"},
+	{EACCES, EXIT_DENIED,
+	 "its mode, or that of the mount that names are in, does not let you; ask its owner "
+	 "('morselctl show')"},
+	{EROFS, EXIT_DENIED, "the mount that names are in is read-only"},
 	{EPERM, EXIT_DENIED, "only its owner may do that, and pools and ceilings are for root"},
 	{EEXIST, EXIT_FAILED, "there is one already; choose another, or remove that one first"},
 	{EINVAL, EXIT_FAILED,
-	 "not possible; a name has at most 63 bytes of UTF-8, no slash, no space and no control "
+	 "not possible; a name has at most 255 bytes of UTF-8, no slash and no control "
 	 "character, a size is at least 1, and a multiple of 2M with --granule 2m"},
 	{EFBIG, EXIT_FAILED, "larger than a morsel can be"},
 	{ENOMEM, EXIT_FAILED,

@@ -277,7 +277,7 @@ int run_tree(struct ctl *ctl, char **args)
 		return failed(err, "%s", args[0]);
 	if (!ctl->json) {
 		size_text(ctl, size, sizeof(size), info.length);
-		printf("%s: %s\n", info.name[0] ? info.name : args[0], size);
+		printf("%s: %s\n", info.name[0] ? shown_name(info.name) : args[0], size);
 	}
 	tree.rows = json_object_new_array();
 	err = morsel_extents(fd, visit, &tree);
