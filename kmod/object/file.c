@@ -77,6 +77,12 @@ static ssize_t copy_pages(struct kiocb *iocb, struct iov_iter *iter, bool write)
 		part = min(iov_iter_count(iter), PAGE_SIZE - offset_in_page(pos));
 		if (!write && pos >= i_size_read(inode))
 			break;
+		/* What cannot be read is to take no page. */
+		if (write && fault_in_iov_iter_readable(iter, part) == part) {
+			if (!done)
+				done = -EFAULT;
+			break;
+		}
 		page = view->ops->page(view, pos >> PAGE_SHIFT, write);
 		if (IS_ERR(page)) {
 			if (!done)
