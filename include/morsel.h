@@ -51,7 +51,7 @@ int morsel_query(int device, struct morsel_query *query);
  * @mode:	permission bits; 0 means 0600
  * @pool:	a pool's id; 0 means the nearest that has room
  * @node:	preferred NUMA node plus 1; 0 means the caller's
- * @flags:	MORSEL_CREATE_POPULATE, MORSEL_CREATE_SEALABLE, or 0
+ * @flags:	MORSEL_CREATE_POPULATE, MORSEL_CREATE_SEALABLE, MORSEL_CREATE_DUMP, or 0
  * @fault_around: as for morsel_tune(); 0 means as suits the granule
  * @reserved:	0; later releases may give it a meaning
  *

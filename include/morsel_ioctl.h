@@ -101,6 +101,7 @@ struct morsel_query {
 #define MORSEL_FEATURE_ANY_MAP (1ULL << 7) /* any mapping, also MAP_PRIVATE */
 #define MORSEL_FEATURE_SEAL (1ULL << 8) /* MORSEL_IOC_SEAL */
 #define MORSEL_FEATURE_MOUNT (1ULL << 9) /* it can be mounted, and names are in a mount */
+#define MORSEL_FEATURE_DUMP (1ULL << 10) /* MORSEL_CREATE_DUMP */
 
 /**
  * struct morsel_create - make a morsel (MORSEL_IOC_CREATE)
@@ -161,6 +162,11 @@ struct morsel_create {
 #define MORSEL_CREATE_POPULATE (1U << 0) /* allocate everything now, or fail with ENOMEM */
 #define MORSEL_CREATE_CLOEXEC (1U << 1)
 #define MORSEL_CREATE_SEALABLE (1U << 2) /* it takes seals; else it begins with MORSEL_SEAL_SEAL */
+/*
+ * Core dumps have what is shared of it, as /proc/PID/coredump_filter says; holes get memory then.
+ * MADV_DONTDUMP takes mappings out again.
+ */
+#define MORSEL_CREATE_DUMP (1U << 3)
 
 /**
  * struct morsel_open - open a morsel by name or id (MORSEL_IOC_OPEN)

@@ -78,6 +78,7 @@
  * @inode:	its life: descriptors, mappings and names hold references; its size is
  *		the length in bytes
  * @id:		never used twice
+ * @dump:	its shared mappings are in core dumps
  * @created:	CREATE gave it a name; never changes
  * @named:	and it has one yet: it holds the file system that it is in; under the inode's lock
  * @plain:	what everybody sees of it; read by each fault, so not beside what these write
@@ -98,6 +99,7 @@
 struct morsel {
 	struct inode inode;
 	u64 id;
+	bool dump;
 	bool created;
 	bool named;
 	struct view plain;

@@ -628,6 +628,8 @@ static void options_can_be_changed(void **state)
 	assert_errno(mount("none", AT, NULL, MS_REMOUNT, "pool=999"), EINVAL);
 	assert_done(mount("none", AT, NULL, MS_REMOUNT, "pool=1"));
 	assert_string_equal(options_at(AT), "rw,relatime,pool=1,granule=2m,names");
+	assert_done(mount("none", AT, NULL, MS_REMOUNT, "dump"));
+	assert_string_equal(options_at(AT), "rw,relatime,pool=1,granule=2m,dump,names");
 	close(fd);
 }
 

@@ -16,29 +16,25 @@
 
 #define CORE "/scratch/core-of-test"
 
-/* If the mapping were dumped, the core would be as large as that is. */
-static void core_dumps_have_no_morsel(void **state)
+/* Have a child, which touches its memory before, dump its core, with all kinds of mappings; its size. */
+static off_t dump_core(const volatile char *memory)
 {
 	const struct rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
-	int fd = create(GIB, MORSEL_GRANULE_AUTO), status;
-	char *memory = map(fd, GIB, RW);
 	struct stat stat;
+	int status;
 	pid_t pid;
 
 	if (access("/proc/sys/kernel/core_pattern", F_OK))
 		skip_because("no core dumps here");
 	set_kernel("/proc/sys/kernel/core_pattern", CORE);
 	unlink_at_end(CORE);
-	fill_pattern(memory, 64 * MIB, 1);
-	assert_errno(madvise(memory, GIB, MADV_DODUMP), EINVAL);
-	assert_errno(madvise(memory, HUGE, MADV_DODUMP), EINVAL);
 	pid = spawn();
 	if (!pid) {
 		need(!setrlimit(RLIMIT_CORE, &unlimited));
 		need(!prctl(PR_SET_DUMPABLE, 1));
-		/* All kinds of mappings. */
 		need(write_text("/proc/self/coredump_filter", "0xff"));
 		signal(SIGABRT, SIG_DFL);
+		(void)*memory;
 		abort();
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -46,9 +42,55 @@ static void core_dumps_have_no_morsel(void **state)
 	assert_true(WCOREDUMP(status));
 	assert_int_equal(lstat(CORE, &stat), 0);
 	print_message("# the core has %lld KiB\n", (long long)stat.st_size / 1024);
-	assert_in_range(stat.st_size, 1, 10 * MIB);
+	return stat.st_size;
+}
+
+/* If the mapping were dumped, the core would be as large as that is. */
+static void core_dumps_have_no_morsel(void **state)
+{
+	int fd = create(GIB, MORSEL_GRANULE_AUTO);
+	char *memory = map(fd, GIB, RW);
+
+	fill_pattern(memory, 64 * MIB, 1);
+	assert_errno(madvise(memory, GIB, MADV_DODUMP), EINVAL);
+	assert_errno(madvise(memory, HUGE, MADV_DODUMP), EINVAL);
+	assert_in_range(dump_core(memory), 1, 10 * MIB);
 	assert_true(has_pattern(memory, 64 * MIB, 1));
 	assert_int_equal(info_of(fd).attachments, 1);
+}
+
+static void core_dumps_have_what_was_asked_for(void **state)
+{
+	struct morsel_create args = {
+		.size = sizeof(args),
+		.flags = MORSEL_CREATE_DUMP,
+		.length = 8 * MIB + PAGE,
+		.pool = pool_info().id,
+		.node = MORSEL_ANY,
+		.mode = 0600,
+	};
+	char *memory, *core;
+	off_t size;
+	int file;
+
+	assert_done(create_with(&args));
+	memory = mmap(NULL, args.length, RW, MAP_SHARED, args.fd, 0);
+	assert_ptr_not_equal(memory, MAP_FAILED);
+	fill_pattern(memory, 6 * MIB, 1);
+	/* At the end, a page of its own; before that, a hole. */
+	memory[8 * MIB] = 'x';
+	size = dump_core(memory);
+	assert_true(size > 8 * (off_t)MIB);
+	file = open(CORE, O_RDONLY | O_CLOEXEC);
+	core = mmap(NULL, size, PROT_READ, MAP_PRIVATE, file, 0);
+	assert_ptr_not_equal(core, MAP_FAILED);
+	assert_non_null(memmem(core, size, memory, args.length));
+	munmap(core, size);
+	/* What is taken out again is not there. */
+	assert_done(madvise(memory, 8 * MIB + PAGE, MADV_DONTDUMP));
+	assert_done(unlink(CORE));
+	assert_true(dump_core(memory) < size - 6 * (off_t)MIB);
+	close(file);
 }
 
 /* Code in a morsel: who sets breakpoints into it, and who samples it. */
@@ -261,6 +303,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		KERNEL_TEST(core_dumps_have_no_morsel),
+		KERNEL_TEST(core_dumps_have_what_was_asked_for),
 		KERNEL_TEST(uprobes_do_not_reach_code_in_a_morsel),
 		KERNEL_TEST(perf_samples_against_munmap),
 		TEST(module_unloads),

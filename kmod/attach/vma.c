@@ -183,7 +183,10 @@ int morsel_mmap(struct file *file, struct vm_area_struct *vma)
 	 * get_user_pages() in; WIPEONFORK keeps fork from copying entries one
 	 * by one; DONTEXPAND keeps mremap from growing over what follows.
 	 */
-	vm_flags_set(vma, VM_MIXEDMAP | VM_DONTEXPAND | VM_DONTDUMP | VM_WIPEONFORK);
+	vm_flags_set(vma, VM_MIXEDMAP | VM_DONTEXPAND | VM_WIPEONFORK);
+	/* What is special cannot be told to be dumped later. */
+	if (!m->dump)
+		vm_flags_set(vma, VM_DONTDUMP);
 	/* Memory that is only executable can be read, as on processors without keys. */
 	vm_flags_clear(vma, PKEY_FLAGS);
 	vma->vm_ops = &morsel_vm_ops;

@@ -51,6 +51,7 @@ static struct morsel *make(struct mnt_idmap *idmap, struct inode *dir, umode_t m
 		.payer = READ_ONCE(mount->payer),
 	};
 	const struct morsel_create args = {
+		.flags = READ_ONCE(mount->said.dump) ? MORSEL_CREATE_DUMP : 0,
 		.pool = READ_ONCE(mount->said.pool),
 		.node = MORSEL_ANY,
 		.granule = READ_ONCE(mount->said.granule),

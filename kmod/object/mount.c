@@ -80,6 +80,8 @@ static int fs_show_options(struct seq_file *seq, struct dentry *root)
 		seq_printf(seq, ",granule=%s", granules[granule]);
 	if (size != ULONG_MAX)
 		seq_printf(seq, ",size=%luk", size << (PAGE_SHIFT - 10));
+	if (READ_ONCE(mount->said.dump))
+		seq_puts(seq, ",dump");
 	if (morsel_is_first(root->d_sb))
 		seq_puts(seq, ",names");
 	if (mount->said.mode != 01777)
@@ -124,13 +126,14 @@ static const struct super_operations mount_sops = {
 /* See make_unseen(): what paths of files that are opened by name or id begin with. */
 #define TOP "morsel:"
 
-enum option { OPT_NAMES, OPT_POOL, OPT_GRANULE, OPT_SIZE, OPT_MODE, OPT_UID, OPT_GID };
+enum option { OPT_NAMES, OPT_DUMP, OPT_POOL, OPT_GRANULE, OPT_SIZE, OPT_MODE, OPT_UID, OPT_GID };
 
 static const struct constant_table granule_names[] = {
 	{"auto", MORSEL_GRANULE_AUTO}, {"4k", MORSEL_GRANULE_4K}, {"2m", MORSEL_GRANULE_2M}, {}};
 
 static const struct fs_parameter_spec options[] = {
 	fsparam_flag_no("names", OPT_NAMES),
+	fsparam_flag_no("dump", OPT_DUMP),
 	fsparam_u32("pool", OPT_POOL),
 	fsparam_enum("granule", OPT_GRANULE, granule_names),
 	fsparam_string("size", OPT_SIZE),
@@ -166,6 +169,9 @@ static int fs_parse_param(struct fs_context *fc, struct fs_parameter *param)
 	switch ((enum option)opt) {
 	case OPT_NAMES:
 		said->names = result.negated ? NAMES_NO : NAMES_YES;
+		return 0;
+	case OPT_DUMP:
+		said->dump = !result.negated;
 		return 0;
 	case OPT_POOL:
 		said->pool = result.uint_32;
@@ -264,6 +270,7 @@ static int set_options(struct morsel_mount *mount, const struct morsel_options *
 	WRITE_ONCE(mount->said.size, said->size);
 	WRITE_ONCE(mount->said.pool, said->pool);
 	WRITE_ONCE(mount->said.granule, said->granule);
+	WRITE_ONCE(mount->said.dump, said->dump);
 	return 0;
 }
 

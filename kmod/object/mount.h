@@ -15,6 +15,7 @@ struct vfsmount;
 /**
  * struct morsel_options - what mount(8) says of a file system
  * @names:	is it to be the one that has the names of CREATE?
+ * @dump:	are shared mappings of files in core dumps?
  * @pool:	where the memory of files comes from, or MORSEL_ANY; not of morsels of CREATE
  * @granule:	of files, likewise
  * @size:	what all in it may take, in pages; ULONG_MAX: as much as there is
@@ -24,6 +25,7 @@ struct vfsmount;
  */
 struct morsel_options {
 	enum { NAMES_AUTO, NAMES_YES, NAMES_NO } names;
+	bool dump;
 	u32 pool;
 	u32 granule;
 	unsigned long size;

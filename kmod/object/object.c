@@ -109,6 +109,7 @@ struct morsel *morsel_make(const struct morsel_maker *maker, const struct morsel
 	if (!m)
 		return ERR_PTR(-ENOMEM);
 	m->map.granule = args->granule;
+	m->dump = args->flags & MORSEL_CREATE_DUMP;
 	m->seals = args->flags & MORSEL_CREATE_SEALABLE ? 0 : MORSEL_SEAL_SEAL;
 	morsel_size_begin(m, args->length);
 	mutex_init(&m->attached_lock);

@@ -44,8 +44,9 @@ struct morsel_call {
 static const struct morsel_call calls[] = {
 	CALL(QUERY, 88, DEVICE, ANYBODY, 0, call_query),
 	CALL(CREATE, 304, DEVICE, ANYBODY,
-	     MORSEL_CREATE_POPULATE | MORSEL_CREATE_CLOEXEC | MORSEL_CREATE_SEALABLE, call_create,
-	     call_create_done),
+	     MORSEL_CREATE_POPULATE | MORSEL_CREATE_CLOEXEC | MORSEL_CREATE_SEALABLE |
+		     MORSEL_CREATE_DUMP,
+	     call_create, call_create_done),
 	CALL(OPEN, 280, DEVICE, ANYBODY, MORSEL_OPEN_READ_ONLY | MORSEL_OPEN_CLOEXEC, call_open,
 	     call_open_done),
 	CALL(UNLINK, 272, DEVICE, ANYBODY, 0, call_unlink),

@@ -126,7 +126,7 @@ long op_create(long starve)
 {
 	struct rlimit limit = {0, MAX_FD}, before;
 	struct morsel_create args = {
-		.flags = some_flags(MORSEL_CREATE_CLOEXEC | MORSEL_CREATE_SEALABLE),
+		.flags = some_flags(MORSEL_CREATE_CLOEXEC | MORSEL_CREATE_SEALABLE | MORSEL_CREATE_DUMP),
 		.length = some_length(),
 		.pool = chance(8) ? below(4) : MORSEL_ANY,
 		.node = chance(8) ? PICK(0U, 1U, 2U, 1024U) : MORSEL_ANY,
