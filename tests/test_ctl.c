@@ -5,6 +5,7 @@
 #include "kernel.h"
 
 #include <json-c/json.h>
+#include <sys/mount.h>
 #include <sys/utsname.h>
 
 /* Exit codes, as the manual has them. */
@@ -366,6 +367,74 @@ static void import_and_export_keep_contents(void **state)
 	unlink("/tmp/contents");
 }
 
+/* What has no size: the morsel grows. */
+static void pipes_are_imported(void **state)
+{
+	const size_t length = 17 * MIB + 1;
+	pid_t pid;
+
+	need_program();
+	write_file("/tmp/contents", length);
+	assert_done(mkfifo("/tmp/fifo", 0600));
+	pid = spawn();
+	if (!pid) {
+		execl("/bin/sh", "sh", "-c", "cat /tmp/contents >/tmp/fifo", NULL);
+		_exit(127);
+	}
+	assert_ctl(DONE, "import -N 'a name with blanks' /tmp/fifo");
+	assert_child_done(pid);
+	assert_int_equal(info_of(open_with(0, "a name with blanks", 0)).length, length);
+	/* But for the rest behind them, in huge frames. */
+	assert_int_equal(info_of(open_with(0, "a name with blanks", 0)).huge_bytes, 16 * MIB);
+	assert_ctl(DONE, "export 'a name with blanks' /tmp/exported");
+	assert_files_equal("/tmp/contents", "/tmp/exported", length);
+	unlink("/tmp/exported");
+	assert_ctl(DONE, "import -N read - </tmp/contents");
+	assert_ctl(DONE, "export read /tmp/exported");
+	assert_files_equal("/tmp/contents", "/tmp/exported", length);
+	assert_ctl(USAGE, "import - </tmp/contents");
+	/* Nothing is something, and so is what says that it is. */
+	assert_ctl(DONE, "import -N nothing /dev/null");
+	assert_int_equal(info_of(open_with(0, "nothing", 0)).length, 0);
+	assert_ctl(DONE, "import -N version /proc/version");
+	assert_true(info_of(open_with(0, "version", 0)).length > 10);
+	assert_ctl(FAILED, "import -N folder /tmp");
+	assert_errno(open_with(0, "folder", 0), ENOENT);
+	unlink("/tmp/fifo");
+	unlink("/tmp/contents");
+	unlink("/tmp/exported");
+}
+
+/* Without control characters, and bytes that are none: without C.UTF-8, all that is not ASCII is '?'. */
+static void assert_harmless(void)
+{
+	const unsigned char *at;
+
+	for (at = (unsigned char *)output; *at; at++)
+		if ((*at < ' ' && *at != '\n') || *at == 0x7f || *at == 0xff || *at == 0x9b)
+			fail_msg("%02x in %s", *at, output);
+}
+
+/* Fails if a file's name can tell a terminal what to do. */
+static void odd_names_are_shown_without_harm(void **state)
+{
+	struct json_object *array;
+
+	need_program();
+	mkdir("/tmp/mounted", 0755);
+	assert_done(mount("none", "/tmp/mounted", "morsel", 0, "mode=755"));
+	close(creat("/tmp/mounted/a\033[31mb\xff\xc2\x9b" "c\n\xc3\xa4", 0600));
+	assert_ctl(DONE, "list");
+	assert_harmless();
+	assert_non_null(strstr(output, "a?[31mb?"));
+	array = ctl_json("list");
+	assert_harmless();
+	assert_int_equal(number(row(array, 0), "length"), 0);
+	json_object_put(array);
+	assert_done(umount("/tmp/mounted"));
+	rmdir("/tmp/mounted");
+}
+
 static void holes_stay_holes_in_a_tree(void **state)
 {
 	struct json_object *array;
@@ -449,6 +518,8 @@ int main(void)
 		KERNEL_TEST(the_doctor_tells_of_a_group_with_a_limit),
 		TEST(the_doctor_compares_the_file_with_what_is_loaded),
 		TEST(import_and_export_keep_contents),
+		TEST(pipes_are_imported),
+		TEST(odd_names_are_shown_without_harm),
 		TEST(holes_stay_holes_in_a_tree),
 		TEST(pools_and_limits_are_looked_after),
 		TEST(every_verb_has_help),

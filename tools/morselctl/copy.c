@@ -23,6 +23,9 @@
 
 #define HUGE_FRAME ((uint64_t)2 << 20)
 
+/* Where reading goes on, of what has no offsets. */
+#define NEXT UINT64_MAX
+
 /* Read until @length bytes are there or the file ends. */
 static ssize_t read_fully(int fd, char *to, size_t length, uint64_t offset)
 {
@@ -30,7 +33,10 @@ static ssize_t read_fully(int fd, char *to, size_t length, uint64_t offset)
 	ssize_t got;
 
 	while (done < length) {
-		got = pread(fd, to + done, length - done, offset + done);
+		if (offset == NEXT)
+			got = read(fd, to + done, length - done);
+		else
+			got = pread(fd, to + done, length - done, offset + done);
 		if (got < 0 && errno == EINTR && !interrupted)
 			continue;
 		if (got < 0)
@@ -138,16 +144,44 @@ static int fill(int file, int fd, uint64_t size)
 	return err;
 }
 
+/* From what has no size, such as a pipe: the morsel grows with what comes, by whole huge frames. */
+static int fill_from_stream(int file, int fd)
+{
+	struct progress progress;
+	char *buffer = malloc(STEP);
+	uint64_t done = 0;
+	ssize_t got = 0;
+	int err = 0;
+
+	if (!buffer)
+		return -ENOMEM;
+	progress_begin(&progress, "importing", 0);
+	do {
+		got = interrupted ? -EINTR : read_fully(file, buffer, STEP, NEXT);
+		err = got < 0 ? got : write_fully(fd, buffer, got);
+		if (!err)
+			done += got;
+		progress_show(&progress, done);
+	} while (!err && got == (ssize_t)STEP);
+	progress_end(&progress, done);
+	free(buffer);
+	return err;
+}
+
+/* 0: it has none, or says so, as files of /proc do. */
 static int file_size(int fd, uint64_t *size)
 {
 	struct stat st;
 
+	*size = 0;
 	if (fstat(fd, &st))
 		return -errno;
 	if (S_ISBLK(st.st_mode))
 		return ioctl(fd, BLKGETSIZE64, size) ? -errno : 0;
-	*size = st.st_size;
-	return S_ISREG(st.st_mode) && st.st_size ? 0 : -ENODATA;
+	/* What stands in the midst of a file goes on from there. */
+	if (S_ISREG(st.st_mode) && lseek(fd, 0, SEEK_CUR) == 0)
+		*size = st.st_size;
+	return 0;
 }
 
 static int import_from(struct ctl *ctl, int file, const char *path)
@@ -157,7 +191,7 @@ static int import_from(struct ctl *ctl, int file, const char *path)
 	fd = morsel_create(ctl->device, &ctl->params);
 	if (fd < 0)
 		return failed(fd, "create %s", ctl->params.name);
-	err = fill(file, fd, ctl->params.length);
+	err = ctl->params.length ? fill(file, fd, ctl->params.length) : fill_from_stream(file, fd);
 	/* Half a file is of no use. */
 	if (err)
 		take_back(ctl, fd);
@@ -174,20 +208,21 @@ static int import_from(struct ctl *ctl, int file, const char *path)
 int run_import(struct ctl *ctl, char **args)
 {
 	const char *path = args[0], *slash = strrchr(path, '/');
+	bool standard = !strcmp(path, "-");
 	int code, file, err;
 
+	if (standard && !ctl->params.name)
+		return complain(EXIT_USAGE, "what comes from standard input needs a name: -N NAME");
 	if (!ctl->params.name)
 		ctl->params.name = slash ? slash + 1 : path;
-	file = open(path, O_RDONLY | O_CLOEXEC);
+	file = standard ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
 	if (file < 0)
 		return failed_file(-errno, path);
 	catch_interrupts();
 	err = file_size(file, &ctl->params.length);
-	if (err == -ENODATA)
-		code = complain(EXIT_FAILED, "%s: no file with contents, nor a block device", path);
-	else
-		code = err ? failed_file(err, path) : import_from(ctl, file, path);
-	close(file);
+	code = err ? failed_file(err, path) : import_from(ctl, file, path);
+	if (!standard)
+		close(file);
 	return code;
 }
 

@@ -82,7 +82,7 @@ int complain(int code, const char *format, ...) __attribute__((format(printf, 2,
 /**
  * struct progress - of one thing that takes long
  * @what:	what is done, for people
- * @total:	bytes there are to do
+ * @total:	bytes there are to do; 0: nobody knows
  * @began:	when it began, in seconds
  * @shown:	when it was last shown, or 0
  * @terminal:	somebody looks on

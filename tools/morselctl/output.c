@@ -229,6 +229,9 @@ static const struct {
 	{ENOMEM, EXIT_FAILED,
 	 "there is not enough memory; see 'morselctl pool list', free something, or give the pool "
 	 "more with 'morselctl pool resize'"},
+	{ENOSPC, EXIT_FAILED,
+	 "the pool, or the mount that names are in, is full; see 'morselctl pool list' and df, free "
+	 "something, or give more with 'morselctl pool resize' or 'mount -o remount,size='"},
 	{EDQUOT, EXIT_FAILED,
 	 "the owner's ceiling is reached; see 'morselctl limit show', free something, or ask root "
 	 "for 'morselctl limit set'"},

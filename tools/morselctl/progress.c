@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Progress of what takes over a second: done, rate, time left.
+ * Progress of what takes over a second: done, rate, and where the whole is known, time left.
  */
 #include <stdio.h>
 #include <time.h>
@@ -53,12 +53,16 @@ static void line(const struct progress *progress, uint64_t done, const char *end
 	unsigned int left = rate > 0 ? (progress->total - done) / rate : 0;
 	char text_done[32], text_total[32], text_rate[32], bar[BAR + 1];
 
+	format_size(text_done, sizeof(text_done), done);
+	format_size(text_rate, sizeof(text_rate), rate);
+	if (!progress->total) {
+		fprintf(stderr, "\r%s %s, %s/s   %s", progress->what, text_done, text_rate, end);
+		return;
+	}
 	for (unsigned int i = 0; i < BAR; i++)
 		bar[i] = i < BAR * (double)done / progress->total ? '#' : '.';
 	bar[BAR] = 0;
-	format_size(text_done, sizeof(text_done), done);
 	format_size(text_total, sizeof(text_total), progress->total);
-	format_size(text_rate, sizeof(text_rate), rate);
 	fprintf(stderr, "\r%s [%s] %s of %s, %s/s, %u:%02u left   %s", progress->what, bar,
 		text_done, text_total, text_rate, left / 60, left % 60, end);
 }
