@@ -122,6 +122,7 @@ install-dist:
 	install -D -m 644 dist/70-morsel.rules $(DESTDIR)/usr/lib/udev/rules.d/70-morsel.rules
 	rm -f $(DESTDIR)/usr/lib/modules-load.d/morsel.conf # of older versions
 	install -D -m 644 dist/morsel-sysusers.conf $(DESTDIR)/usr/lib/sysusers.d/morsel.conf
+	install -D -m 644 dist/dev-morsels.mount $(DESTDIR)/usr/lib/systemd/system/dev-morsels.mount
 ifeq ($(DESTDIR),)
 	@! command -v systemd-sysusers >/dev/null || systemd-sysusers morsel.conf
 	@! [ -d /run/udev ] || udevadm control --reload
@@ -130,6 +131,7 @@ endif
 uninstall-dist:
 	rm -f $(DESTDIR)/usr/lib/udev/rules.d/70-morsel.rules
 	rm -f $(DESTDIR)/usr/lib/modules-load.d/morsel.conf $(DESTDIR)/usr/lib/sysusers.d/morsel.conf
+	rm -f $(DESTDIR)/usr/lib/systemd/system/dev-morsels.mount
 ifeq ($(DESTDIR),)
 	@! [ -d /run/udev ] || udevadm control --reload
 endif
