@@ -22,6 +22,11 @@
 
 #include "features.h"
 
+/* Leases were in fs.h before 6.3. */
+#ifdef COMPAT_HAVE_FILELOCK_H
+#include <linux/filelock.h>
+#endif
+
 /*
  * Page-table pages.  The kernel's own constructors name init_mm, which is not
  * exported, from 6.16 on; what they are made of is there for modules on every

@@ -155,6 +155,11 @@ void test(struct dentry *dentry, struct inode *inode)
 }
 #endif
 
+/* 6.3 */
+#ifdef TEST_FILELOCK_H
+#include <linux/filelock.h>
+#endif
+
 /* 6.17 */
 #ifdef TEST_S_D_FLAGS
 void test(struct super_block *sb);

@@ -128,6 +128,7 @@ const struct file_operations morsel_fops = {
 	.mmap = morsel_mmap,
 	.get_unmapped_area = morsel_get_unmapped_area,
 	.fallocate = morsel_fallocate,
+	.setlease = generic_setlease,
 	.fsync = noop_fsync,
 	.unlocked_ioctl = morsel_object_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
