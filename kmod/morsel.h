@@ -80,6 +80,7 @@
  * @id:		never used twice
  * @dump:	its shared mappings are in core dumps
  * @created:	CREATE gave it a name; never changes
+ * @left:	and where names are, it lost its last one
  * @named:	and it has one yet: it holds the file system that it is in; under the inode's lock
  * @plain:	what everybody sees of it; read by each fault, so not beside what these write
  * @map:	which frames it has
@@ -101,6 +102,7 @@ struct morsel {
 	u64 id;
 	bool dump;
 	bool created;
+	bool left;
 	bool named;
 	struct view plain;
 	struct map map;

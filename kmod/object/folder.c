@@ -192,14 +192,14 @@ static int fs_link(struct dentry *old, struct inode *dir, struct dentry *dentry)
 }
 
 /* A link has gone, maybe the last; the inode's lock is held. */
-static void link_gone(struct inode *inode)
+static void link_gone(const struct inode *dir, struct inode *inode)
 {
 	if (S_ISDIR(inode->i_mode))
 		return;
 	if (inode->i_nlink)
 		morsel_uncount_inodes(inode->i_sb, 1);
 	else if (S_ISREG(inode->i_mode))
-		morsel_nameless_now(to_morsel(inode));
+		morsel_nameless_now(to_morsel(inode), dir);
 }
 
 static int fs_unlink(struct inode *dir, struct dentry *dentry)
@@ -207,7 +207,7 @@ static int fs_unlink(struct inode *dir, struct dentry *dentry)
 	int err = simple_unlink(dir, dentry);
 
 	if (!err)
-		link_gone(d_inode(dentry));
+		link_gone(dir, d_inode(dentry));
 	return err;
 }
 
@@ -218,7 +218,7 @@ static int fs_rename(struct mnt_idmap *idmap, struct inode *old_dir, struct dent
 	int err = simple_rename(idmap, old_dir, old, new_dir, new, flags);
 
 	if (!err && target)
-		link_gone(target);
+		link_gone(new_dir, target);
 	return err;
 }
 

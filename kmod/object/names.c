@@ -198,12 +198,16 @@ struct dentry *morsel_name(struct morsel *m, const char *name)
 
 /**
  * morsel_nameless_now() - a morsel of a file system has lost its last name
- * @m: the morsel, with its inode's lock; the caller holds the file system
+ * @m:		the morsel, with its inode's lock; the caller holds the file system
+ * @dir:	where it had that
  */
-void morsel_nameless_now(struct morsel *m)
+void morsel_nameless_now(struct morsel *m, const struct inode *dir)
 {
+	struct super_block *sb = m->inode.i_sb;
+
+	WRITE_ONCE(m->left, m->created && dir == d_inode(mount_of(sb)->top));
 	if (m->named)
-		morsel_drop_fs(m->inode.i_sb);
+		morsel_drop_fs(sb);
 	m->named = false;
 }
 
@@ -213,11 +217,15 @@ static int unlink_unasked(struct inode *dir, struct dentry *dentry)
 	struct inode *inode = d_inode(dentry);
 	int err;
 
+	ihold(inode);
 	inode_lock(inode);
 	err = dir->i_op->unlink(dir, dentry);
 	inode_unlock(inode);
-	if (!err)
+	if (!err) {
 		d_delete(dentry);
+		fsnotify_delete(dir, inode, dentry);
+	}
+	iput(inode);
 	return err;
 }
 
@@ -249,15 +257,48 @@ int morsel_unname(struct dentry *dentry, bool made)
 	return err;
 }
 
+static bool may(struct inode *inode, int mask)
+{
+	return !inode_permission(&nop_mnt_idmap, inode, mask);
+}
+
+/* The name that it has in the folder of names, with the inode's i_lock held; or NULL. */
+static struct dentry *top_locked(struct inode *inode)
+{
+	const struct morsel_mount *mount = mount_of(inode->i_sb);
+	struct dentry *dentry;
+
+	for_each_alias(dentry, inode) {
+		if (READ_ONCE(dentry->d_parent) == mount->top && !d_unhashed(dentry))
+			return dentry;
+	}
+	return NULL;
+}
+
+/* The same, for dput(). */
+static struct dentry *top_dentry(struct inode *inode)
+{
+	struct dentry *dentry;
+
+	if (!mount_of(inode->i_sb))
+		return NULL;
+	spin_lock(&inode->i_lock);
+	dentry = top_locked(inode);
+	if (dentry)
+		dget(dentry);
+	spin_unlock(&inode->i_lock);
+	return dentry;
+}
+
 /**
  * morsel_get_name() - what a morsel is called
  * @m:		the morsel
- * @name:	gets the name by which one of its links ends, or ""
+ * @name:	gets its name, or "": that of CREATE, else that by which one of its links ends
  * @size:	bytes that there is room for
  */
 void morsel_get_name(struct morsel *m, char *name, size_t size)
 {
-	struct dentry *dentry = d_find_alias(&m->inode);
+	struct dentry *dentry = top_dentry(&m->inode) ?: d_find_alias(&m->inode);
 
 	name[0] = 0;
 	if (!dentry)
@@ -268,32 +309,16 @@ void morsel_get_name(struct morsel *m, char *name, size_t size)
 	dput(dentry);
 }
 
-static bool may(struct inode *inode, int mask)
-{
-	return !inode_permission(&nop_mnt_idmap, inode, mask);
-}
-
-/* Is it in the folder of names, and has not been unlinked? */
-static bool is_name(struct dentry *dentry)
-{
-	return READ_ONCE(dentry->d_parent) == mount_of(dentry->d_sb)->top && !d_unhashed(dentry);
-}
-
-/* Is it where names of CREATE are?  Or was it made by that, and has none any more? */
+/* Is it where names of CREATE are, or was it, made by that, when it lost its last one? */
 static bool is_in_top(struct morsel *m)
 {
 	struct inode *inode = &m->inode;
-	struct dentry *dentry;
 	bool found;
 
 	if (!morsel_is_first(inode->i_sb))
 		return false;
 	spin_lock(&inode->i_lock);
-	found = m->created && !inode->i_nlink;
-	for_each_alias(dentry, inode) {
-		if (is_name(dentry))
-			found = true;
-	}
+	found = READ_ONCE(m->left) || top_locked(inode);
 	spin_unlock(&inode->i_lock);
 	return found;
 }
@@ -334,21 +359,6 @@ bool morsel_own(struct morsel *m)
 	return reachable(m, MAY_EXEC) && inode_owner_or_capable(&nop_mnt_idmap, &m->inode);
 }
 
-/*
- * Hold a morsel, with the registry lock held, and the file system that it is in, which may be
- * about to be unmounted.  Where only that can be held, *@sb is set, and is to be let go without the
- * lock.
- */
-static bool hold(struct morsel *m, struct super_block **sb)
-{
-	if (!morsel_hold_fs(m->inode.i_sb))
-		return false;
-	if (igrab(&m->inode))
-		return true;
-	*sb = m->inode.i_sb;
-	return false;
-}
-
 /**
  * morsel_release() - let go of a morsel that was found
  * @m: the morsel
@@ -361,19 +371,25 @@ void morsel_release(struct morsel *m)
 	morsel_drop_fs(sb);
 }
 
+/* A morsel may be going, and so may the file system that it is in. */
 static struct morsel *find_id(u64 id)
 {
 	struct super_block *sb = NULL;
 	struct morsel *m;
+	bool held = false;
 
 	mutex_lock(&registry_lock);
 	m = xa_load(&by_id, id);
-	if (m && !hold(m, &sb))
-		m = NULL;
+	if (m && morsel_hold_fs(m->inode.i_sb)) {
+		sb = m->inode.i_sb;
+		held = igrab(&m->inode);
+	}
 	mutex_unlock(&registry_lock);
+	if (held)
+		return m;
 	if (sb)
 		morsel_drop_fs(sb);
-	return m;
+	return NULL;
 }
 
 static struct morsel *find_name(const char *name, struct dentry **found)
@@ -396,22 +412,9 @@ static struct morsel *find_name(const char *name, struct dentry **found)
 }
 
 /* By what a morsel is opened, or unlinked, that was found by its id: a name that others may have. */
-static struct dentry *some_dentry(struct morsel *m)
+static struct dentry *some_dentry(struct inode *inode)
 {
-	struct inode *inode = &m->inode;
-	struct dentry *dentry, *found = NULL;
-
-	if (mount_of(inode->i_sb)) {
-		spin_lock(&inode->i_lock);
-		for_each_alias(dentry, inode) {
-			if (is_name(dentry))
-				found = dentry;
-		}
-		if (found)
-			dget(found);
-		spin_unlock(&inode->i_lock);
-	}
-	return found ?: d_find_alias(inode) ?: d_find_any_alias(inode);
+	return top_dentry(inode) ?: d_find_alias(inode) ?: d_find_any_alias(inode);
 }
 
 /**
@@ -433,7 +436,7 @@ struct morsel *morsel_find(u64 id, const char *name, struct dentry **dentry)
 	m = find_id(id);
 	if (!m)
 		return ERR_PTR(-ENOENT);
-	*dentry = some_dentry(m);
+	*dentry = some_dentry(&m->inode);
 	return m;
 }
 
@@ -447,23 +450,28 @@ struct morsel *morsel_next(u64 *id)
 	unsigned long next = *id;
 	struct super_block *sb;
 	struct morsel *m;
-	bool held;
+	bool seen;
 
 	for (;;) {
 		sb = NULL;
+		seen = false;
 		mutex_lock(&registry_lock);
 		m = xa_find_after(&by_id, &next, ULONG_MAX, XA_PRESENT);
-		/* Who may not see it does not come to be the last who holds it. */
-		held = m && reachable(m, MAY_READ | MAY_EXEC) && may(&m->inode, MAY_READ) &&
-		       hold(m, &sb);
+		/* Before anything of it is looked at. */
+		if (m && morsel_hold_fs(m->inode.i_sb)) {
+			sb = m->inode.i_sb;
+			/* Who may not see it does not come to be the last who holds it. */
+			seen = reachable(m, MAY_READ | MAY_EXEC) && may(&m->inode, MAY_READ) &&
+			       igrab(&m->inode);
+		}
 		mutex_unlock(&registry_lock);
-		if (sb)
-			morsel_drop_fs(sb);
 		if (!m)
 			return NULL;
 		*id = next;
-		if (held)
+		if (seen)
 			return m;
+		if (sb)
+			morsel_drop_fs(sb);
 		/* There may be millions that are not the caller's to see. */
 		if (fatal_signal_pending(current))
 			return NULL;

@@ -49,7 +49,7 @@ void morsel_withdraw(struct morsel *m);
 bool morsel_name_taken(struct super_block *sb, const char *name);
 int morsel_may_name(struct super_block *sb);
 struct dentry *morsel_name(struct morsel *m, const char *name);
-void morsel_nameless_now(struct morsel *m);
+void morsel_nameless_now(struct morsel *m, const struct inode *dir);
 int morsel_unname(struct dentry *dentry, bool made);
 void morsel_get_name(struct morsel *m, char *name, size_t size);
 bool morsel_visible(struct morsel *m);
