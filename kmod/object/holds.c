@@ -162,13 +162,34 @@ struct super_block *morsel_first_to_mount(bool anyway)
 /**
  * morsel_offer_first() - a new file system, which is mounted, is the first, if there is none
  * @sb: its super block
+ * Return: whether.
  */
-void morsel_offer_first(struct super_block *sb)
+bool morsel_offer_first(struct super_block *sb)
 {
+	bool taken;
+
 	spin_lock(&holds_lock);
-	if (!first || !atomic_read(&first->s_active))
+	taken = !first || !atomic_read(&first->s_active);
+	if (taken)
 		first = sb;
 	spin_unlock(&holds_lock);
+	return taken;
+}
+
+/**
+ * morsel_is_used() - does somebody have a file system mounted, or files of it open by id or name?
+ * @sb: its super block, of which the caller has an active reference that is no hold
+ * Return: whether.
+ */
+bool morsel_is_used(struct super_block *sb)
+{
+	const struct morsel_mount *mount = mount_of(sb);
+	bool used;
+
+	spin_lock(&holds_lock);
+	used = mount->unseen || atomic_read(&sb->s_active) - 1 != mount->holds;
+	spin_unlock(&holds_lock);
+	return used;
 }
 
 /**
@@ -204,15 +225,19 @@ static struct vfsmount *make_unseen(struct super_block *sb)
 	/* The caller holds it, so it is not going. */
 	morsel_hold_fs(sb);
 	fc->root = dget(sb->s_root);
+	/* Who makes it read-only marks all mounts meanwhile. */
+	down_read(&sb->s_umount);
 	mnt = vfs_create_mount(fc);
 	if (IS_ERR(mnt)) {
-		dput(fc->root);
-		fc->root = NULL;
-		morsel_drop_fs(sb);
+		/* With it goes the reference that was to be the mount's. */
+		spin_lock(&holds_lock);
+		count(sb, -1);
+		spin_unlock(&holds_lock);
 	} else {
 		/* Programs can be run from there, as from a memfd; as who runs them. */
 		mnt->mnt_flags |= MNT_NOSUID | MNT_NODEV;
 	}
+	up_read(&sb->s_umount);
 	put_fs_context(fc);
 	return mnt;
 }

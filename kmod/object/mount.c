@@ -147,14 +147,15 @@ static int parse_size(struct fs_context *fc, const char *text, unsigned long *pa
 {
 	char *rest;
 	u64 size = memparse(text, &rest);
+	bool number = rest != text;
 
 	if (*rest == '%' && size <= 100) {
 		size = (u64)totalram_pages() * size / 100 << PAGE_SHIFT;
 		rest++;
 	}
-	if (*rest || rest == text)
+	if (*rest || !number)
 		return invalf(fc, "morsel: size is in bytes, or a percentage of the memory");
-	*pages = size ? DIV_ROUND_UP_ULL(size, PAGE_SIZE) : ULONG_MAX;
+	*pages = size ? (size >> PAGE_SHIFT) + !!offset_in_page(size) : ULONG_MAX;
 	return 0;
 }
 
@@ -166,6 +167,7 @@ static int fs_parse_param(struct fs_context *fc, struct fs_parameter *param)
 
 	if (opt < 0)
 		return opt;
+	said->given |= BIT(opt);
 	switch ((enum option)opt) {
 	case OPT_NAMES:
 		said->names = result.negated ? NAMES_NO : NAMES_YES;
@@ -253,24 +255,38 @@ static int fs_fill_super(struct super_block *sb, struct fs_context *fc)
 	return mount->top ? 0 : -ENOMEM;
 }
 
-/* What a mount says holds from now on: for what there is already, nobody else comes to pay. */
-static int set_options(struct morsel_mount *mount, const struct morsel_options *said)
+/* Who pays from now on: for what there is already, nobody else comes to. */
+static int set_size(struct morsel_mount *mount, unsigned long size)
 {
 	struct payer *payer;
 
 	if (mount->payer) {
-		payer_set_limit(mount->payer, said->size);
-	} else if (said->size != ULONG_MAX) {
-		payer = payer_make(said->size);
+		payer_set_limit(mount->payer, size);
+	} else if (size != ULONG_MAX) {
+		payer = payer_make(size);
 		if (!payer)
 			return -ENOMEM;
 		/* Who makes a morsel may see it at once; pairs with reading it, and what is in it. */
 		smp_store_release(&mount->payer, payer);
 	}
-	WRITE_ONCE(mount->said.size, said->size);
-	WRITE_ONCE(mount->said.pool, said->pool);
-	WRITE_ONCE(mount->said.granule, said->granule);
-	WRITE_ONCE(mount->said.dump, said->dump);
+	WRITE_ONCE(mount->said.size, size);
+	return 0;
+}
+
+/* What a mount says of files that are made from now on. */
+static int set_options(struct morsel_mount *mount, const struct morsel_options *said,
+		       unsigned int which)
+{
+	int err = which & BIT(OPT_SIZE) ? set_size(mount, said->size) : 0;
+
+	if (err)
+		return err;
+	if (which & BIT(OPT_POOL))
+		WRITE_ONCE(mount->said.pool, said->pool);
+	if (which & BIT(OPT_GRANULE))
+		WRITE_ONCE(mount->said.granule, said->granule);
+	if (which & BIT(OPT_DUMP))
+		WRITE_ONCE(mount->said.dump, said->dump);
 	return 0;
 }
 
@@ -288,6 +304,22 @@ static void set_owner(struct morsel_mount *mount, const struct morsel_options *s
 	inode_unlock(top);
 }
 
+/* As is said; but not read-only, nor the opposite, under those who use it. */
+static int set_read_only(struct super_block *sb, const struct fs_context *fc)
+{
+	unsigned long now = sb->s_flags, then = (now & ~SB_RDONLY) | (fc->sb_flags & SB_RDONLY);
+
+	if (then == now)
+		return 0;
+	WRITE_ONCE(sb->s_flags, then);
+	/* Who comes to write from here on sees that, or is seen; pairs with mnt_want_write(). */
+	smp_mb();
+	if (!morsel_is_used(sb))
+		return 0;
+	WRITE_ONCE(sb->s_flags, now);
+	return -EBUSY;
+}
+
 /* The first file system becomes what is mounted, as is said now. */
 static int take_first(struct super_block *sb, struct fs_context *fc)
 {
@@ -296,16 +328,14 @@ static int take_first(struct super_block *sb, struct fs_context *fc)
 	int err;
 
 	down_write(&sb->s_umount);
-	/* Who has opened something by its name may write. */
-	err = fc->sb_flags & SB_RDONLY && READ_ONCE(mount->unseen) ? -EBUSY : 0;
+	err = set_read_only(sb, fc);
 	if (!err)
-		err = set_options(mount, said);
+		err = set_options(mount, said, ~0);
 	if (err) {
 		deactivate_locked_super(sb);
 		return err;
 	}
 	set_owner(mount, said);
-	WRITE_ONCE(sb->s_flags, (sb->s_flags & ~SB_RDONLY) | (fc->sb_flags & SB_RDONLY));
 	fc->root = dget(mount->top);
 	return 0;
 }
@@ -318,47 +348,63 @@ static int check_pool(struct fs_context *fc, u32 pool)
 		      pool);
 }
 
+/* A file system of its own; false: it was to have the names, and another has come to have them. */
+static bool may_be_first(struct fs_context *fc)
+{
+	const struct morsel_options *said = fc->fs_private;
+	struct super_block *sb = fc->root->d_sb;
+
+	/* morsel_make_first() sees to that. */
+	if (fc->sb_flags & SB_KERNMOUNT || said->names == NAMES_NO)
+		return true;
+	if (morsel_offer_first(sb) || said->names != NAMES_YES)
+		return true;
+	dput(fc->root);
+	fc->root = NULL;
+	deactivate_locked_super(sb);
+	return false;
+}
+
 static int fs_get_tree(struct fs_context *fc)
 {
 	const struct morsel_options *said = fc->fs_private;
-	/* morsel_make_first() sees to that. */
-	bool own = fc->sb_flags & SB_KERNMOUNT;
 	int err = check_pool(fc, said->pool);
-	struct super_block *sb;
+	struct super_block *sb = NULL;
 	struct dentry *root;
 
 	if (err)
 		return err;
-	if (own || said->names == NAMES_NO)
-		sb = NULL;
-	else
-		sb = morsel_first_to_mount(said->names == NAMES_YES);
-	if (sb)
-		return take_first(sb, fc);
-	err = get_tree_nodev(fc, fs_fill_super);
-	if (err)
-		return err;
-	root = fc->root;
-	fc->root = dget(mount_of(root->d_sb)->top);
-	dput(root);
-	if (!own && said->names != NAMES_NO)
-		morsel_offer_first(fc->root->d_sb);
+	do {
+		if (!(fc->sb_flags & SB_KERNMOUNT) && said->names != NAMES_NO)
+			sb = morsel_first_to_mount(said->names == NAMES_YES);
+		if (sb)
+			return take_first(sb, fc);
+		err = get_tree_nodev(fc, fs_fill_super);
+		if (err)
+			return err;
+		root = fc->root;
+		fc->root = dget(mount_of(root->d_sb)->top);
+		dput(root);
+	} while (!may_be_first(fc));
 	return 0;
 }
 
-/* All can be changed but who owns the folder, and its mode: that, chown(1) and chmod(1) do. */
+/* All can be changed but who owns the folder, its mode, and where the names are. */
 static int fs_reconfigure(struct fs_context *fc)
 {
 	struct morsel_mount *mount = mount_of(fc->root->d_sb);
 	const struct morsel_options *said = fc->fs_private;
-	int err = said->pool == mount->said.pool ? 0 : check_pool(fc, said->pool);
+	int err = said->given & BIT(OPT_POOL) ? check_pool(fc, said->pool) : 0;
 
 	if (err)
 		return err;
-	if (said->size != mount->said.size && !mount->payer)
+	if (said->given & BIT(OPT_NAMES) &&
+	    morsel_is_first(fc->root->d_sb) != (said->names == NAMES_YES))
+		return invalf(fc, "morsel: who has the names is said when it is mounted");
+	if (said->given & BIT(OPT_SIZE) && said->size != mount->said.size && !mount->payer)
 		return invalf(fc,
 			      "morsel: what was mounted without size= is not counted: mount anew");
-	return set_options(mount, said);
+	return set_options(mount, said, said->given);
 }
 
 static void fs_free(struct fs_context *fc)
@@ -386,9 +432,6 @@ static int fs_init_context(struct fs_context *fc)
 		.uid = GLOBAL_ROOT_UID,
 		.gid = GLOBAL_ROOT_GID,
 	};
-	/* What is not said anew stays. */
-	if (fc->root)
-		*options = mount_of(fc->root->d_sb)->said;
 	fc->fs_private = options;
 	fc->ops = &context_ops;
 	/* A name may be the first in a user namespace; but it is one file system for all. */

@@ -14,6 +14,7 @@ struct vfsmount;
 
 /**
  * struct morsel_options - what mount(8) says of a file system
+ * @given:	which of them, as bits
  * @names:	is it to be the one that has the names of CREATE?
  * @dump:	are shared mappings of files in core dumps?
  * @pool:	where the memory of files comes from, or MORSEL_ANY; not of morsels of CREATE
@@ -24,6 +25,7 @@ struct vfsmount;
  * @gid:	likewise
  */
 struct morsel_options {
+	unsigned int given;
 	enum { NAMES_AUTO, NAMES_YES, NAMES_NO } names;
 	bool dump;
 	u32 pool;
@@ -36,7 +38,7 @@ struct morsel_options {
 
 /**
  * struct morsel_mount - a file system that is mounted, or that CREATE keeps names in
- * @said:	its options; changed under s_umount
+ * @said:	its options; changed under s_umount; each is read by itself
  * @payer:	who pays for all of them beside who makes them; NULL as long as there was no size;
  *		set under s_umount, once
  * @inodes:	how many inodes there are, links beside the first ones, and what long targets of
@@ -85,7 +87,8 @@ void morsel_drop_fs(struct super_block *sb);
 struct super_block *morsel_hold_first(void);
 struct super_block *morsel_make_first(void);
 struct super_block *morsel_first_to_mount(bool anyway);
-void morsel_offer_first(struct super_block *sb);
+bool morsel_offer_first(struct super_block *sb);
+bool morsel_is_used(struct super_block *sb);
 void morsel_first_goes(struct super_block *sb);
 bool morsel_is_first(const struct super_block *sb);
 struct file *morsel_open_unseen(struct dentry *dentry, int flags);
