@@ -90,8 +90,13 @@ struct super_block *morsel_hold_first(void)
 	return sb;
 }
 
-/* Be the first, and held: the caller's reference is the hold, if there is none yet. */
-static bool offer_held(struct super_block *sb)
+/**
+ * morsel_offer_first() - a new file system is the first, if there is none
+ * @sb:		its super block
+ * @hold:	the caller's reference is to be a hold then, for morsel_drop_fs(); else it is a mount's
+ * Return: whether.
+ */
+bool morsel_offer_first(struct super_block *sb, bool hold)
 {
 	bool taken;
 
@@ -99,10 +104,35 @@ static bool offer_held(struct super_block *sb)
 	taken = !first || !atomic_read(&first->s_active);
 	if (taken) {
 		first = sb;
-		count(sb, 1);
+		if (hold)
+			count(sb, 1);
 	}
 	spin_unlock(&holds_lock);
 	return taken;
+}
+
+/* Make one that is the first, and held; NULL: another has come to be that meanwhile. */
+static struct super_block *make_first(void)
+{
+	struct fs_context *fc = fs_context_for_mount(&morsel_mount_type, SB_KERNMOUNT);
+	struct super_block *sb = NULL;
+	int err;
+
+	if (IS_ERR(fc))
+		return ERR_CAST(fc);
+	err = vfs_get_tree(fc);
+	if (!err) {
+		sb = fc->root->d_sb;
+		up_write(&sb->s_umount);
+		if (morsel_offer_first(sb, true)) {
+			dput(fc->root);
+			fc->root = NULL;
+		} else {
+			sb = NULL;
+		}
+	}
+	put_fs_context(fc);
+	return err ? ERR_PTR(err) : sb;
 }
 
 /**
@@ -112,31 +142,10 @@ static bool offer_held(struct super_block *sb)
 struct super_block *morsel_make_first(void)
 {
 	struct super_block *sb;
-	struct fs_context *fc;
-	int err;
 
-	while (!(sb = morsel_hold_first())) {
-		fc = fs_context_for_mount(&morsel_mount_type, SB_KERNMOUNT);
-		if (IS_ERR(fc))
-			return ERR_CAST(fc);
-		err = vfs_get_tree(fc);
-		if (!err) {
-			sb = fc->root->d_sb;
-			up_write(&sb->s_umount);
-			if (offer_held(sb)) {
-				dput(fc->root);
-				fc->root = NULL;
-			} else {
-				sb = NULL;
-			}
-		}
-		/* If another has come to be the first meanwhile, ours goes. */
-		put_fs_context(fc);
-		if (err)
-			return ERR_PTR(err);
-		if (sb)
-			break;
-	}
+	do {
+		sb = morsel_hold_first() ?: make_first();
+	} while (!sb);
 	return sb;
 }
 
@@ -157,23 +166,6 @@ struct super_block *morsel_first_to_mount(bool anyway)
 		sb = NULL;
 	spin_unlock(&holds_lock);
 	return sb;
-}
-
-/**
- * morsel_offer_first() - a new file system, which is mounted, is the first, if there is none
- * @sb: its super block
- * Return: whether.
- */
-bool morsel_offer_first(struct super_block *sb)
-{
-	bool taken;
-
-	spin_lock(&holds_lock);
-	taken = !first || !atomic_read(&first->s_active);
-	if (taken)
-		first = sb;
-	spin_unlock(&holds_lock);
-	return taken;
 }
 
 /**

@@ -5,7 +5,6 @@
 #include <linux/fs.h>
 #include <linux/fs_context.h>
 #include <linux/fs_parser.h>
-#include <linux/limits.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/seq_file.h>
@@ -61,11 +60,17 @@ static int fs_statfs(struct dentry *dentry, struct kstatfs *stat)
 	return 0;
 }
 
-static const char *const granules[] = {
-	[MORSEL_GRANULE_AUTO] = "auto",
-	[MORSEL_GRANULE_4K] = "4k",
-	[MORSEL_GRANULE_2M] = "2m",
-};
+static const struct constant_table granules[] = {
+	{"auto", MORSEL_GRANULE_AUTO}, {"4k", MORSEL_GRANULE_4K}, {"2m", MORSEL_GRANULE_2M}, {}};
+
+static const char *granule_name(u32 granule)
+{
+	const struct constant_table *entry = granules;
+
+	while (entry->value != granule)
+		entry++;
+	return entry->name;
+}
 
 static int fs_show_options(struct seq_file *seq, struct dentry *root)
 {
@@ -77,7 +82,7 @@ static int fs_show_options(struct seq_file *seq, struct dentry *root)
 	if (pool != MORSEL_ANY)
 		seq_printf(seq, ",pool=%u", pool);
 	if (granule != MORSEL_GRANULE_AUTO)
-		seq_printf(seq, ",granule=%s", granules[granule]);
+		seq_printf(seq, ",granule=%s", granule_name(granule));
 	if (size != ULONG_MAX)
 		seq_printf(seq, ",size=%luk", size << (PAGE_SHIFT - 10));
 	if (READ_ONCE(mount->said.dump))
@@ -128,19 +133,15 @@ static const struct super_operations mount_sops = {
 
 enum option { OPT_NAMES, OPT_DUMP, OPT_POOL, OPT_GRANULE, OPT_SIZE, OPT_MODE, OPT_UID, OPT_GID };
 
-static const struct constant_table granule_names[] = {
-	{"auto", MORSEL_GRANULE_AUTO}, {"4k", MORSEL_GRANULE_4K}, {"2m", MORSEL_GRANULE_2M}, {}};
-
-static const struct fs_parameter_spec options[] = {
-	fsparam_flag_no("names", OPT_NAMES),
-	fsparam_flag_no("dump", OPT_DUMP),
-	fsparam_u32("pool", OPT_POOL),
-	fsparam_enum("granule", OPT_GRANULE, granule_names),
-	fsparam_string("size", OPT_SIZE),
-	fsparam_u32oct("mode", OPT_MODE),
-	fsparam_u32("uid", OPT_UID),
-	fsparam_u32("gid", OPT_GID),
-	{}};
+static const struct fs_parameter_spec options[] = {fsparam_flag_no("names", OPT_NAMES),
+						   fsparam_flag_no("dump", OPT_DUMP),
+						   fsparam_u32("pool", OPT_POOL),
+						   fsparam_enum("granule", OPT_GRANULE, granules),
+						   fsparam_string("size", OPT_SIZE),
+						   fsparam_u32oct("mode", OPT_MODE),
+						   fsparam_u32("uid", OPT_UID),
+						   fsparam_u32("gid", OPT_GID),
+						   {}};
 
 /* A number of bytes, or a percentage of the memory, as of tmpfs. */
 static int parse_size(struct fs_context *fc, const char *text, unsigned long *pages)
@@ -196,65 +197,6 @@ static int fs_parse_param(struct fs_context *fc, struct fs_parameter *param)
 	return -EINVAL;
 }
 
-/* The folder that is mounted, below the root, and held by that alone. */
-static struct dentry *make_top(struct dentry *root, const struct morsel_options *said)
-{
-	struct inode *inode = morsel_root_inode(root->d_sb, said->mode);
-	struct dentry *top;
-
-	if (!inode)
-		return NULL;
-	inode->i_uid = said->uid;
-	inode->i_gid = said->gid;
-	top = d_alloc_name(root, TOP);
-	if (!top) {
-		iput(inode);
-		return NULL;
-	}
-	d_add(top, NULL);
-	d_make_persistent(top, inode);
-	inc_nlink(d_inode(root));
-	dput(top);
-	return top;
-}
-
-static int fs_fill_super(struct super_block *sb, struct fs_context *fc)
-{
-	struct morsel_mount *mount = kzalloc(sizeof(*mount), GFP_KERNEL);
-	const struct morsel_options *said = fc->fs_private;
-	struct inode *root;
-
-	if (!mount)
-		return -ENOMEM;
-	mount->said = *said;
-	/* As of tmpfs. */
-	mount->most = totalram_pages() / 2;
-	sb->s_fs_info = mount;
-	if (said->size != ULONG_MAX) {
-		mount->payer = payer_make(said->size);
-		if (!mount->payer)
-			return -ENOMEM;
-	}
-	sb->s_flags |= SB_NOSEC;
-	sb->s_maxbytes = MORSEL_MAX_LENGTH;
-	sb->s_blocksize = PAGE_SIZE;
-	sb->s_blocksize_bits = PAGE_SHIFT;
-	sb->s_magic = MORSEL_MAGIC;
-	sb->s_op = &mount_sops;
-	sb->s_time_gran = 1;
-	compat_forget_negatives(sb);
-
-	/* Nobody comes here by name, but by way of open files. */
-	root = morsel_root_inode(sb, 0);
-	if (!root)
-		return -ENOMEM;
-	sb->s_root = d_make_root(root);
-	if (!sb->s_root)
-		return -ENOMEM;
-	mount->top = make_top(sb->s_root, said);
-	return mount->top ? 0 : -ENOMEM;
-}
-
 /* Who pays from now on: for what there is already, nobody else comes to. */
 static int set_size(struct morsel_mount *mount, unsigned long size)
 {
@@ -302,6 +244,64 @@ static void set_owner(struct morsel_mount *mount, const struct morsel_options *s
 	top->i_uid = said->uid;
 	top->i_gid = said->gid;
 	inode_unlock(top);
+}
+
+/* The folder that is mounted, below the root, and held by that alone. */
+static struct dentry *make_top(struct dentry *root)
+{
+	struct inode *inode = morsel_root_inode(root->d_sb, 0);
+	struct dentry *top;
+
+	if (!inode)
+		return NULL;
+	top = d_alloc_name(root, TOP);
+	if (!top) {
+		iput(inode);
+		return NULL;
+	}
+	d_add(top, NULL);
+	d_make_persistent(top, inode);
+	inc_nlink(d_inode(root));
+	dput(top);
+	return top;
+}
+
+static int fs_fill_super(struct super_block *sb, struct fs_context *fc)
+{
+	struct morsel_mount *mount = kzalloc(sizeof(*mount), GFP_KERNEL);
+	const struct morsel_options *said = fc->fs_private;
+	struct inode *root;
+	int err;
+
+	if (!mount)
+		return -ENOMEM;
+	/* As of tmpfs. */
+	mount->most = totalram_pages() / 2;
+	sb->s_fs_info = mount;
+	err = set_options(mount, said, ~0);
+	if (err)
+		return err;
+	sb->s_flags |= SB_NOSEC;
+	sb->s_maxbytes = MORSEL_MAX_LENGTH;
+	sb->s_blocksize = PAGE_SIZE;
+	sb->s_blocksize_bits = PAGE_SHIFT;
+	sb->s_magic = MORSEL_MAGIC;
+	sb->s_op = &mount_sops;
+	sb->s_time_gran = 1;
+	compat_forget_negatives(sb);
+
+	/* Nobody comes here by name, but by way of open files. */
+	root = morsel_root_inode(sb, 0);
+	if (!root)
+		return -ENOMEM;
+	sb->s_root = d_make_root(root);
+	if (!sb->s_root)
+		return -ENOMEM;
+	mount->top = make_top(sb->s_root);
+	if (!mount->top)
+		return -ENOMEM;
+	set_owner(mount, said);
+	return 0;
 }
 
 /* As is said; but not read-only, nor the opposite, under those who use it. */
@@ -357,7 +357,7 @@ static bool may_be_first(struct fs_context *fc)
 	/* morsel_make_first() sees to that. */
 	if (fc->sb_flags & SB_KERNMOUNT || said->names == NAMES_NO)
 		return true;
-	if (morsel_offer_first(sb) || said->names != NAMES_YES)
+	if (morsel_offer_first(sb, false) || said->names != NAMES_YES)
 		return true;
 	dput(fc->root);
 	fc->root = NULL;

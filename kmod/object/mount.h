@@ -87,7 +87,7 @@ void morsel_drop_fs(struct super_block *sb);
 struct super_block *morsel_hold_first(void);
 struct super_block *morsel_make_first(void);
 struct super_block *morsel_first_to_mount(bool anyway);
-bool morsel_offer_first(struct super_block *sb);
+bool morsel_offer_first(struct super_block *sb, bool hold);
 bool morsel_is_used(struct super_block *sb);
 void morsel_first_goes(struct super_block *sb);
 bool morsel_is_first(const struct super_block *sb);

@@ -46,8 +46,8 @@ static int check_create(const struct morsel_create *args)
 /*
  * What is charged for what a morsel takes of the kernel's memory beside its tables: the
  * morsel itself, which is its inode; its place among the ids, where those of others may be
- * gone, so that it has two nodes of the tree for itself; its name; what is kept for freeing it.  Descriptors and mappings are bounded by
- * what bounds those of other files.
+ * gone, so that it has two nodes of the tree for itself; its name; what is kept for freeing it.
+ * Descriptors and mappings are bounded by what bounds those of other files.
  */
 #define OWN_BYTES                                                             \
 	(sizeof(struct morsel) + 2 * sizeof(struct xa_node) +                 \
