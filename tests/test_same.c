@@ -516,6 +516,18 @@ static struct result do_splice_to(struct side *s, const struct args *a)
 	return result;
 }
 
+/* Another descriptor takes the place of one that is not the first. */
+static struct result keep_fd(struct side *s, int fd, uint64_t n)
+{
+	int *place = &s->fds[1 + n % (FDS - 1)];
+
+	if (fd < 0)
+		return said(-1);
+	close(*place);
+	*place = fd;
+	return said(0);
+}
+
 static struct result do_reopen(struct side *s, const struct args *a)
 {
 	static const int flags[] = {O_RDONLY,
@@ -531,22 +543,12 @@ static struct result do_reopen(struct side *s, const struct args *a)
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", s->fds[0]);
 	fd = open(path, flags[a->n[1] % ARRAY_SIZE(flags)] | O_CLOEXEC);
-	if (fd < 0)
-		return said(-1);
-	close(s->fds[1 + a->n[2] % (FDS - 1)]);
-	s->fds[1 + a->n[2] % (FDS - 1)] = fd;
-	return said(0);
+	return keep_fd(s, fd, a->n[2]);
 }
 
 static struct result do_dup(struct side *s, const struct args *a)
 {
-	int fd = fcntl(s->fds[a->n[0] % FDS], F_DUPFD_CLOEXEC, 0);
-
-	if (fd < 0)
-		return said(-1);
-	close(s->fds[1 + a->n[1] % (FDS - 1)]);
-	s->fds[1 + a->n[1] % (FDS - 1)] = fd;
-	return said(0);
+	return keep_fd(s, fcntl(s->fds[a->n[0] % FDS], F_DUPFD_CLOEXEC, 0), a->n[1]);
 }
 
 static struct result do_flags(struct side *s, const struct args *a)
