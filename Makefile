@@ -33,7 +33,7 @@ help:
 	@echo "make demo         a 6.82-GiB model, mapped in microseconds, in a guest"
 	@echo "make quick        a few tests, for every commit: 3 minutes"
 	@echo "make check        all tests, on kernels 6.1, 6.12 and 7.2 (KERNEL=6.12: one of them): 30 minutes"
-	@echo "make check-all    the same with all rounds of each, for the night"
+	@echo "make check-all    the same with all rounds on one kernel, a third on the others: two hours"
 	@echo "make check-debug  all tests in kernels that check everything, which are built first"
 	@echo "make check-native the tests that need no guest"
 	@echo "make check-static what there is to say of the sources, and the module built for each kernel"

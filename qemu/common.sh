@@ -16,8 +16,8 @@ MORSEL_MIRROR=${MORSEL_MIRROR%/}
 # The tree may be another user's, as in a container; git would have nothing to do with it.
 export GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=safe.directory GIT_CONFIG_VALUE_0=$TOP
 
-# Kernel releases the project supports, oldest first; and those that have their
-# suites run by check-all only.
+# Kernel releases the project supports, oldest first; and those that the module is
+# built for, whose suites run when they are asked for by name.
 KERNELS=(6.1 6.12 7.2)
 MORE_KERNELS=(7.3)
 # Kernels of our own that check everything; see debug-root.

@@ -15,7 +15,7 @@
 
 #define LENGTH (GIB + 4 * MIB)
 /* Of each granule. */
-#define ROUNDS rounds_of(5000)
+#define ROUNDS rounds_of(1000)
 
 /* Where the machine has the morsel. */
 #define MORSEL_AT GIB
@@ -259,7 +259,7 @@ static void with_each_granule(void (*race)(void))
 /* Huge frames take long to clear. */
 static unsigned int rounds_of_frames(void)
 {
-	return granule == MORSEL_GRANULE_2M ? rounds_of(500) : ROUNDS;
+	return granule == MORSEL_GRANULE_2M ? rounds_of(200) : ROUNDS;
 }
 
 static size_t frame_size(void)
@@ -369,7 +369,7 @@ static void a_guest_keeps_its_data_through_dontneed(void **state)
 static void race_mremap(void)
 {
 	char *elsewhere;
-	unsigned int round, rounds = rounds_of(2500);
+	unsigned int round, rounds = rounds_of(500);
 
 	start_with_morsel();
 	elsewhere = free_place(LENGTH);
@@ -405,7 +405,7 @@ static bool protect_gib;
 
 static void race_mprotect(void)
 {
-	unsigned int round, rounds = protect_gib ? ROUNDS : rounds_of(2500);
+	unsigned int round, rounds = protect_gib ? ROUNDS : rounds_of(500);
 
 	start_with_morsel();
 	for (round = 1; round <= rounds; round++) {
