@@ -4,7 +4,7 @@
  *
  * Two kinds of descriptor take them:
  *
- *   /dev/morsel          QUERY CREATE OPEN UNLINK LIST LIMIT_* POOL_*
+ *   /dev/morsel          QUERY CREATE OPEN UNLINK LIST NODES LIMIT_* POOL_*
  *   a morsel's own       STAT POPULATE PUNCH EXTENTS TUNE SEAL
  *   (from CREATE, OPEN)  and what files take: fstat, mmap, read, write, ftruncate, ...
  *
@@ -54,6 +54,12 @@ extern "C" {
 /* Pool kinds. */
 #define MORSEL_POOL_DRAM 1 /* borrowed from the kernel, one per NUMA node */
 
+/* Where a morsel's frames are to be, among the pools of nodes; as set_mempolicy(2) has it. */
+#define MORSEL_POLICY_NEAR 0 /* near the caller, and going on to the next nearest node */
+#define MORSEL_POLICY_BIND 1 /* on these nodes alone */
+#define MORSEL_POLICY_PREFERRED 2 /* on these, and going on to the next nearest ones */
+#define MORSEL_POLICY_INTERLEAVE 3 /* on these in turn, in equal parts, and then on others */
+
 /* Granularity of allocation. */
 #define MORSEL_GRANULE_AUTO 0 /* 2 MiB where size and pool allow, 4 KiB for the rest */
 #define MORSEL_GRANULE_4K 12 /* log2 of the frame's size */
@@ -102,6 +108,7 @@ struct morsel_query {
 #define MORSEL_FEATURE_SEAL (1ULL << 8) /* MORSEL_IOC_SEAL */
 #define MORSEL_FEATURE_MOUNT (1ULL << 9) /* it can be mounted, and names are in a mount */
 #define MORSEL_FEATURE_DUMP (1ULL << 10) /* MORSEL_CREATE_DUMP */
+#define MORSEL_FEATURE_NODES (1ULL << 11) /* frames of several pools, morsel_create.policy */
 
 /**
  * struct morsel_create - make a morsel (MORSEL_IOC_CREATE)
@@ -109,8 +116,7 @@ struct morsel_query {
  * @flags:	MORSEL_CREATE_*
  * @length:	0 to morsel_query.max_length, in bytes, and ftruncate(2) changes it; memory is
  *		zero until written
- * @pool:	a pool's id, or MORSEL_ANY for the nearest pool that has room, of
- *		those on nodes that the caller's cpuset allows
+ * @pool:	a pool's id, and all frames are of that pool; or MORSEL_ANY for those of nodes
  * @node:	preferred NUMA node, or MORSEL_ANY for the caller's
  * @granule:	MORSEL_GRANULE_*
  * @mode:	permission bits (0..0777), as chmod(2) takes them; the owner
@@ -124,6 +130,11 @@ struct morsel_query {
  *		until it is unlinked and the last descriptor and mapping are
  *		gone, an unnamed one as long as a descriptor or a mapping of
  *		it
+ * @policy:	MORSEL_POLICY_*; but for MORSEL_POLICY_NEAR, @pool and @node are MORSEL_ANY
+ * @nr_nodes:	how many bits @nodes has, at most 65536; 0 with MORSEL_POLICY_NEAR
+ * @nodes:	pointer to an array of __u64: bit N % 64 of word N / 64 is node N, of those that
+ *		the policy is about; nodes without memory, and those that the caller's cpuset does
+ *		not allow, are left out
  *
  * Names are those of files in the topmost folder of the first file system that is mounted of type
  * "morsel": as long as there is none, in one that the next who mounts gets to see.  Its mode, and
@@ -133,12 +144,18 @@ struct morsel_query {
  * tells of a morsel that the caller may not see, as do gaps in ids, and
  * morsel_query.nr_morsels.  So names are not the place for secrets.
  *
- * The pool is chosen here, once: what is touched later takes memory of it, whoever
- * touches it, and whatever that one's cpuset and memory policy say.
+ * With MORSEL_ANY for a pool, the nearest one that has room, and that the caller's cpuset allows,
+ * is chosen here, for tables, and as the home of frames where nobody has a policy: when it is full,
+ * the next nearest one is taken of that the cpuset of who touches the page allows.  A policy that
+ * the mapping has (mbind(2)) is obeyed before that of the morsel, and that one before the policy of
+ * the task that touches the page (set_mempolicy(2), numactl(8)).  A node as the preferred one is a
+ * policy, too.
  *
  * Errors: EEXIST (the name is taken), EINVAL (also: no such granule, a bad name, a
- * fault_around that struct morsel_tune does not allow),
- * EFBIG (length over max_length), ENOENT (no such pool), ENODEV (no such node),
+ * fault_around that struct morsel_tune does not allow, no such policy, or it lacks nodes, or has
+ * a pool or a node beside them),
+ * EFBIG (length over max_length), ENOENT (no such pool, or none on the nodes), ENODEV (no such node,
+ * or none of the policy's has memory),
  * EACCES (the caller's cpuset does not allow the node, or that of the pool; or the folder of names
  * does not let the caller make some), EROFS (it is mounted read-only),
  * EDQUOT (over the caller's ceiling), ENOMEM (no memory, or over the size of the mount, or that has
@@ -157,6 +174,9 @@ struct morsel_create {
 	__u32 fault_around;
 	__u64 id;
 	char name[MORSEL_NAME_MAX];
+	__u32 policy;
+	__u32 nr_nodes;
+	__u64 nodes;
 };
 
 #define MORSEL_CREATE_POPULATE (1U << 0) /* allocate everything now, or fail with ENOMEM */
@@ -229,7 +249,7 @@ struct morsel_unlink {
  * @table_bytes: bytes of page tables shared by all attachments, in all tablesets
  * @huge_bytes:	of @frame_bytes, those in 2 MiB frames
  * @faults:	faults taken in all attachments since creation
- * @pool:	pool id
+ * @pool:	pool id, of the one that it began with; MORSEL_IOC_NODES tells of all
  * @node:	NUMA node of the pool
  * @granule:	MORSEL_GRANULE_*
  * @mode:	permission bits
@@ -266,7 +286,25 @@ struct morsel_info {
 #define MORSEL_INFO_TABLESETS (1U << 1) /* it has tables for other rights than read and write */
 
 /**
- * struct morsel_list - an array read in steps (MORSEL_IOC_LIST,
+ * struct morsel_node - what a morsel has on a node (entries of MORSEL_IOC_NODES)
+ * @id:		the morsel's
+ * @frame_bytes: bytes of frames that it has of the pool
+ * @huge_bytes:	of these, those in 2 MiB frames
+ * @pool:	pool id
+ * @node:	NUMA node of the pool
+ */
+struct morsel_node {
+	__u64 id;
+	__u64 frame_bytes;
+	__u64 huge_bytes;
+	__u32 pool;
+	__u32 node;
+};
+
+#define MORSEL_NODES_LEAST 64 /* entries that there must be room for: all of one morsel */
+
+/**
+ * struct morsel_list - an array read in steps (MORSEL_IOC_LIST, MORSEL_IOC_NODES,
  * MORSEL_IOC_POOL_LIST, MORSEL_IOC_EXTENTS)
  * @size:	sizeof(struct morsel_list)
  * @flags:	0
@@ -279,10 +317,11 @@ struct morsel_info {
  *
  * LIST fills struct morsel_info for each morsel that its mode lets the caller
  * see (read permission), by ascending id; of one that is being made meanwhile, the id may
- * be below the cursor. POOL_LIST fills struct
+ * be below the cursor.  NODES fills struct morsel_node for each of these morsels and each pool that
+ * it has frames of; there must be room for MORSEL_NODES_LEAST.  POOL_LIST fills struct
  * morsel_pool_info.  EXTENTS fills struct morsel_extent.
  *
- * Errors: ENOMEM, EINTR (a fatal signal).
+ * Errors: EINVAL (also: NODES, and there is too little room), ENOMEM, EINTR (a fatal signal).
  */
 struct morsel_list {
 	__u32 size;
@@ -526,6 +565,7 @@ struct morsel_pool {
 #define MORSEL_IOC_LIST _IOWR(MORSEL_IOC_MAGIC, 0x04, struct morsel_list)
 #define MORSEL_IOC_LIMIT_GET _IOWR(MORSEL_IOC_MAGIC, 0x05, struct morsel_limit)
 #define MORSEL_IOC_LIMIT_SET _IOW(MORSEL_IOC_MAGIC, 0x06, struct morsel_limit)
+#define MORSEL_IOC_NODES _IOWR(MORSEL_IOC_MAGIC, 0x07, struct morsel_list)
 #define MORSEL_IOC_POOL_LIST _IOWR(MORSEL_IOC_MAGIC, 0x10, struct morsel_list)
 #define MORSEL_IOC_POOL_STAT _IOWR(MORSEL_IOC_MAGIC, 0x11, struct morsel_pool_info)
 #define MORSEL_IOC_POOL_ADD _IOWR(MORSEL_IOC_MAGIC, 0x12, struct morsel_pool)
@@ -547,10 +587,11 @@ struct morsel_pool {
 #define MORSEL_ASSERT_SIZE(type, bytes) _Static_assert(sizeof(type) == (bytes), #type)
 #endif
 MORSEL_ASSERT_SIZE(struct morsel_query, 88);
-MORSEL_ASSERT_SIZE(struct morsel_create, 304);
+MORSEL_ASSERT_SIZE(struct morsel_create, 320);
 MORSEL_ASSERT_SIZE(struct morsel_open, 280);
 MORSEL_ASSERT_SIZE(struct morsel_unlink, 272);
 MORSEL_ASSERT_SIZE(struct morsel_info, 344);
+MORSEL_ASSERT_SIZE(struct morsel_node, 32);
 MORSEL_ASSERT_SIZE(struct morsel_list, 32);
 MORSEL_ASSERT_SIZE(struct morsel_extent, 32);
 MORSEL_ASSERT_SIZE(struct morsel_range, 24);

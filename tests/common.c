@@ -14,7 +14,8 @@ int dev = -1;
 static pid_t suite_pid;
 static const char *running;
 static double test_started;
-static uint64_t pool_limit;
+/* By node, as the module has set them. */
+static uint64_t pool_limits[NODES];
 
 double seconds_now(void)
 {
@@ -213,8 +214,8 @@ static void unlink_all(void)
 static void reset_limits(void)
 {
 	static const uid_t users[] = {0, TESTER, OTHER};
-	struct morsel_pool_info info;
-	unsigned int i;
+	struct morsel_pool_info info[NODES];
+	unsigned int count, i;
 
 	for (i = 0; i < ARRAY_SIZE(users); i++) {
 		struct morsel_limit limit = {
@@ -222,12 +223,10 @@ static void reset_limits(void)
 
 		ioctl(dev, MORSEL_IOC_LIMIT_SET, &limit);
 	}
-	if (pool_limit && pool_first(&info) && info.limit_bytes != pool_limit) {
-		struct morsel_pool pool = {
-			.size = sizeof(pool), .id = info.id, .limit_bytes = pool_limit};
-
-		ioctl(dev, MORSEL_IOC_POOL_RESIZE, &pool);
-	}
+	for (count = all_pools(info), i = 0; i < count; i++)
+		if (info[i].node < NODES && pool_limits[info[i].node] &&
+		    info[i].limit_bytes != pool_limits[info[i].node])
+			resize_pool_on(info[i].node, pool_limits[info[i].node]);
 }
 
 /* NULL if nothing is in use, else what is. */
@@ -279,7 +278,9 @@ static void clear_up(void)
 
 int test_begin(void **state)
 {
+	struct morsel_pool_info pools[NODES];
 	cpu_set_t everywhere;
+	unsigned int count, i;
 	char text[128];
 	int length, fd;
 
@@ -292,12 +293,9 @@ int test_begin(void **state)
 		print_error("# cannot open %s: %s\n", MORSEL_DEVICE, strerror(errno));
 		return -1;
 	}
-	if (!pool_limit) {
-		struct morsel_pool_info info;
-
-		if (pool_first(&info))
-			pool_limit = info.limit_bytes;
-	}
+	for (count = all_pools(pools), i = 0; i < count; i++)
+		if (pools[i].node < NODES && !pool_limits[pools[i].node])
+			pool_limits[pools[i].node] = pools[i].limit_bytes;
 	/* Which test a report of the kernel belongs to. */
 	fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
 	length = snprintf(text, sizeof(text), "morsel-test: %s %s\n", program_invocation_short_name,

@@ -159,8 +159,13 @@ struct morsel_query query(void);
 struct morsel_pool_info pool_info(void);
 /* The same; false: there is none. */
 bool pool_first(struct morsel_pool_info *info);
-/* Change what that pool may hold; -1 and errno. */
+/* Change what that pool may hold, until the test's end; -1 and errno. */
 int resize_pool(uint64_t bytes);
+/* The same of a node's pool, of which tests know so many. */
+#define NODES 16
+unsigned int all_pools(struct morsel_pool_info *info);
+bool pool_on(unsigned int node, struct morsel_pool_info *info);
+int resize_pool_on(unsigned int node, uint64_t bytes);
 /* All morsels that the caller sees; to be freed. */
 struct morsel_info *list_all(unsigned int *count);
 unsigned int count_morsels(void);

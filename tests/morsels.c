@@ -129,12 +129,46 @@ struct morsel_pool_info pool_info(void)
 	return info;
 }
 
-int resize_pool(uint64_t bytes)
+unsigned int all_pools(struct morsel_pool_info *info)
 {
-	struct morsel_pool pool = {
-		.size = sizeof(pool), .id = pool_info().id, .limit_bytes = bytes};
+	uint64_t cursor = 0;
+	int count = list_step(dev, MORSEL_IOC_POOL_LIST, &cursor, info, sizeof(*info), NODES);
+
+	must(count >= 0, "POOL_LIST: %s", strerror(errno));
+	return count;
+}
+
+bool pool_on(unsigned int node, struct morsel_pool_info *info)
+{
+	struct morsel_pool_info all[NODES];
+	unsigned int count = all_pools(all), i;
+
+	for (i = 0; i < count; i++) {
+		*info = all[i];
+		if (info->node == node)
+			return true;
+	}
+	return false;
+}
+
+static int resize(uint32_t id, uint64_t bytes)
+{
+	struct morsel_pool pool = {.size = sizeof(pool), .id = id, .limit_bytes = bytes};
 
 	return ioctl(dev, MORSEL_IOC_POOL_RESIZE, &pool);
+}
+
+int resize_pool(uint64_t bytes)
+{
+	return resize(pool_info().id, bytes);
+}
+
+int resize_pool_on(unsigned int node, uint64_t bytes)
+{
+	struct morsel_pool_info info;
+
+	must(pool_on(node, &info), "node %u has no pool", node);
+	return resize(info.id, bytes);
 }
 
 struct morsel_info *list_all(unsigned int *count)

@@ -496,20 +496,6 @@ static void numa_balancing_moves_no_frame(void **state)
 }
 
 /* The pool of a node; false: it has none. */
-static bool pool_of_node(uint32_t node, uint32_t *id)
-{
-	struct morsel_pool_info info[16];
-	uint64_t cursor = 0;
-	int count = list_step(dev, MORSEL_IOC_POOL_LIST, &cursor, info, sizeof(info[0]), 16);
-
-	while (count-- > 0) {
-		*id = info[count].id;
-		if (info[count].node == node)
-			return true;
-	}
-	return false;
-}
-
 /* The node of a new morsel, or -1 and errno. */
 static int node_of_new(uint32_t pool, uint32_t node)
 {
@@ -532,12 +518,15 @@ static bool not_allowed(uint32_t pool, uint32_t node)
 /* Fails if who may have memory of one node makes morsels of another's. */
 static void a_cpuset_bounds_where_morsels_are_made(void **state)
 {
+	struct morsel_pool_info pools[2];
 	uint32_t ids[2], node;
 	char mems[2] = "0";
 	pid_t pid;
 
-	if (!pool_of_node(0, &ids[0]) || !pool_of_node(1, &ids[1]))
+	if (!pool_on(0, &pools[0]) || !pool_on(1, &pools[1]))
 		skip_because("one NUMA node only");
+	ids[0] = pools[0].id;
+	ids[1] = pools[1].id;
 	make_cpuset(mems);
 	for (node = 0; node < 2; node++) {
 		mems[0] = (char)('0' + node);

@@ -8,6 +8,7 @@
  */
 #include <linux/err.h>
 #include <linux/file.h>
+#include <linux/mempolicy.h>
 #include <linux/mm.h>
 #include <linux/mmu_notifier.h>
 #include <linux/sched/signal.h>
@@ -174,12 +175,12 @@ static vm_fault_t wait_outside(struct vm_fault *vmf, int err)
  */
 static int show_page(struct vm_fault *vmf, struct view *view, enum morsel_rights rights, bool *wait)
 {
-	int err = view->ops->fault(view, rights, vmf->pgoff);
+	int err = view->ops->fault(view, rights, vma_policy(vmf->vma), vmf->pgoff);
 	unsigned long ended = 0;
 
 	if (err == -ENOMEM || err == -EDQUOT) {
 		ended = view_ended(view);
-		err = view->ops->fault(view, rights, vmf->pgoff);
+		err = view->ops->fault(view, rights, vma_policy(vmf->vma), vmf->pgoff);
 	}
 	*wait = view_waits(view, err, ended);
 	return err;
@@ -255,12 +256,12 @@ static bool populates(const struct attachment *att, const struct vm_fault *vmf)
 }
 
 /* Fill the span around a page.  What there is not for all of it, there may be for the page. */
-static void populate_span(struct view *view, unsigned long index)
+static void populate_span(struct view *view, const struct vm_fault *vmf)
 {
-	unsigned long first = round_down(index, SPAN_PAGES);
+	unsigned long first = round_down(vmf->pgoff, SPAN_PAGES);
 
-	view->ops->populate(view, first, min(first + SPAN_PAGES, map_pages(view->map)),
-			    TASK_RUNNING);
+	view->ops->populate(view, vma_policy(vmf->vma), first,
+			    min(first + SPAN_PAGES, map_pages(view->map)), TASK_RUNNING);
 }
 
 /*
@@ -283,7 +284,7 @@ static vm_fault_t fault_attached(struct vm_fault *vmf, struct attachment *att)
 
 	count_fault(att->m);
 	if (populates(att, vmf))
-		populate_span(att->view, vmf->pgoff);
+		populate_span(att->view, vmf);
 	err = show_fault(vmf, att->view, rights_of(vma->vm_flags), &ret);
 	if (ret)
 		return ret;

@@ -3,6 +3,7 @@
  * Mappings: making them, finding a place for them, and what becomes of them.
  */
 #include <linux/file.h>
+#include <linux/mempolicy.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
 
@@ -114,7 +115,7 @@ static int morsel_vma_access(struct vm_area_struct *vma, unsigned long addr, voi
 	if (!(vma->vm_flags & (write ? VM_WRITE : VM_MAYREAD)) || index >= map_pages(view->map))
 		return -EFAULT;
 	while (err == -EBUSY && view_wait(view, index, err))
-		err = view->ops->fault(view, RIGHTS_RW, index);
+		err = view->ops->fault(view, RIGHTS_RW, vma_policy(vma), index);
 	if (err)
 		return err;
 	return view_copy(view, index, offset_in_page(addr), buf, len, write);

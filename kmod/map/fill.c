@@ -10,7 +10,6 @@
 
 #include "debug/debug.h"
 #include "map/map.h"
-#include "pools/account.h"
 #include "trace.h"
 
 /* Frames that are populated by one call of the pool. */
@@ -55,13 +54,13 @@ static int add(struct map *map, unsigned long first, unsigned long end, unsigned
  * Try to fill a whole span with one huge frame.  -EAGAIN: somebody else put
  * something there, or it is closed.
  */
-static int fill_huge(struct map *map, unsigned long span)
+static int fill_huge(struct map *map, const struct mempolicy *policy, unsigned long span)
 {
 	u64 frame;
 	int used;
 
-	if (!account_take(map->account, HUGE_ORDER, 1, &frame))
-		return account_short(map->account, HUGE_ORDER);
+	if (!source_take(map->source, policy, span * SPAN_PAGES, HUGE_ORDER, 1, &frame))
+		return source_short(map->source, HUGE_ORDER);
 	used = add(map, span * SPAN_PAGES, (span + 1) * SPAN_PAGES, HUGE_ORDER, &frame, 1);
 	if (used < 0)
 		map_give_unused(map, HUGE_ORDER, 1, &frame);
@@ -70,6 +69,7 @@ static int fill_huge(struct map *map, unsigned long span)
 
 /**
  * struct fill - what is to be filled, all of it in one span
+ * @policy:	of the mapping that is filled, or NULL
  * @first:	first page that must have a frame
  * @end:	page after the last
  * @around_first: first of those that may get one with it, if there is enough
@@ -78,6 +78,7 @@ static int fill_huge(struct map *map, unsigned long span)
  * @size:	how many there may be
  */
 struct fill {
+	const struct mempolicy *policy;
 	unsigned long first;
 	unsigned long end;
 	unsigned long around_first;
@@ -93,12 +94,13 @@ struct fill {
 static int fill_small(struct map *map, unsigned long first, unsigned long end, unsigned int holes,
 		      const struct fill *fill)
 {
-	unsigned int got = account_take(map->account, 0, min(holes, fill->size), fill->frames);
+	unsigned int got = source_take(map->source, fill->policy, first, 0, min(holes, fill->size),
+				       fill->frames);
 	unsigned int unused;
 	int used;
 
 	if (!got)
-		return account_short(map->account, 0);
+		return source_short(map->source, 0);
 	used = add(map, first, end, 0, fill->frames, got);
 	unused = got - max(used, 0);
 	if (unused)
@@ -130,7 +132,7 @@ static int fill_range(struct map *map, unsigned long first, unsigned long end,
 		if (!gate_is_open(map, span * SPAN_PAGES, (span + 1) * SPAN_PAGES))
 			return -EBUSY;
 		if (empty && span_huge(map, span)) {
-			err = fill_huge(map, span);
+			err = fill_huge(map, fill->policy, span);
 			if (!err || err == -EAGAIN || map->granule == MORSEL_GRANULE_2M)
 				continue;
 		}
@@ -224,17 +226,19 @@ int map_set_fault_around(struct map *map, u32 bytes)
 /**
  * map_fill() - see that a page has a frame, and its neighbours with it
  * @map:	the map
+ * @policy:	of the mapping that it is for, which stays meanwhile; or NULL
  * @index:	the page, below @map->pages
  *
  * Does not wait at the gate: faults have the mmap_lock.
  * Return: 0, -ENOMEM, -EDQUOT, -EBUSY (the span is closed), -ERANGE (the map ends before, by now),
  * or -EINTR (a fatal signal).
  */
-int map_fill(struct map *map, unsigned long index)
+int map_fill(struct map *map, const struct mempolicy *policy, unsigned long index)
 {
 	unsigned long around = READ_ONCE(map->fault_around), block = round_down(index, around);
 	u64 frames[FAULT_BULK];
 	struct fill fill = {
+		.policy = policy,
 		.first = index,
 		.end = index + 1,
 		.around_first = block,
@@ -254,6 +258,7 @@ int map_fill(struct map *map, unsigned long index)
 /**
  * map_populate() - see that all pages of a range have frames, in bulk
  * @map:	the map
+ * @policy:	as above
  * @first:	first page
  * @end:	page after the last, at most @map->pages
  * @state:	TASK_INTERRUPTIBLE or TASK_KILLABLE: which signals end it; TASK_RUNNING: it does
@@ -261,9 +266,11 @@ int map_fill(struct map *map, unsigned long index)
  * Return: 0, -ENOMEM, -EDQUOT, -ERANGE, -EINTR, or -EBUSY (a span is closed, and it does not wait);
  * what was populated by then stays.
  */
-int map_populate(struct map *map, unsigned long first, unsigned long end, unsigned int state)
+int map_populate(struct map *map, const struct mempolicy *policy, unsigned long first,
+		 unsigned long end, unsigned int state)
 {
 	struct fill fill = {
+		.policy = policy,
 		.frames = kmalloc_array(BULK, sizeof(*fill.frames), GFP_KERNEL),
 		.size = BULK,
 	};

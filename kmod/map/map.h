@@ -12,6 +12,7 @@
 
 #include "pools/batch.h"
 #include "pools/frame.h"
+#include "pools/source.h"
 #include "tables/tableset.h"
 
 struct map;
@@ -76,7 +77,7 @@ struct gate {
  * @cuts:	odd while frames are hidden that come back; see map_look()
  * @granule:	MORSEL_GRANULE_*
  * @fault_around: pages that a fault fills at once, a power of two
- * @account:	where frames and tables come from, and who pays
+ * @source:	where frames and tables come from, and who pays
  * @paged:	pages have been mapped one by one, and not in tablesets alone; once true, always
  * @mapping:	what its frames say they belong to, so that futexes in them
  *		are the same ones in all processes.  It knows of no VMA: the
@@ -98,7 +99,7 @@ struct map {
 	unsigned int cuts;
 	u32 granule;
 	unsigned int fault_around;
-	struct account *account;
+	struct source *source;
 	bool paged;
 	struct address_space mapping;
 	struct tableset *sets;
@@ -148,10 +149,12 @@ static inline void map_claim(struct map *map, u64 frame, unsigned long index)
 	WRITE_ONCE(folio->mapping, &map->mapping);
 }
 
-/* Frames have come, or gone, if there are less than none. */
-static inline void map_count(struct map *map, unsigned int order, long count)
+/* Frames have come. */
+static inline void map_count(struct map *map, unsigned int order, unsigned int count,
+			     const u64 *frames)
 {
 	atomic_long_add(count, order ? &map->huge : &map->small);
+	source_count(map->source, order, count, frames, true);
 }
 
 /* gate.c */
@@ -189,8 +192,9 @@ void map_give_unused(struct map *map, unsigned int order, unsigned int count, co
 /* fill.c */
 void map_fill_init(void);
 int map_set_fault_around(struct map *map, u32 bytes);
-int map_fill(struct map *map, unsigned long index);
-int map_populate(struct map *map, unsigned long first, unsigned long end, unsigned int state);
+int map_fill(struct map *map, const struct mempolicy *policy, unsigned long index);
+int map_populate(struct map *map, const struct mempolicy *policy, unsigned long first,
+		 unsigned long end, unsigned int state);
 
 /* page.c */
 struct leaf map_look(struct map *map, unsigned long index);
@@ -214,7 +218,7 @@ void map_remove(struct map *map, loff_t *start, loff_t end, struct frame_batch *
 		loff_t *first, loff_t *last);
 
 /* tables_map.c */
-int tables_map_init(struct map *map, struct account *account, struct inode *host);
+int tables_map_init(struct map *map, struct source *source, struct inode *host);
 void tables_map_free(struct map *map);
 struct tableset *tables_map_set(const struct map *map, enum morsel_rights rights);
 struct tableset *tables_map_make_set(struct map *map, enum morsel_rights rights);

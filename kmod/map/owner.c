@@ -8,7 +8,6 @@
 #include <linux/pagemap.h>
 
 #include "map/map.h"
-#include "pools/account.h"
 #include "pools/batch.h"
 #include "trace.h"
 
@@ -63,7 +62,7 @@ void map_give_unused(struct map *map, unsigned int order, unsigned int count, co
 
 	for (i = 0; i < count; i++)
 		disclaim(frames[i]);
-	account_give(map->account, order, count, frames);
+	source_give(map->source, order, count, frames);
 }
 
 /**
@@ -81,11 +80,13 @@ void map_give(struct map *map, struct frame_batch *batch)
 
 	if (!batch_empty(batch)) {
 		trace_morsel_free(map, batch->nr_small, batch->nr_huge);
-		map_count(map, 0, -(long)batch->nr_small);
-		map_count(map, HUGE_ORDER, -(long)batch->nr_huge);
+		atomic_long_sub(batch->nr_small, &map->small);
+		atomic_long_sub(batch->nr_huge, &map->huge);
 	}
-	while (batch_next(&walk, &order, &frame))
+	while (batch_next(&walk, &order, &frame)) {
+		source_count(map->source, order, 1, &frame, false);
 		disclaim(frame);
+	}
 	/* Also if there is nothing: room may have been made for some. */
-	batch_give(batch, map->account);
+	batch_give(batch, map->source);
 }

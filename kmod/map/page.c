@@ -91,7 +91,7 @@ struct page *map_page(struct map *map, unsigned long index, bool fill)
 		if (page || !fill)
 			return page;
 
-		err = map_fill(map, index);
+		err = map_fill(map, NULL, index);
 		if (err == -EBUSY) {
 			err = gate_wait(map, span, span + SPAN_PAGES);
 			if (!err)

@@ -8,7 +8,6 @@
 #include <linux/slab.h>
 
 #include "map/map.h"
-#include "pools/account.h"
 
 /* Give all sets room, twice as much as they had, so that the roots that they leave behind are few. */
 static int grow_sets(struct map *map, unsigned long gibs)
@@ -121,19 +120,23 @@ void map_cut_end(struct map *map)
 	wake_up_all(&map->gate.opened);
 }
 
-/* Small frames with what the first pages of a huge one have; 0, or why there are none. */
-static int copy_small(struct map *map, u64 frame, unsigned int count, u64 *frames)
+/*
+ * Small frames with what the first pages of a huge one have, which is for page @index; 0, or why
+ * there are none.
+ */
+static int copy_small(struct map *map, unsigned long index, u64 frame, unsigned int count,
+		      u64 *frames)
 {
 	unsigned int got, i;
 
 	for (got = 0; got < count; got += i) {
-		i = account_take(map->account, 0, count - got, frames + got);
+		i = source_take(map->source, NULL, index + got, 0, count - got, frames + got);
 		if (!i)
 			break;
 	}
 	if (got < count) {
 		map_give_unused(map, 0, got, frames);
-		return account_short(map->account, 0);
+		return source_short(map->source, 0);
 	}
 	for (i = 0; i < count; i++)
 		copy_highpage(frame_page(frames[i]), frame_page(frame + i));
@@ -147,7 +150,7 @@ static int replace(struct map *map, unsigned long first, unsigned long end, u64 
 
 	if (!frames)
 		return -ENOMEM;
-	err = copy_small(map, frame, end - first, frames);
+	err = copy_small(map, first, frame, end - first, frames);
 	if (!err) {
 		down_read(&map->sem);
 		/* The span is closed, so all of them come in, or none. */

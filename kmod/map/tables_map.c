@@ -13,7 +13,6 @@
 #include <linux/rcupdate.h>
 
 #include "map/map.h"
-#include "pools/account.h"
 #include "pools/batch.h"
 
 static struct leaf tables_look(const struct map *map, unsigned long index)
@@ -75,7 +74,7 @@ static int tables_add(struct map *map, unsigned long first, unsigned long end, u
 			 : add_small(map, first, end, frames, count);
 
 	if (used > 0) {
-		map_count(map, order, used);
+		map_count(map, order, used, frames);
 		mark_stale(map, first / GIB_PAGES);
 	}
 	return used;
@@ -201,7 +200,7 @@ struct tableset *tables_map_make_set(struct map *map, enum morsel_rights rights)
 	if (set)
 		return set;
 	do {
-		made = tableset_make(map->account, rights, map_gibs(map), true);
+		made = tableset_make(map->source, rights, map_gibs(map), true);
 		if (IS_ERR(made))
 			return made;
 		set = add_set(map, made);
@@ -331,20 +330,20 @@ static const struct address_space_operations frame_aops = {
 /**
  * tables_map_init() - make an empty map
  * @map:	the map, zeroed but for @pages and @granule
- * @account:	where frames and tables are to come from; takes the reference
+ * @source:	where frames and tables are to come from; takes the reference
  * @host:	whose frames they will be
  * Return: 0; -ENOMEM, -EDQUOT, and the reference is the caller's still.
  */
-int tables_map_init(struct map *map, struct account *account, struct inode *host)
+int tables_map_init(struct map *map, struct source *source, struct inode *host)
 {
 	unsigned long gibs = max(DIV_ROUND_UP(map->pages, GIB_PAGES), 1UL);
-	struct tableset *truth = tableset_make(account, RIGHTS_RW, gibs, false);
+	struct tableset *truth = tableset_make(source, RIGHTS_RW, gibs, false);
 
 	if (IS_ERR(truth))
 		return PTR_ERR(truth);
 	map->ops = &tables_map_ops;
 	map->tail = map->pages;
-	map->account = account;
+	map->source = source;
 	map->mapping.host = host;
 	map->mapping.a_ops = &frame_aops;
 	init_rwsem(&map->sem);
@@ -374,17 +373,17 @@ void tables_map_free(struct map *map)
 		next = set->next;
 		tableset_free(set);
 	}
-	account_put(map->account);
+	source_close(map->source);
 }
 
 /**
- * map_ended() - account_ended() of who pays
+ * map_ended() - source_ended() of its source
  * @map: the map
  * Return: a number for map_waits().
  */
 unsigned long map_ended(const struct map *map)
 {
-	return account_ended(map->account);
+	return source_ended(map->source);
 }
 
 /**
@@ -396,16 +395,16 @@ unsigned long map_ended(const struct map *map)
  */
 bool map_waits(const struct map *map, int err, unsigned long ended)
 {
-	return account_waits(map->account, err, ended);
+	return source_waits(map->source, err, ended);
 }
 
 /**
- * map_wait() - wait for what may make room, as account_wait() does
+ * map_wait() - wait for what may make room, as source_wait() does
  * @map:	the map
  * @err:	how getting memory for it failed
  * Return: is it worth trying again?
  */
 bool map_wait(struct map *map, int err)
 {
-	return account_wait(map->account, err);
+	return source_wait(map->source, err);
 }

@@ -42,13 +42,15 @@ void morsel_uncount_inodes(struct super_block *sb, unsigned int count)
 
 static struct morsel *make(struct mnt_idmap *idmap, struct inode *dir, umode_t mode)
 {
-	const struct morsel_mount *mount = mount_of(dir->i_sb);
+	struct morsel_mount *mount = mount_of(dir->i_sb);
+	nodemask_t nodes;
 	const struct morsel_maker maker = {
 		.sb = dir->i_sb,
 		.idmap = idmap,
 		.dir = dir,
 		.dir_locked = true,
 		.payer = READ_ONCE(mount->payer),
+		.nodes = &nodes,
 	};
 	const struct morsel_create args = {
 		.flags = READ_ONCE(mount->said.dump) ? MORSEL_CREATE_DUMP : 0,
@@ -56,6 +58,7 @@ static struct morsel *make(struct mnt_idmap *idmap, struct inode *dir, umode_t m
 		.node = MORSEL_ANY,
 		.granule = READ_ONCE(mount->said.granule),
 		.mode = mode,
+		.policy = mount_nodes(mount, &nodes),
 	};
 
 	return morsel_make(&maker, &args);

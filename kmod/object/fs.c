@@ -20,7 +20,7 @@
 
 #include "object/mount.h"
 #include "object/object.h"
-#include "pools/account.h"
+#include "pools/source.h"
 
 static struct kmem_cache *inodes;
 static struct vfsmount *mount;
@@ -104,7 +104,7 @@ int morsel_statfs(struct dentry *dentry, struct kstatfs *stat)
 
 	if (err || !S_ISREG(inode->i_mode))
 		return err;
-	account_room(to_morsel(inode)->map.account, &limit, &room);
+	source_room(to_morsel(inode)->map.source, &limit, &room);
 	morsel_statfs_fill(stat, limit, room);
 	return 0;
 }

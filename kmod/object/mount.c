@@ -42,6 +42,8 @@ static int fs_statfs(struct dentry *dentry, struct kstatfs *stat)
 	struct morsel_mount *mount = mount_of(dentry->d_sb);
 	const struct payer *payer = READ_ONCE(mount->payer);
 	unsigned long limit, room;
+	nodemask_t nodes;
+	u32 policy;
 	int err;
 
 	if (S_ISREG(d_inode(dentry)->i_mode))
@@ -49,7 +51,9 @@ static int fs_statfs(struct dentry *dentry, struct kstatfs *stat)
 	err = simple_statfs(dentry, stat);
 	if (err)
 		return err;
-	morsel_pools_room(READ_ONCE(mount->said.pool), &limit, &room);
+	policy = mount_nodes(mount, &nodes);
+	morsel_pools_room(READ_ONCE(mount->said.pool), policy == MORSEL_POLICY_BIND ? &nodes : NULL,
+			  &limit, &room);
 	if (payer) {
 		limit = min(limit, payer_limit(payer));
 		room = min(room, payer_room(payer));
@@ -63,26 +67,35 @@ static int fs_statfs(struct dentry *dentry, struct kstatfs *stat)
 static const struct constant_table granules[] = {
 	{"auto", MORSEL_GRANULE_AUTO}, {"4k", MORSEL_GRANULE_4K}, {"2m", MORSEL_GRANULE_2M}, {}};
 
-static const char *granule_name(u32 granule)
+static const char *name_in(const struct constant_table *table, u32 value)
 {
-	const struct constant_table *entry = granules;
-
-	while (entry->value != granule)
-		entry++;
-	return entry->name;
+	while (table->value != value)
+		table++;
+	return table->name;
 }
+
+static const struct constant_table policies[] = {{"near", MORSEL_POLICY_NEAR},
+						 {"bind", MORSEL_POLICY_BIND},
+						 {"prefer", MORSEL_POLICY_PREFERRED},
+						 {"interleave", MORSEL_POLICY_INTERLEAVE},
+						 {}};
 
 static int fs_show_options(struct seq_file *seq, struct dentry *root)
 {
-	const struct morsel_mount *mount = mount_of(root->d_sb);
+	struct morsel_mount *mount = mount_of(root->d_sb);
 	unsigned long size = READ_ONCE(mount->said.size);
 	u32 granule = READ_ONCE(mount->said.granule);
-	u32 pool = READ_ONCE(mount->said.pool);
+	u32 pool = READ_ONCE(mount->said.pool), policy;
+	nodemask_t nodes;
 
+	policy = mount_nodes(mount, &nodes);
 	if (pool != MORSEL_ANY)
 		seq_printf(seq, ",pool=%u", pool);
+	if (policy != MORSEL_POLICY_NEAR)
+		seq_printf(seq, ",nodes=%s:%*pbl", name_in(policies, policy),
+			   nodemask_pr_args(&nodes));
 	if (granule != MORSEL_GRANULE_AUTO)
-		seq_printf(seq, ",granule=%s", granule_name(granule));
+		seq_printf(seq, ",granule=%s", name_in(granules, granule));
 	if (size != ULONG_MAX)
 		seq_printf(seq, ",size=%luk", size << (PAGE_SHIFT - 10));
 	if (READ_ONCE(mount->said.dump))
@@ -131,11 +144,22 @@ static const struct super_operations mount_sops = {
 /* See make_unseen(): what paths of files that are opened by name or id begin with. */
 #define TOP "morsel:"
 
-enum option { OPT_NAMES, OPT_DUMP, OPT_POOL, OPT_GRANULE, OPT_SIZE, OPT_MODE, OPT_UID, OPT_GID };
+enum option {
+	OPT_NAMES,
+	OPT_DUMP,
+	OPT_POOL,
+	OPT_NODES,
+	OPT_GRANULE,
+	OPT_SIZE,
+	OPT_MODE,
+	OPT_UID,
+	OPT_GID
+};
 
 static const struct fs_parameter_spec options[] = {fsparam_flag_no("names", OPT_NAMES),
 						   fsparam_flag_no("dump", OPT_DUMP),
 						   fsparam_u32("pool", OPT_POOL),
+						   fsparam_string("nodes", OPT_NODES),
 						   fsparam_enum("granule", OPT_GRANULE, granules),
 						   fsparam_string("size", OPT_SIZE),
 						   fsparam_u32oct("mode", OPT_MODE),
@@ -160,6 +184,33 @@ static int parse_size(struct fs_context *fc, const char *text, unsigned long *pa
 	return 0;
 }
 
+/* POLICY:NODES; only nodes: bind; only "near": whatever was said before is no more. */
+static int parse_nodes(struct fs_context *fc, char *text, struct morsel_options *said)
+{
+	const struct constant_table *entry = policies;
+	char *list = strchr(text, ':');
+	size_t length = list ? list - text : strlen(text);
+
+	while (entry->name && (strlen(entry->name) != length || strncmp(text, entry->name, length)))
+		entry++;
+	nodes_clear(said->nodes);
+	said->policy = MORSEL_POLICY_BIND;
+	if (entry->name)
+		said->policy = entry->value;
+	else if (list)
+		return invalf(fc,
+			      "morsel: nodes is near, bind:LIST, prefer:LIST or interleave:LIST");
+	if (said->policy == MORSEL_POLICY_NEAR && !list)
+		return 0;
+	if (said->policy == MORSEL_POLICY_NEAR || (entry->name && !list) ||
+	    nodelist_parse(list ? list + 1 : text, said->nodes) || nodes_empty(said->nodes))
+		return invalf(fc, "morsel: nodes wants a list as 0-1, but for near");
+	if (!nodes_subset(said->nodes, node_online_map) ||
+	    !nodes_intersects(said->nodes, node_states[N_MEMORY]))
+		return invalf(fc, "morsel: nodes is to be of some that there are, and with memory");
+	return 0;
+}
+
 static int fs_parse_param(struct fs_context *fc, struct fs_parameter *param)
 {
 	struct morsel_options *said = fc->fs_private;
@@ -179,6 +230,8 @@ static int fs_parse_param(struct fs_context *fc, struct fs_parameter *param)
 	case OPT_POOL:
 		said->pool = result.uint_32;
 		return 0;
+	case OPT_NODES:
+		return parse_nodes(fc, param->string, said);
 	case OPT_GRANULE:
 		said->granule = result.uint_32;
 		return 0;
@@ -225,6 +278,12 @@ static int set_options(struct morsel_mount *mount, const struct morsel_options *
 		return err;
 	if (which & BIT(OPT_POOL))
 		WRITE_ONCE(mount->said.pool, said->pool);
+	if (which & BIT(OPT_NODES)) {
+		spin_lock(&mount->nodes_lock);
+		mount->said.policy = said->policy;
+		mount->said.nodes = said->nodes;
+		spin_unlock(&mount->nodes_lock);
+	}
 	if (which & BIT(OPT_GRANULE))
 		WRITE_ONCE(mount->said.granule, said->granule);
 	if (which & BIT(OPT_DUMP))
@@ -277,6 +336,7 @@ static int fs_fill_super(struct super_block *sb, struct fs_context *fc)
 		return -ENOMEM;
 	/* As of tmpfs. */
 	mount->most = totalram_pages() / 2;
+	spin_lock_init(&mount->nodes_lock);
 	sb->s_fs_info = mount;
 	err = set_options(mount, said, ~0);
 	if (err)
@@ -340,8 +400,10 @@ static int take_first(struct super_block *sb, struct fs_context *fc)
 	return 0;
 }
 
-static int check_pool(struct fs_context *fc, u32 pool)
+static int check_pool(struct fs_context *fc, u32 pool, u32 policy)
 {
+	if (pool != MORSEL_ANY && policy != MORSEL_POLICY_NEAR)
+		return invalf(fc, "morsel: either pool or nodes; nodes=near is none");
 	if (pool == MORSEL_ANY || morsel_pool_there(pool))
 		return 0;
 	return invalf(fc, "morsel: there is no pool %u; morselctl pool list tells which there are",
@@ -368,7 +430,7 @@ static bool may_be_first(struct fs_context *fc)
 static int fs_get_tree(struct fs_context *fc)
 {
 	const struct morsel_options *said = fc->fs_private;
-	int err = check_pool(fc, said->pool);
+	int err = check_pool(fc, said->pool, said->policy);
 	struct super_block *sb = NULL;
 	struct dentry *root;
 
@@ -394,8 +456,12 @@ static int fs_reconfigure(struct fs_context *fc)
 {
 	struct morsel_mount *mount = mount_of(fc->root->d_sb);
 	const struct morsel_options *said = fc->fs_private;
-	int err = said->given & BIT(OPT_POOL) ? check_pool(fc, said->pool) : 0;
+	bool pool = said->given & BIT(OPT_POOL), nodes = said->given & BIT(OPT_NODES);
+	int err = 0;
 
+	if (pool || nodes)
+		err = check_pool(fc, pool ? said->pool : mount->said.pool,
+				 nodes ? said->policy : mount->said.policy);
 	if (err)
 		return err;
 	if (said->given & BIT(OPT_NAMES) &&

@@ -7,6 +7,8 @@
 
 #include <linux/atomic.h>
 #include <linux/fs.h>
+#include <linux/nodemask.h>
+#include <linux/spinlock.h>
 
 struct fs_context;
 struct payer;
@@ -18,6 +20,8 @@ struct vfsmount;
  * @names:	is it to be the one that has the names of CREATE?
  * @dump:	are shared mappings of files in core dumps?
  * @pool:	where the memory of files comes from, or MORSEL_ANY; not of morsels of CREATE
+ * @policy:	MORSEL_POLICY_* of files, likewise
+ * @nodes:	of the policy
  * @granule:	of files, likewise
  * @size:	what all in it may take, in pages; ULONG_MAX: as much as there is
  * @mode:	of the folder that is mounted
@@ -29,6 +33,8 @@ struct morsel_options {
 	enum { NAMES_AUTO, NAMES_YES, NAMES_NO } names;
 	bool dump;
 	u32 pool;
+	u32 policy;
+	nodemask_t nodes;
 	u32 granule;
 	unsigned long size;
 	umode_t mode;
@@ -38,7 +44,9 @@ struct morsel_options {
 
 /**
  * struct morsel_mount - a file system that is mounted, or that CREATE keeps names in
- * @said:	its options; changed under s_umount; each is read by itself
+ * @said:	its options; changed under s_umount; each is read by itself, but for @policy and
+ *		@nodes in it
+ * @nodes_lock:	protects these two
  * @payer:	who pays for all of them beside who makes them; NULL as long as there was no size;
  *		set under s_umount, once
  * @inodes:	how many inodes there are, links beside the first ones, and what long targets of
@@ -52,6 +60,7 @@ struct morsel_options {
  */
 struct morsel_mount {
 	struct morsel_options said;
+	spinlock_t nodes_lock;
 	struct payer *payer;
 	atomic_long_t inodes;
 	long most;
@@ -65,6 +74,18 @@ struct morsel_mount {
 static inline struct morsel_mount *mount_of(const struct super_block *sb)
 {
 	return sb->s_fs_info;
+}
+
+/* Where files are to have their frames; returns the policy. */
+static inline u32 mount_nodes(struct morsel_mount *mount, nodemask_t *nodes)
+{
+	u32 policy;
+
+	spin_lock(&mount->nodes_lock);
+	policy = mount->said.policy;
+	*nodes = mount->said.nodes;
+	spin_unlock(&mount->nodes_lock);
+	return policy;
 }
 
 /* The target of a symbolic link takes about the memory of so many inodes. */

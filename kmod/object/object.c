@@ -12,9 +12,9 @@
 #include "map/map.h"
 #include "object/mount.h"
 #include "object/object.h"
-#include "pools/account.h"
 #include "pools/payer.h"
 #include "pools/pool.h"
+#include "pools/source.h"
 #include "trace.h"
 
 /*
@@ -25,8 +25,19 @@ static u32 default_around(u32 granule)
 	return granule == MORSEL_GRANULE_4K ? PAGE_SIZE : SZ_64K;
 }
 
+/* A policy has nodes, and these say all that there is to say. */
+static bool policy_valid(const struct morsel_create *args)
+{
+	if (args->policy == MORSEL_POLICY_NEAR)
+		return !args->nr_nodes && !args->nodes;
+	return args->policy <= MORSEL_POLICY_INTERLEAVE && args->nr_nodes &&
+	       args->pool == MORSEL_ANY && args->node == MORSEL_ANY;
+}
+
 static int check_create(const struct morsel_create *args)
 {
+	if (!policy_valid(args))
+		return -EINVAL;
 	if (args->fault_around && !map_fault_around_valid(args->fault_around))
 		return -EINVAL;
 	if (!morsel_name_valid(args->name) || args->mode & ~0777)
@@ -52,7 +63,7 @@ static int check_create(const struct morsel_create *args)
 #define OWN_BYTES                                                             \
 	(sizeof(struct morsel) + 2 * sizeof(struct xa_node) +                 \
 	 (IS_ENABLED(CONFIG_CPUMASK_OFFSTACK) ? sizeof(struct cpumask) : 0) + \
-	 sizeof(struct dentry) + NAME_MAX + 256)
+	 sizeof(struct dentry) + NAME_MAX + 256 + sizeof(struct source) + sizeof(nodemask_t))
 /* One, but where kernels keep more in each lock to look after it. */
 #define OWN_PAGES DIV_ROUND_UP(OWN_BYTES, PAGE_SIZE)
 
@@ -60,37 +71,37 @@ static int check_create(const struct morsel_create *args)
 static int found(struct morsel *m, const struct morsel_maker *maker,
 		 const struct morsel_create *args)
 {
-	struct frame_pool *pool = morsel_pool_choose(args->pool, args->node);
-	struct account *account;
+	const struct placement placement = {
+		.pool = args->pool,
+		.node = args->node,
+		.policy = args->policy,
+		.nodes = args->policy == MORSEL_POLICY_NEAR ? NULL : maker->nodes,
+	};
+	struct source *source;
 	struct payers payers;
-	int err;
+	int err = payers_get(&payers);
 
-	if (IS_ERR(pool))
-		return PTR_ERR(pool);
-	err = payers_get(&payers);
-	if (err) {
-		morsel_pool_release(pool);
+	if (err)
 		return err;
-	}
 	if (maker->payer)
 		payers_add(&payers, maker->payer);
-	account = account_get(pool, &payers);
-	if (!account)
-		return -ENOMEM;
-	err = account_charge(account, OWN_PAGES);
-	if (err && !maker->dir_locked && account_wait(account, err))
-		err = account_charge(account, OWN_PAGES);
+	source = source_make(&placement, &payers);
+	if (IS_ERR(source))
+		return PTR_ERR(source);
+	err = source_charge(source, OWN_PAGES);
+	if (err && !maker->dir_locked && source_wait(source, err))
+		err = source_charge(source, OWN_PAGES);
 	if (err) {
-		account_put(account);
+		source_close(source);
 		return err;
 	}
-	/* Once the account is the map's, all goes with that. */
-	err = tables_map_init(&m->map, account, &m->inode);
-	if (err && !maker->dir_locked && account_wait(account, err))
-		err = tables_map_init(&m->map, account, &m->inode);
+	/* Once the source is the map's, all goes with that. */
+	err = tables_map_init(&m->map, source, &m->inode);
+	if (err && !maker->dir_locked && source_wait(source, err))
+		err = tables_map_init(&m->map, source, &m->inode);
 	if (err) {
-		account_uncharge(account, OWN_PAGES);
-		account_put(account);
+		source_uncharge(source, OWN_PAGES);
+		source_close(source);
 	}
 	return err;
 }
@@ -137,9 +148,9 @@ struct morsel *morsel_make(const struct morsel_maker *maker, const struct morsel
 void morsel_unmake(struct morsel *m)
 {
 	morsel_withdraw(m);
-	if (!m->map.account)
+	if (!m->map.source)
 		return;
-	account_uncharge(m->map.account, OWN_PAGES);
+	source_uncharge(m->map.source, OWN_PAGES);
 	tables_map_free(&m->map);
 }
 
@@ -184,10 +195,10 @@ void morsel_uncreate(struct file *file)
 }
 
 /* With a name, in the folder that names are in, if the caller may write there. */
-static struct file *create_named(struct morsel_create *args)
+static struct file *create_named(struct morsel_create *args, const nodemask_t *nodes)
 {
 	struct super_block *sb = morsel_make_first();
-	struct morsel_maker maker = {.sb = sb, .idmap = &nop_mnt_idmap};
+	struct morsel_maker maker = {.sb = sb, .idmap = &nop_mnt_idmap, .nodes = nodes};
 	struct file *file;
 	int err;
 
@@ -206,17 +217,22 @@ static struct file *create_named(struct morsel_create *args)
 
 /**
  * morsel_create() - MORSEL_IOC_CREATE
- * @args: the request; the id is filled in
+ * @args:	the request; the id is filled in
+ * @nodes:	those that it points to
  * Return: the new morsel's file, or ERR_PTR as morsel_ioctl.h lists the errors.
  */
-struct file *morsel_create(struct morsel_create *args)
+struct file *morsel_create(struct morsel_create *args, const nodemask_t *nodes)
 {
-	const struct morsel_maker maker = {.sb = morsel_nameless(), .idmap = &nop_mnt_idmap};
+	const struct morsel_maker maker = {
+		.sb = morsel_nameless(),
+		.idmap = &nop_mnt_idmap,
+		.nodes = nodes,
+	};
 	int err = check_create(args);
 
 	if (err)
 		return ERR_PTR(err);
-	return args->name[0] ? create_named(args) : create(&maker, args);
+	return args->name[0] ? create_named(args, nodes) : create(&maker, args);
 }
 
 /**
@@ -285,8 +301,8 @@ void morsel_stat(struct morsel *m, struct morsel_info *info)
 		.table_bytes = (u64)map_nr_tables(&m->map) << PAGE_SHIFT,
 		.huge_bytes = huge,
 		.faults = atomic64_read(&m->faults),
-		.pool = m->map.account->pool->id,
-		.node = m->map.account->pool->node,
+		.pool = m->map.source->first.account->pool->id,
+		.node = m->map.source->first.account->pool->node,
 		.granule = m->map.granule,
 		.mode = inode->i_mode & 0777,
 		.uid = from_kuid_munged(current_user_ns(), inode->i_uid),
@@ -297,4 +313,44 @@ void morsel_stat(struct morsel *m, struct morsel_info *info)
 	morsel_get_name(m, info->name, sizeof(info->name));
 	if (info->name[0])
 		info->flags |= MORSEL_INFO_NAMED;
+}
+
+/* Describe what a morsel has of a pool; false: nothing.  Counts change while they are read. */
+static bool node_fill(const struct morsel *m, const struct source_part *part, long small, long huge,
+		      struct morsel_node *node)
+{
+	*node = (struct morsel_node){
+		.id = m->id,
+		.huge_bytes = (u64)max(huge, 0L) << PMD_SHIFT,
+		.pool = part->account->pool->id,
+		.node = part->account->pool->node,
+	};
+	node->frame_bytes = node->huge_bytes + ((u64)max(small, 0L) << PAGE_SHIFT);
+	return node->frame_bytes;
+}
+
+/**
+ * morsel_nodes() - what a morsel has on each node
+ * @m:		the morsel
+ * @nodes:	gets it: there is room for MORSEL_NODES_LEAST
+ * Return: how many nodes these are.
+ */
+unsigned int morsel_nodes(struct morsel *m, struct morsel_node *nodes)
+{
+	long small = atomic_long_read(&m->map.small), huge = atomic_long_read(&m->map.huge);
+	const struct source *source = m->map.source;
+	const struct source_part *part;
+	unsigned int nr = 0;
+
+	static_assert(MORSEL_NODES_LEAST >= SOURCE_POOLS_MAX);
+	/* The first part last: it has what the others have not. */
+	for (part = READ_ONCE(source->more); part; part = part->next) {
+		long some = atomic_long_read(&part->small),
+		     some_huge = atomic_long_read(&part->huge);
+
+		small -= some;
+		huge -= some_huge;
+		nr += node_fill(m, part, some, some_huge, &nodes[nr]);
+	}
+	return nr + node_fill(m, &source->first, small, huge, &nodes[nr]);
 }

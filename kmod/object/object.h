@@ -22,6 +22,7 @@ struct seq_file;
  * @dir:	the folder that it is made in, or NULL
  * @dir_locked:	the caller has its lock: nobody else is to wait because there is no memory
  * @payer:	who pays beside the caller, or NULL
+ * @nodes:	of the policy that it is to have, if any
  */
 struct morsel_maker {
 	struct super_block *sb;
@@ -29,15 +30,17 @@ struct morsel_maker {
 	const struct inode *dir;
 	bool dir_locked;
 	struct payer *payer;
+	const nodemask_t *nodes;
 };
 
 /* object.c */
 struct morsel *morsel_make(const struct morsel_maker *maker, const struct morsel_create *args);
-struct file *morsel_create(struct morsel_create *args);
+struct file *morsel_create(struct morsel_create *args, const nodemask_t *nodes);
 struct file *morsel_open(struct morsel_open *args);
 void morsel_uncreate(struct file *file);
 int morsel_unlink(const struct morsel_unlink *args);
 void morsel_stat(struct morsel *m, struct morsel_info *info);
+unsigned int morsel_nodes(struct morsel *m, struct morsel_node *nodes);
 void morsel_unmake(struct morsel *m);
 
 /* names.c */

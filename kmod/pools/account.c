@@ -132,6 +132,21 @@ struct account *account_get(struct frame_pool *pool, const struct payers *payers
 }
 
 /**
+ * account_beside() - what those who pay have of another pool
+ * @account:	of one pool
+ * @pool:	the other, with a reference for a morsel, which is taken over, also on failure
+ * Return: as account_get().
+ */
+struct account *account_beside(const struct account *account, struct frame_pool *pool)
+{
+	struct payers payers = {};
+
+	for (; payers.nr < account->nr; payers.nr++)
+		payers.who[payers.nr] = payer_ref(account->shares[payers.nr].payer);
+	return account_get(pool, &payers);
+}
+
+/**
  * account_ref() - take a reference that does not count as a morsel on the pool
  * @account: the account
  */
@@ -277,18 +292,15 @@ static int over(const struct payer *payer)
 }
 
 /**
- * account_room() - what a morsel can come to have
- * @account:	its account
- * @limit:	gets how many pages the pool may hold, or who pays may have
- * @room:	gets how many of these are still to be had
+ * account_clamp() - what there is, as far as who pays may have it
+ * @account:	the account
+ * @limit:	how many pages pools may hold
+ * @room:	how many of these are still to be had
  */
-void account_room(const struct account *account, unsigned long *limit, unsigned long *room)
+void account_clamp(const struct account *account, unsigned long *limit, unsigned long *room)
 {
-	struct frame_pool *pool = account->pool;
 	unsigned int i;
 
-	*limit = pool->ops->limit(pool);
-	*room = pool->ops->room(pool);
 	for (i = 0; i < account->nr; i++) {
 		*limit = min(*limit, payer_limit(account->shares[i].payer));
 		*room = min(*room, payer_room(account->shares[i].payer));
@@ -339,6 +351,19 @@ int account_short(const struct account *account, unsigned int order)
 }
 
 /**
+ * account_poor() - may not even a frame be taken, whatever the pool?
+ * @account:	the account
+ * @order:	log2 of its pages
+ * Return: whether a ceiling is near.
+ */
+bool account_poor(const struct account *account, unsigned int order)
+{
+	struct payer *payer;
+
+	return room(account, &payer) < 1UL << order;
+}
+
+/**
  * account_outgoing() - a tableset is on its way out
  * @account: the account, of which the set has a reference
  * Return: for account_gone().
@@ -371,7 +396,7 @@ void account_gone(struct account *account, u64 rounds)
 /**
  * account_ended() - how many tablesets have been freed whose end may have made room
  * @account: the account
- * Return: a number for account_waits().
+ * Return: a number that grows.
  */
 unsigned long account_ended(struct account *account)
 {
@@ -385,63 +410,50 @@ unsigned long account_ended(struct account *account)
 	return ended;
 }
 
-/**
- * account_waits() - may waiting, or trying again, help after there was no frame or table?
- * @account:	the account
- * @err:	why there was none
- * @ended:	account_ended() before it was asked for
- * Return: whether; not if none was on its way all the time.
- */
-bool account_waits(struct account *account, int err, unsigned long ended)
+/* May the end of a payer's tables make room, where there was none as @err says? */
+static bool is_about(const struct payer *payer, int err)
 {
-	bool none = true;
-	unsigned int i;
-
-	if (err != -EDQUOT && err != -ENOMEM)
-		return false;
-	if (err == -ENOMEM)
-		none = outgoing_none(&account->pool->outgoing);
-	for (i = 0; err == -EDQUOT && i < account->nr; i++)
-		none &= outgoing_none(payer_outgoing(account->shares[i].payer));
-	return !none || account_ended(account) != ended;
+	return over(payer) == err;
 }
 
-/* Wait for tables whose end may make room for somebody who pays; 0 or -EINTR. */
-static int wait_for_payers(struct account *account)
+/**
+ * account_awaits() - is something on its way out that may make room?
+ * @account:	the account
+ * @err:	why there was no frame or table: -EDQUOT or -ENOMEM
+ * Return: whether.
+ */
+bool account_awaits(struct account *account, int err)
 {
+	bool none = err != -ENOMEM || outgoing_none(&account->pool->outgoing);
 	unsigned int i;
-	int err = 0;
 
-	for (i = 0; i < account->nr && !err; i++)
-		err = outgoing_wait(payer_outgoing(account->shares[i].payer));
-	return err;
+	for (i = 0; i < account->nr && none; i++)
+		if (is_about(account->shares[i].payer, err))
+			none = outgoing_none(payer_outgoing(account->shares[i].payer));
+	return !none;
 }
 
 /**
  * account_wait() - wait for what may make room
  * @account:	the account
- * @err:	why there was no frame or table
- *
- * Takes a grace period, and the time that it takes to free others' tables: so not with locks
- * held that others wait for.
- * Return: true: it is worth trying again, but not waiting again: what there was to wait for
- * is over, if it was not before; false: it is about something else, or a fatal signal is there.
+ * @err:	as above
+ * Return: 0 or -EINTR: a fatal signal.
  */
-bool account_wait(struct account *account, int err)
+int account_wait(struct account *account, int err)
 {
-	switch (err) {
-	case -EDQUOT:
-		return !wait_for_payers(account);
-	case -ENOMEM:
-		return !outgoing_wait(&account->pool->outgoing);
-	default:
-		return false;
-	}
+	int failed = err == -ENOMEM ? outgoing_wait(&account->pool->outgoing) : 0;
+	unsigned int i;
+
+	for (i = 0; i < account->nr && !failed; i++)
+		if (is_about(account->shares[i].payer, err))
+			failed = outgoing_wait(payer_outgoing(account->shares[i].payer));
+	return failed;
 }
 
 /**
  * account_take() - get frames, fewer where a ceiling is near
  * @account:	the account
+ * @hard:	by reclaiming memory, too
  * @order:	log2 of a frame's pages
  * @count:	how many frames
  * @frames:	where to put them
@@ -450,8 +462,8 @@ bool account_wait(struct account *account, int err)
  * Only what was got is charged: what the pool does not have must not be missing to the
  * payers' other morsels.
  */
-unsigned int account_take(struct account *account, unsigned int order, unsigned int count,
-			  u64 *frames)
+unsigned int account_take(struct account *account, bool hard, unsigned int order,
+			  unsigned int count, u64 *frames)
 {
 	struct frame_pool *pool = account->pool;
 	struct payer *payer;
@@ -466,10 +478,10 @@ unsigned int account_take(struct account *account, unsigned int order, unsigned 
 	while (count > most)
 		count /= 2;
 	if (count)
-		got = pool->ops->get(pool, order, count, frames);
+		got = pool->ops->get(pool, hard, order, count, frames);
 	/* Of all that nobody has a pin on any more, the pool has looked at some. */
 	if (count && !got && quarantine_reap_account(account))
-		got = pool->ops->get(pool, order, count, frames);
+		got = pool->ops->get(pool, hard, order, count, frames);
 	kept = got;
 	while (kept && charge(account, (unsigned long)kept << order))
 		kept /= 2;

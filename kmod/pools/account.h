@@ -53,24 +53,26 @@ struct account {
 };
 
 struct account *account_get(struct frame_pool *pool, const struct payers *payers);
+struct account *account_beside(const struct account *account, struct frame_pool *pool);
 void account_put(struct account *account);
 void account_ref(struct account *account);
 void account_unref(struct account *account);
-unsigned int account_take(struct account *account, unsigned int order, unsigned int count,
-			  u64 *frames);
+unsigned int account_take(struct account *account, bool hard, unsigned int order,
+			  unsigned int count, u64 *frames);
 void account_give(struct account *account, unsigned int order, unsigned int count,
 		  const u64 *frames);
 struct page *account_take_table(struct account *account);
 void account_give_table(struct account *account, struct page *table);
-void account_room(const struct account *account, unsigned long *limit, unsigned long *room);
+void account_clamp(const struct account *account, unsigned long *limit, unsigned long *room);
 int account_charge(struct account *account, unsigned long pages);
 void account_uncharge(struct account *account, unsigned long pages);
 int account_short(const struct account *account, unsigned int order);
+bool account_poor(const struct account *account, unsigned int order);
 u64 account_outgoing(struct account *account);
 void account_gone(struct account *account, u64 rounds);
 unsigned long account_ended(struct account *account);
-bool account_waits(struct account *account, int err, unsigned long ended);
-bool account_wait(struct account *account, int err);
+bool account_awaits(struct account *account, int err);
+int account_wait(struct account *account, int err);
 void accounts_reap(struct payer *payer);
 void accounts_wait(struct frame_pool *pool);
 

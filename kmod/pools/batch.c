@@ -10,8 +10,8 @@
 #include <linux/sched.h>
 
 #include "morsel.h"
-#include "pools/account.h"
 #include "pools/batch.h"
+#include "pools/source.h"
 
 /* What marks a huge frame's number. */
 #define HUGE_MARK BIT_ULL(63)
@@ -116,7 +116,7 @@ bool batch_next(struct batch_walk *walk, unsigned int *order, u64 *frame)
 }
 
 /* Give a part's frames back, as many at once as follow each other in one order. */
-static void part_give(struct batch_part *part, struct account *account)
+static void part_give(struct batch_part *part, struct source *source)
 {
 	unsigned int first, end, order;
 
@@ -124,7 +124,7 @@ static void part_give(struct batch_part *part, struct account *account)
 		order = order_of(part->frames[first]);
 		for (end = first; end < part->nr && order_of(part->frames[end]) == order; end++)
 			part->frames[end] &= ~HUGE_MARK;
-		account_give(account, order, end - first, part->frames + first);
+		source_give(source, order, end - first, part->frames + first);
 	}
 	cond_resched();
 }
@@ -147,13 +147,13 @@ void batch_forget(struct frame_batch *batch)
 /**
  * batch_give() - give all frames back; the batch is empty again
  * @batch:	the batch
- * @account:	what they were taken for
+ * @source:	what they were taken for
  */
-void batch_give(struct frame_batch *batch, struct account *account)
+void batch_give(struct frame_batch *batch, struct source *source)
 {
 	struct batch_part *part;
 
 	for (part = &batch->first; part; part = part->next)
-		part_give(part, account);
+		part_give(part, source);
 	batch_forget(batch);
 }

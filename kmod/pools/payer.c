@@ -98,6 +98,19 @@ static struct payer *payer_get(kuid_t uid)
 	return payer;
 }
 
+/**
+ * payer_ref() - take another reference
+ * @payer: the payer, of whom there is one
+ * Return: the payer.
+ */
+struct payer *payer_ref(struct payer *payer)
+{
+	spin_lock(&payers_lock);
+	payer->refs++;
+	spin_unlock(&payers_lock);
+	return payer;
+}
+
 static void payer_put(struct payer *payer)
 {
 	spin_lock(&payers_lock);

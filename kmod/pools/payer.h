@@ -29,6 +29,7 @@ struct payers {
 };
 
 int payers_get(struct payers *payers);
+struct payer *payer_ref(struct payer *payer);
 struct payer *payer_make(unsigned long limit);
 void payer_unmake(struct payer *payer);
 void payer_set_limit(struct payer *payer, unsigned long limit);

@@ -129,8 +129,8 @@ static bool node_allowed(u32 node)
 	return node_isset(node, cpuset_current_mems_allowed);
 }
 
-/* Of the pools that the caller may have memory of, the nearest that has room. */
-static struct frame_pool *pool_nearest(u32 node)
+/* Of the pools on some nodes, or all, that the caller may have memory of, the nearest with room. */
+static struct frame_pool *pool_nearest(u32 node, const nodemask_t *nodes)
 {
 	struct frame_pool *pool, *best = NULL;
 	unsigned long index;
@@ -141,6 +141,8 @@ static struct frame_pool *pool_nearest(u32 node)
 		int distance = node_distance(node, pool->node) +
 			       (pool->ops->room(pool) ? 0 : INT_MAX / 2);
 
+		if (nodes && !node_isset(pool->node, *nodes))
+			continue;
 		if (node_allowed(pool->node) && (!best || distance < best_distance)) {
 			best = pool;
 			best_distance = distance;
@@ -153,11 +155,12 @@ static struct frame_pool *pool_nearest(u32 node)
  * morsel_pool_choose() - find the pool for a new morsel, and count the morsel on it
  * @id:		a pool's id, or MORSEL_ANY for the nearest that has room
  * @node:	preferred node, or MORSEL_ANY for the caller's
+ * @nodes:	on one of these; NULL: on any
  * Return: the pool, to be released with morsel_pool_release();
- * ERR_PTR(-ENOENT): no such pool; ERR_PTR(-ENODEV): no such node;
+ * ERR_PTR(-ENOENT): no such pool; ERR_PTR(-ENODEV): no such node, or none with memory;
  * ERR_PTR(-EACCES): the caller's cpuset does not allow the node, or the pool's.
  */
-struct frame_pool *morsel_pool_choose(u32 id, u32 node)
+struct frame_pool *morsel_pool_choose(u32 id, u32 node, const nodemask_t *nodes)
 {
 	struct frame_pool *pool;
 
@@ -169,7 +172,7 @@ struct frame_pool *morsel_pool_choose(u32 id, u32 node)
 		return ERR_PTR(-EACCES);
 
 	mutex_lock(&pools_lock);
-	pool = id == MORSEL_ANY ? pool_nearest(node) : xa_load(&pools, id);
+	pool = id == MORSEL_ANY ? pool_nearest(node, nodes) : xa_load(&pools, id);
 	if (!pool)
 		pool = ERR_PTR(-ENOENT);
 	else if (!node_allowed(pool->node))
@@ -178,6 +181,27 @@ struct frame_pool *morsel_pool_choose(u32 id, u32 node)
 		pool->morsels++;
 	mutex_unlock(&pools_lock);
 	return pool;
+}
+
+/**
+ * morsel_pool_beside() - find the pool of another node, and count a morsel on it
+ * @pool:	one of the same kind
+ * @node:	the node
+ * Return: the pool, to be released with morsel_pool_release(); NULL: there is none.
+ */
+struct frame_pool *morsel_pool_beside(const struct frame_pool *pool, u32 node)
+{
+	struct frame_pool *other, *found = NULL;
+	unsigned long index;
+
+	mutex_lock(&pools_lock);
+	xa_for_each(&pools, index, other)
+		if (other->ops == pool->ops && other->node == node)
+			found = other;
+	if (found)
+		found->morsels++;
+	mutex_unlock(&pools_lock);
+	return found;
 }
 
 /**
@@ -193,10 +217,11 @@ bool morsel_pool_there(u32 id)
 /**
  * morsel_pools_room() - what pools may hold
  * @id:		one, or MORSEL_ANY for all
+ * @nodes:	on these; NULL: on any
  * @limit:	gets how many pages that is
  * @room:	gets how many of these are still to be had
  */
-void morsel_pools_room(u32 id, unsigned long *limit, unsigned long *room)
+void morsel_pools_room(u32 id, const nodemask_t *nodes, unsigned long *limit, unsigned long *room)
 {
 	struct frame_pool *pool;
 	unsigned long index;
@@ -205,7 +230,7 @@ void morsel_pools_room(u32 id, unsigned long *limit, unsigned long *room)
 	*room = 0;
 	mutex_lock(&pools_lock);
 	xa_for_each(&pools, index, pool) {
-		if (id != MORSEL_ANY && id != index)
+		if ((id != MORSEL_ANY && id != index) || (nodes && !node_isset(pool->node, *nodes)))
 			continue;
 		*limit += pool->ops->limit(pool);
 		*room += pool->ops->room(pool);

@@ -6,6 +6,7 @@
 #define MORSEL_POOL_H
 
 #include <linux/mm_types.h>
+#include <linux/nodemask.h>
 
 #include "morsel.h"
 #include "pools/outgoing.h"
@@ -20,7 +21,8 @@ struct frame_pool;
  * @create:	make a pool of at most @limit pages on @node; or ERR_PTR
  * @destroy:	give everything back; nothing is in use, but frames may be
  *		pinned still
- * @get:	take up to @count frames of 1 << @order pages, cleared;
+ * @get:	take up to @count frames of 1 << @order pages, cleared; not @hard: of those
+ *		that are at hand, without reclaiming memory for small ones;
  *		returns how many.  May sleep.  A frame has one reference,
  *		which is the pool's; a frame of more than one page is a
  *		compound page
@@ -39,8 +41,8 @@ struct pool_ops {
 	const char *name;
 	struct frame_pool *(*create)(u32 node, unsigned long limit);
 	void (*destroy)(struct frame_pool *pool);
-	unsigned int (*get)(struct frame_pool *pool, unsigned int order, unsigned int count,
-			    u64 *frames);
+	unsigned int (*get)(struct frame_pool *pool, bool hard, unsigned int order,
+			    unsigned int count, u64 *frames);
 	void (*put)(struct frame_pool *pool, unsigned int order, unsigned int count,
 		    const u64 *frames);
 	struct page *(*get_table)(struct frame_pool *pool);
@@ -82,9 +84,10 @@ extern const struct pool_ops morsel_dram_ops;
 int morsel_pools_init(void);
 void morsel_pools_exit(void);
 void frame_pool_init(struct frame_pool *pool, const struct pool_ops *ops, u32 node);
-struct frame_pool *morsel_pool_choose(u32 id, u32 node);
+struct frame_pool *morsel_pool_choose(u32 id, u32 node, const nodemask_t *nodes);
+struct frame_pool *morsel_pool_beside(const struct frame_pool *pool, u32 node);
 bool morsel_pool_there(u32 id);
-void morsel_pools_room(u32 id, unsigned long *limit, unsigned long *room);
+void morsel_pools_room(u32 id, const nodemask_t *nodes, unsigned long *limit, unsigned long *room);
 void morsel_pool_release(struct frame_pool *pool);
 unsigned int morsel_pool_count(void);
 int morsel_pool_next(u32 *id, struct morsel_pool_info *info);

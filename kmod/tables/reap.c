@@ -6,13 +6,13 @@
 #include <linux/mm.h>
 #include <linux/slab.h>
 
-#include "pools/account.h"
+#include "pools/source.h"
 #include "tables/leaf.h"
 #include "tables/tableset.h"
 
 static struct workqueue_struct *reaper;
 
-static void reap_pmds(struct account *account, pmd_t *pmds)
+static void reap_pmds(struct source *source, pmd_t *pmds)
 {
 	int i;
 
@@ -21,19 +21,19 @@ static void reap_pmds(struct account *account, pmd_t *pmds)
 			continue;
 		/* The truth's have been given back; the others' map what is not theirs. */
 		if (!pmd_is_leaf(pmds[i]))
-			table_give(account, pmd_page(pmds[i]));
+			table_give(source, pmd_page(pmds[i]));
 	}
-	table_give(account, virt_to_page(pmds));
+	table_give(source, virt_to_page(pmds));
 }
 
-static void reap_puds(struct account *account, pud_t *puds, unsigned int entries)
+static void reap_puds(struct source *source, pud_t *puds, unsigned int entries)
 {
 	unsigned int i;
 
 	for (i = 0; i < entries; i++) {
 		if (pud_shows_nothing(puds[i]))
 			continue;
-		reap_pmds(account, pud_pgtable(puds[i]));
+		reap_pmds(source, pud_pgtable(puds[i]));
 		cond_resched();
 	}
 }
@@ -47,17 +47,17 @@ static void reap(struct work_struct *work)
 	for (top = 0; top < whole; top++) {
 		if (!root->tops[top])
 			continue;
-		reap_puds(set->account, root->tops[top], TOP_GIBS);
-		table_give(set->account, virt_to_page(root->tops[top]));
+		reap_puds(set->source, root->tops[top], TOP_GIBS);
+		table_give(set->source, virt_to_page(root->tops[top]));
 	}
 	if (rest)
-		reap_puds(set->account, root->tops[whole], rest);
+		reap_puds(set->source, root->tops[whole], rest);
 	for (; root; root = old) {
 		old = root->old;
 		tableset_root_free(set, root);
 	}
-	account_gone(set->account, set->outgoing);
-	account_unref(set->account);
+	source_gone(set->source, &set->outgoing);
+	source_unref(set->source);
 	kfree(set);
 }
 
@@ -67,7 +67,7 @@ static void reap(struct work_struct *work)
  */
 void tableset_free(struct tableset *set)
 {
-	set->outgoing = account_outgoing(set->account);
+	source_outgoing(set->source, &set->outgoing);
 	INIT_RCU_WORK(&set->dead, reap);
 	queue_rcu_work(reaper, &set->dead);
 }

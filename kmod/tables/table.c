@@ -5,7 +5,7 @@
 #include <linux/mm.h>
 #include <linux/string.h>
 
-#include "pools/account.h"
+#include "pools/source.h"
 #include "tables/table.h"
 
 struct page *morsel_no_puds;
@@ -15,15 +15,15 @@ pud_t morsel_no_pud;
 
 /**
  * table_take() - get a page of tables
- * @account:	from where, and who pays
+ * @source:	from where, and who pays
  * Return: the page, without entries, or NULL.
  */
-struct page *table_take(struct account *account)
+struct page *table_take(struct source *source)
 {
-	struct page *table = account_take_table(account);
+	struct page *table = source_take_table(source);
 
 	if (table && !compat_table_ctor(table)) {
-		account_give_table(account, table);
+		source_give_table(source, table);
 		return NULL;
 	}
 	return table;
@@ -31,13 +31,13 @@ struct page *table_take(struct account *account)
 
 /**
  * table_give() - give a page of tables back that no walker can be in any more
- * @account:	from where it is
+ * @source:	from where it is
  * @table:	the page
  */
-void table_give(struct account *account, struct page *table)
+void table_give(struct source *source, struct page *table)
 {
 	compat_table_dtor(table);
-	account_give_table(account, table);
+	source_give_table(source, table);
 }
 
 /* A table that belongs to no morsel. */

@@ -8,7 +8,7 @@
 #include <linux/mm_types.h>
 #include <linux/pgtable.h>
 
-struct account;
+struct source;
 
 /*
  * Tables that show nothing.  A PUD table has no empty entries: generic code would
@@ -34,8 +34,8 @@ static inline bool pud_shows_nothing(pud_t pud)
 
 int morsel_tables_init(void);
 void morsel_tables_exit(void);
-struct page *table_take(struct account *account);
-void table_give(struct account *account, struct page *table);
+struct page *table_take(struct source *source);
+void table_give(struct source *source, struct page *table);
 void morsel_puds_clear(pud_t *puds, unsigned int count);
 
 #endif /* MORSEL_TABLE_H */

@@ -10,13 +10,13 @@
  */
 #include <linux/slab.h>
 
-#include "pools/account.h"
+#include "pools/source.h"
 #include "tables/leaf.h"
 #include "tables/tableset.h"
 
 static struct page *take(struct tableset *set)
 {
-	struct page *table = table_take(set->account);
+	struct page *table = table_take(set->source);
 
 	if (table)
 		atomic_long_inc(&set->nr_tables);
@@ -26,7 +26,7 @@ static struct page *take(struct tableset *set)
 /* Somebody else's table was first. */
 static void give(struct tableset *set, struct page *table)
 {
-	table_give(set->account, table);
+	table_give(set->source, table);
 	atomic_long_dec(&set->nr_tables);
 }
 
@@ -56,13 +56,13 @@ static struct table_root *root_alloc(struct tableset *set, unsigned long gibs)
 {
 	unsigned long pages = root_pages(set, gibs), rest = gibs % TOP_GIBS;
 	struct table_root *root;
-	int err = account_charge(set->account, pages);
+	int err = source_charge(set->source, pages);
 
 	if (err)
 		return ERR_PTR(err);
 	root = kvzalloc(root_size(set, gibs), GFP_KERNEL_ACCOUNT);
 	if (!root) {
-		account_uncharge(set->account, pages);
+		source_uncharge(set->source, pages);
 		return ERR_PTR(-ENOMEM);
 	}
 	root->gibs = gibs;
@@ -81,7 +81,7 @@ static struct table_root *root_alloc(struct tableset *set, unsigned long gibs)
  */
 void tableset_root_free(struct tableset *set, struct table_root *root)
 {
-	account_uncharge(set->account, root_pages(set, root->gibs));
+	source_uncharge(set->source, root_pages(set, root->gibs));
 	kvfree(root);
 }
 
@@ -103,7 +103,7 @@ struct table_root *tableset_root_make(struct tableset *set, unsigned long gibs)
 	table = take(set);
 	if (!table) {
 		tableset_root_free(set, root);
-		return ERR_PTR(account_short(set->account, 0));
+		return ERR_PTR(source_short(set->source, 0));
 	}
 	root->tops[top] = page_address(table);
 	morsel_puds_clear(root->tops[top], PTRS_PER_PUD);
@@ -135,21 +135,21 @@ void tableset_grow(struct tableset *set, struct table_root *root)
 
 /**
  * tableset_make() - make a tableset without entries
- * @account:	where pages of tables will come from, and who pays, also for the set
+ * @source:	where pages of tables will come from, and who pays, also for the set
  * @rights:	what its leaves are to allow
  * @gibs:	how many GiBs it is for
  * @cache:	it will show what another one has
  * Return: the set; ERR_PTR(-ENOMEM), ERR_PTR(-EDQUOT).
  */
-struct tableset *tableset_make(struct account *account, enum morsel_rights rights,
-			       unsigned long gibs, bool cache)
+struct tableset *tableset_make(struct source *source, enum morsel_rights rights, unsigned long gibs,
+			       bool cache)
 {
 	struct tableset *set = kzalloc(sizeof(*set), GFP_KERNEL_ACCOUNT);
 	struct table_root *root;
 
 	if (!set)
 		return ERR_PTR(-ENOMEM);
-	set->account = account;
+	set->source = source;
 	set->rights = rights;
 	set->cache = cache;
 	root = root_alloc(set, gibs);
@@ -158,7 +158,7 @@ struct tableset *tableset_make(struct account *account, enum morsel_rights right
 		return ERR_CAST(root);
 	}
 	set->root = root;
-	account_ref(account);
+	source_ref(source);
 	return set;
 }
 
@@ -338,7 +338,7 @@ static pmd_t make_ptes(struct tableset *set, pmd_t *pmdp)
  */
 int tableset_prepare(struct tableset *set, unsigned long span)
 {
-	return make_pmds(set, span / GIB_SPANS) ? 0 : account_short(set->account, 0);
+	return make_pmds(set, span / GIB_SPANS) ? 0 : source_short(set->source, 0);
 }
 
 /**
@@ -367,10 +367,10 @@ int tableset_leaves(struct tableset *set, unsigned long span, struct leaves *lea
 	pmd_t *pmds = make_pmds(set, span / GIB_SPANS), pmd;
 
 	if (!pmds)
-		return account_short(set->account, 0);
+		return source_short(set->source, 0);
 	pmd = make_ptes(set, &pmds[span % GIB_SPANS]);
 	if (pmd_none(pmd))
-		return account_short(set->account, 0);
+		return source_short(set->source, 0);
 	if (pmd_is_leaf(pmd))
 		return -EEXIST;
 	leaves->ptes = pmd_ptes(pmd);
@@ -409,7 +409,7 @@ int tableset_copy(struct tableset *set, const struct tableset *from, unsigned lo
 	int i, err;
 
 	if (!pmds)
-		return account_short(set->account, 0);
+		return source_short(set->source, 0);
 	if (pmd_none(pmd))
 		return 0;
 	if (pmd_is_leaf(pmd)) {

@@ -10,6 +10,7 @@
 #include <linux/pgtable.h>
 #include <linux/workqueue.h>
 
+#include "pools/source.h"
 #include "tables/table.h"
 
 /*
@@ -44,7 +45,7 @@
  */
 enum morsel_rights { RIGHTS_RW, RIGHTS_RO, RIGHTS_RWX, RIGHTS_ROX };
 
-struct account;
+struct source;
 
 /**
  * struct table_root - the top of a tableset
@@ -69,10 +70,10 @@ struct table_root {
  * @next:	another one of the map
  * @rights:	what the leaves allow
  * @cache:	it shows what another one has
- * @account:	pages of tables come from there, and are paid for
+ * @source:	pages of tables come from there, and are paid for
  * @root:	the newest; replaced with the map's sem held for writing
  * @nr_tables:	pages of tables
- * @outgoing:	of account_outgoing()
+ * @outgoing:	of source_outgoing()
  * @dead:	frees it
  * @relied_on:	PTE tables have been spliced by entries that compat_relied_on(); once
  *		true, always
@@ -81,10 +82,10 @@ struct tableset {
 	struct tableset *next;
 	enum morsel_rights rights;
 	bool cache;
-	struct account *account;
+	struct source *source;
 	struct table_root *root;
 	atomic_long_t nr_tables;
-	u64 outgoing;
+	struct rounds outgoing;
 	struct rcu_work dead;
 	bool relied_on;
 };
@@ -138,8 +139,8 @@ static inline bool leaves_add(const struct leaves *leaves, unsigned long index, 
 }
 
 /* tableset.c */
-struct tableset *tableset_make(struct account *account, enum morsel_rights rights,
-			       unsigned long gibs, bool cache);
+struct tableset *tableset_make(struct source *source, enum morsel_rights rights, unsigned long gibs,
+			       bool cache);
 struct table_root *tableset_root_make(struct tableset *set, unsigned long gibs);
 void tableset_root_free(struct tableset *set, struct table_root *root);
 void tableset_grow(struct tableset *set, struct table_root *root);

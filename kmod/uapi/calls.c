@@ -51,6 +51,7 @@ static const struct morsel_call calls[] = {
 	     call_open_done),
 	CALL(UNLINK, 272, DEVICE, ANYBODY, 0, call_unlink),
 	CALL(LIST, 32, DEVICE, ANYBODY, 0, call_list),
+	CALL(NODES, 32, DEVICE, ANYBODY, 0, call_nodes),
 	CALL(LIMIT_GET, 32, DEVICE, ANYBODY, 0, call_limit_get),
 	CALL(LIMIT_SET, 32, DEVICE, ADMIN, MORSEL_LIMIT_DEFAULT, call_limit_set),
 	CALL(POOL_LIST, 32, DEVICE, ANYBODY, 0, call_pool_list),

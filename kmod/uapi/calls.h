@@ -58,6 +58,7 @@ int call_open(struct morsel_request *req);
 void call_open_done(struct morsel_request *req, int err);
 int call_unlink(struct morsel_request *req);
 int call_list(struct morsel_request *req);
+int call_nodes(struct morsel_request *req);
 int call_limit_get(struct morsel_request *req);
 int call_limit_set(struct morsel_request *req);
 int call_pool_list(struct morsel_request *req);

@@ -6,6 +6,10 @@
 #include <linux/file.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
+#include <linux/nodemask.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
 
 #include "map/map.h"
 #include "object/object.h"
@@ -27,7 +31,7 @@ int call_query(struct morsel_request *req)
 			    MORSEL_FEATURE_SPLICE_2M | MORSEL_FEATURE_TABLESETS |
 			    MORSEL_FEATURE_LIMITS | MORSEL_FEATURE_TUNE | MORSEL_FEATURE_RESIZE |
 			    MORSEL_FEATURE_ANY_MAP | MORSEL_FEATURE_SEAL | MORSEL_FEATURE_MOUNT |
-			    MORSEL_FEATURE_DUMP,
+			    MORSEL_FEATURE_DUMP | MORSEL_FEATURE_NODES,
 		.max_length = MORSEL_MAX_LENGTH,
 		.nr_pools = morsel_pool_count(),
 		.nr_morsels = morsel_count(),
@@ -55,6 +59,35 @@ static int keep_opened(struct morsel_request *req, struct file *file)
 	return 0;
 }
 
+/* More than any kernel can have. */
+#define NODES_MOST 65536
+
+/* The nodes that the caller gave: 0, -EINVAL, -EFAULT; -ENODEV: there is no such node. */
+static int copy_nodes(const struct morsel_create *args, nodemask_t *nodes)
+{
+	const u64 __user *words = u64_to_user_ptr(args->nodes);
+	unsigned int node, bit;
+	u64 word;
+
+	nodes_clear(*nodes);
+	if (args->nr_nodes > NODES_MOST)
+		return -EINVAL;
+	for (node = 0; node < args->nr_nodes; node += 64) {
+		if (get_user(word, words + node / 64))
+			return -EFAULT;
+		if (args->nr_nodes - node < 64)
+			word &= GENMASK_ULL(args->nr_nodes - node - 1, 0);
+		for (bit = 0; word; bit++, word >>= 1) {
+			if (!(word & 1))
+				continue;
+			if (node + bit >= MAX_NUMNODES)
+				return -ENODEV;
+			node_set(node + bit, *nodes);
+		}
+	}
+	return 0;
+}
+
 /**
  * call_create() - MORSEL_IOC_CREATE
  * @req: the request
@@ -63,12 +96,16 @@ static int keep_opened(struct morsel_request *req, struct file *file)
 int call_create(struct morsel_request *req)
 {
 	struct morsel_create *args = &req->args.create;
-	int err = reserve_fd(req, args->flags & MORSEL_CREATE_CLOEXEC);
+	nodemask_t nodes;
+	int err = copy_nodes(args, &nodes);
 
 	if (err)
 		return err;
+	err = reserve_fd(req, args->flags & MORSEL_CREATE_CLOEXEC);
+	if (err)
+		return err;
 	args->fd = req->fd;
-	return keep_opened(req, morsel_create(args));
+	return keep_opened(req, morsel_create(args, &nodes));
 }
 
 /**
@@ -150,6 +187,45 @@ int call_list(struct morsel_request *req)
 		info.size = min_t(u32, info.size, cursor->list.entry_size);
 		err = morsel_cursor_put(cursor, &info, sizeof(info));
 	}
+	return err;
+}
+
+/**
+ * call_nodes() - MORSEL_IOC_NODES
+ * @req: the request
+ * Return: 0 or a negative errno.
+ */
+int call_nodes(struct morsel_request *req)
+{
+	struct morsel_cursor *cursor = &req->args.cursor;
+	int err = morsel_cursor_begin(cursor);
+	struct morsel_node *nodes;
+	unsigned int nr, i;
+	struct morsel *m;
+	u64 id;
+
+	if (err)
+		return err;
+	if (cursor->room < MORSEL_NODES_LEAST)
+		return -EINVAL;
+	nodes = kmalloc_array(MORSEL_NODES_LEAST, sizeof(*nodes), GFP_KERNEL);
+	if (!nodes)
+		return -ENOMEM;
+	id = cursor->list.cursor;
+	while (!err && (m = morsel_next(&id))) {
+		nr = morsel_nodes(m, nodes);
+		morsel_release(m);
+		/* All of one, or none. */
+		if (nr > cursor->room - cursor->list.count)
+			break;
+		for (i = 0; i < nr && !err; i++)
+			err = morsel_cursor_put(cursor, &nodes[i], sizeof(*nodes));
+		cursor->list.cursor = id;
+		if (fatal_signal_pending(current))
+			err = -EINTR;
+		cond_resched();
+	}
+	kfree(nodes);
 	return err;
 }
 

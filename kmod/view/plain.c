@@ -30,19 +30,20 @@ static int show_page(struct view *view, enum morsel_rights rights, unsigned long
  * The gate and the frame are map_fill()'s; the leaf in the map's own tables comes with
  * the frame.
  */
-static int plain_fault(struct view *view, enum morsel_rights rights, unsigned long index)
+static int plain_fault(struct view *view, enum morsel_rights rights, const struct mempolicy *policy,
+		       unsigned long index)
 {
-	int err = map_fill(view->map, index);
+	int err = map_fill(view->map, policy, index);
 
 	if (err || plain_tables(view, rights) == view->map->truth)
 		return err;
 	return show_page(view, rights, index);
 }
 
-static int plain_populate(struct view *view, unsigned long first, unsigned long end,
-			  unsigned int state)
+static int plain_populate(struct view *view, const struct mempolicy *policy, unsigned long first,
+			  unsigned long end, unsigned int state)
 {
-	return map_populate(view->map, first, end, state);
+	return map_populate(view->map, policy, first, end, state);
 }
 
 static struct page *plain_page(struct view *view, unsigned long index, bool fill)

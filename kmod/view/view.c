@@ -58,11 +58,11 @@ bool view_wait(struct view *view, unsigned long index, int err)
  */
 int view_populate(struct view *view, unsigned long first, unsigned long end, unsigned int state)
 {
-	int err = view->ops->populate(view, first, end, state);
+	int err = view->ops->populate(view, NULL, first, end, state);
 
 	/* What is there by then is passed over. */
 	if (err && map_wait(view->map, err))
-		err = view->ops->populate(view, first, end, state);
+		err = view->ops->populate(view, NULL, first, end, state);
 	return err;
 }
 

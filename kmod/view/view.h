@@ -17,11 +17,12 @@ struct hidden;
  * @show:	see that there is one, and that it shows what there is, from span @first
  *		to before @end, as far as that takes no longer than a fault; 0, -ENOMEM,
  *		-EDQUOT
- * @fault:	see that it shows page @index, which may have to be allocated; 0,
+ * @fault:	see that it shows page @index, which may have to be allocated, as @policy of the
+ *		mapping has it, or with NULL as the morsel's and the task's have; 0,
  *		-ENOMEM, -EDQUOT, -EBUSY (its span is closed: it does not wait), -EINTR (a
  *		fatal signal)
- * @populate:	see that all pages from @first to before @end are allocated, in bulk; errors
- *		as of @fault; @state says which signals end it.  Only with TASK_RUNNING, none, it does
+ * @populate:	see that all pages from @first to before @end are allocated, in bulk; policy
+ *		and errors as of @fault; @state says which signals end it.  Only with TASK_RUNNING, none, it does
  *		not wait where a span is closed
  * @page:	take a reference to what is behind a page, for reading or writing by the
  *		kernel, to be given back by map_put_page(); NULL: a hole, unless @fill;
@@ -35,9 +36,10 @@ struct view_ops {
 	struct tableset *(*tables)(const struct view *view, enum morsel_rights rights);
 	int (*show)(struct view *view, enum morsel_rights rights, unsigned long first,
 		    unsigned long end);
-	int (*fault)(struct view *view, enum morsel_rights rights, unsigned long index);
-	int (*populate)(struct view *view, unsigned long first, unsigned long end,
-			unsigned int state);
+	int (*fault)(struct view *view, enum morsel_rights rights, const struct mempolicy *policy,
+		     unsigned long index);
+	int (*populate)(struct view *view, const struct mempolicy *policy, unsigned long first,
+			unsigned long end, unsigned int state);
 	struct page *(*page)(struct view *view, unsigned long index, bool fill);
 	void (*hide)(struct view *view, struct hidden *hidden);
 };

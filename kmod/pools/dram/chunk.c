@@ -41,8 +41,15 @@ static void chunk_return(struct dram_chunk *chunk)
 	cond_resched();
 }
 
-/* Pages in smaller pieces, as large as there are; returns how many. */
-static unsigned int borrow_pieces(struct dram_pool *dram, struct page **pages, unsigned int wanted)
+/* Trying hard is for the first page alone: somebody needs one. */
+static gfp_t further(gfp_t first)
+{
+	return first == AT_HAND ? AT_HAND : BRIEFLY;
+}
+
+/* Pages in smaller pieces, as large as there are, the first one as @first says; returns how many. */
+static unsigned int borrow_pieces(struct dram_pool *dram, gfp_t first, struct page **pages,
+				  unsigned int wanted)
 {
 	int order = ilog2(min(wanted, CHUNK_PAGES / 2)), i;
 	unsigned int nr = 0;
@@ -50,9 +57,8 @@ static unsigned int borrow_pieces(struct dram_pool *dram, struct page **pages, u
 	while (nr < wanted && order >= 0) {
 		struct page *page = NULL;
 
-		/* Trying hard is for the first page alone: somebody needs one. */
 		if (1U << order <= wanted - nr)
-			page = dram_borrow(dram, order || nr ? BRIEFLY : QUIETLY, order);
+			page = dram_borrow(dram, order || nr ? further(first) : first, order);
 		if (!page) {
 			order--;
 			continue;
@@ -66,7 +72,7 @@ static unsigned int borrow_pieces(struct dram_pool *dram, struct page **pages, u
 }
 
 /* A chunk of as many pages as there are, up to those that are wanted. */
-static struct dram_chunk *chunk_borrow(struct dram_pool *dram, unsigned int wanted)
+static struct dram_chunk *chunk_borrow(struct dram_pool *dram, gfp_t first, unsigned int wanted)
 {
 	struct dram_chunk *chunk = kzalloc(sizeof(*chunk), QUIETLY);
 	unsigned int nr = 0;
@@ -74,14 +80,14 @@ static struct dram_chunk *chunk_borrow(struct dram_pool *dram, unsigned int want
 	if (!chunk)
 		return NULL;
 	if (wanted == CHUNK_PAGES)
-		chunk->base = dram_borrow(dram, BRIEFLY, HUGE_ORDER);
+		chunk->base = dram_borrow(dram, further(first), HUGE_ORDER);
 	if (chunk->base) {
 		split_page(chunk->base, HUGE_ORDER);
 		return chunk;
 	}
 	chunk->pages = kcalloc(CHUNK_PAGES, sizeof(*chunk->pages), QUIETLY);
 	if (chunk->pages)
-		nr = borrow_pieces(dram, chunk->pages, wanted);
+		nr = borrow_pieces(dram, first, chunk->pages, wanted);
 	if (!nr) {
 		kfree(chunk->pages);
 		kfree(chunk);
@@ -143,9 +149,10 @@ static void chunk_add(struct dram_pool *dram, unsigned int child, struct dram_ch
 }
 
 /* Borrow a chunk; returns how many pages that are. */
-static unsigned int borrow_chunk(struct dram_pool *dram, unsigned int child, unsigned int wanted)
+static unsigned int borrow_chunk(struct dram_pool *dram, gfp_t first, unsigned int child,
+				 unsigned int wanted)
 {
-	struct dram_chunk *chunk = chunk_borrow(dram, wanted);
+	struct dram_chunk *chunk = chunk_borrow(dram, first, wanted);
 	unsigned int nr = 0;
 
 	if (chunk) {
@@ -232,7 +239,7 @@ static bool fill_place(struct dram_pool *dram, struct dram_chunk *chunk, unsigne
  * No number is left for a chunk, as there are many that have few pages: borrow pages for one of
  * these.  Returns how many.
  */
-static unsigned int fill_chunk(struct dram_pool *dram, unsigned int wanted)
+static unsigned int fill_chunk(struct dram_pool *dram, gfp_t first, unsigned int wanted)
 {
 	int child = hold_chunk(dram);
 	struct dram_chunk *chunk;
@@ -243,10 +250,9 @@ static unsigned int fill_chunk(struct dram_pool *dram, unsigned int wanted)
 	chunk = dram->chunks[child];
 	if (chunk_spread(chunk)) {
 		for_each_set_bit(i, chunk->gone, CHUNK_PAGES) {
-			/* Trying hard is for the first one alone, as in borrow_pieces(). */
 			if (nr == wanted || fatal_signal_pending(current) ||
 			    !fill_place(dram, chunk, i, (u64)child * CHUNK_PAGES + i,
-					nr ? BRIEFLY : QUIETLY))
+					nr ? further(first) : first))
 				break;
 			nr++;
 		}
@@ -255,8 +261,8 @@ static unsigned int fill_chunk(struct dram_pool *dram, unsigned int wanted)
 	return nr;
 }
 
-/* Borrow pages for small frames.  -ENOSPC: there is no room for any. */
-static int grow_small(struct dram_pool *dram)
+/* Borrow pages for small frames, the first as @first says.  -ENOSPC: there is no room for any. */
+static int grow_small(struct dram_pool *dram, gfp_t first)
 {
 	unsigned long room = dram_reserve(dram, CHUNK_PAGES, 1);
 	unsigned int nr;
@@ -265,7 +271,7 @@ static int grow_small(struct dram_pool *dram)
 	if (!room)
 		return -ENOSPC;
 	child = dram_number_get(&dram->small);
-	nr = child < 0 ? fill_chunk(dram, room) : borrow_chunk(dram, child, room);
+	nr = child < 0 ? fill_chunk(dram, first, room) : borrow_chunk(dram, first, child, room);
 	atomic_long_sub(room - nr, &dram->held);
 	return nr ? 0 : -ENOMEM;
 }
@@ -345,7 +351,7 @@ void dram_small_came_back(struct dram_pool *dram, unsigned int count, const u64 
 }
 
 /* Get frames that are free, or borrow some; a negative errno if there are none. */
-static int find_small(struct dram_pool *dram, unsigned int count, u64 *numbers)
+static int find_small(struct dram_pool *dram, gfp_t first, unsigned int count, u64 *numbers)
 {
 	unsigned int found;
 	int err = 0;
@@ -353,22 +359,22 @@ static int find_small(struct dram_pool *dram, unsigned int count, u64 *numbers)
 	do {
 		found = dram_get_numbers(dram, 0, count, numbers);
 		if (!found)
-			err = fatal_signal_pending(current) ? -EINTR : grow_small(dram);
+			err = fatal_signal_pending(current) ? -EINTR : grow_small(dram, first);
 	} while (!found && !err);
 	return found ?: err;
 }
 
-static int find_small_locked(struct dram_pool *dram, unsigned int count, u64 *numbers)
+static int find_small_locked(struct dram_pool *dram, gfp_t first, unsigned int count, u64 *numbers)
 {
 	int found;
 
 	if (dram_is_full(dram, 1) || down_read_killable(&dram->growing))
 		return 0;
-	found = find_small(dram, count, numbers);
+	found = find_small(dram, first, count, numbers);
 	up_read(&dram->growing);
 	/* Who has the room may have borrowed more than it needs. */
 	if (found == -ENOSPC && dram_may_be_alone(dram)) {
-		found = find_small(dram, count, numbers);
+		found = find_small(dram, first, count, numbers);
 		up_write(&dram->growing);
 	}
 	return max(found, 0);
@@ -377,11 +383,12 @@ static int find_small_locked(struct dram_pool *dram, unsigned int count, u64 *nu
 /**
  * dram_get_small() - get pages
  * @dram:	the pool
+ * @first:	how to borrow the first one, where some are borrowed
  * @count:	how many
  * @frames:	where to put them
  * Return: how many there are.
  */
-unsigned int dram_get_small(struct dram_pool *dram, unsigned int count, u64 *frames)
+unsigned int dram_get_small(struct dram_pool *dram, gfp_t first, unsigned int count, u64 *frames)
 {
 	unsigned int got = 0, wanted, found, charged;
 	u64 *numbers;
@@ -392,7 +399,7 @@ unsigned int dram_get_small(struct dram_pool *dram, unsigned int count, u64 *fra
 		numbers = frames + got;
 		found = dram_get_numbers(dram, 0, wanted, numbers);
 		if (!found)
-			found = find_small_locked(dram, wanted, numbers);
+			found = find_small_locked(dram, first, wanted, numbers);
 		if (!found)
 			break;
 		charged = dram_charge(dram, found, 1);

@@ -124,11 +124,11 @@ int dram_number_get(struct dram_allocator *of)
 	return number;
 }
 
-static unsigned int dram_get(struct frame_pool *pool, unsigned int order, unsigned int count,
-			     u64 *frames)
+static unsigned int dram_get(struct frame_pool *pool, bool hard, unsigned int order,
+			     unsigned int count, u64 *frames)
 {
 	return order ? dram_get_huge(to_dram(pool), count, frames)
-		     : dram_get_small(to_dram(pool), count, frames);
+		     : dram_get_small(to_dram(pool), hard ? QUIETLY : AT_HAND, count, frames);
 }
 
 /* Put up to BATCH frames. */

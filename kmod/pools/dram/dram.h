@@ -43,6 +43,8 @@
 /* Never by way of the OOM killer: running out is the caller's to report. */
 #define QUIETLY (GFP_KERNEL | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
 #define BRIEFLY (GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN)
+/* What is at hand: others may have some, too. */
+#define AT_HAND ((GFP_KERNEL & ~__GFP_DIRECT_RECLAIM) | __GFP_NOWARN)
 
 /**
  * struct dram_chunk - pages that are a child of the small allocator
@@ -169,7 +171,7 @@ void dram_say_lost(struct page *page, unsigned int order);
 void dram_lose(struct dram_pool *dram, unsigned int order, struct page *page);
 
 /* chunk.c */
-unsigned int dram_get_small(struct dram_pool *dram, unsigned int count, u64 *frames);
+unsigned int dram_get_small(struct dram_pool *dram, gfp_t first, unsigned int count, u64 *frames);
 void dram_small_came_back(struct dram_pool *dram, unsigned int count, const u64 *numbers);
 void dram_give_chunk(struct dram_pool *dram, unsigned int child, struct dram_walk *walk);
 bool dram_exchange_page(struct dram_pool *dram);
