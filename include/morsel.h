@@ -43,6 +43,8 @@ int morsel_device(void);
  */
 int morsel_query(int device, struct morsel_query *query);
 
+struct bitmask;
+
 /**
  * struct morsel_params - how to make a morsel
  * @length:	bytes; ftruncate(2) changes it
@@ -53,6 +55,9 @@ int morsel_query(int device, struct morsel_query *query);
  * @node:	preferred NUMA node plus 1; 0 means the caller's
  * @flags:	MORSEL_CREATE_POPULATE, MORSEL_CREATE_SEALABLE, MORSEL_CREATE_DUMP, or 0
  * @fault_around: as for morsel_tune(); 0 means as suits the granule
+ * @nodes:	libnuma's mask of the nodes that @policy is about (numa(3)), or NULL
+ * @policy:	MORSEL_POLICY_*: where its frames are to be; but for MORSEL_POLICY_NEAR, @nodes
+ *		has some, and @pool and @node are 0
  * @reserved:	0; later releases may give it a meaning
  *
  * All zero is a good choice, with a length now or by ftruncate(2).
@@ -66,7 +71,9 @@ struct morsel_params {
 	uint32_t node;
 	uint32_t flags;
 	uint32_t fault_around;
-	uint32_t reserved[8];
+	const struct bitmask *nodes;
+	uint32_t policy;
+	uint32_t reserved[7 - sizeof(void *) / 4];
 };
 
 /**
@@ -75,8 +82,9 @@ struct morsel_params {
  * @params:	how
  *
  * Return: its descriptor, open for reading and writing (close-on-exec); -EEXIST:
- * the name is taken; -EINVAL: a bad name, granule or fault_around; -EFBIG: too long;
- * -ENOENT: no such pool; -ENODEV: no such node; -EDQUOT: over the caller's
+ * the name is taken; -EINVAL: a bad name, granule, fault_around or policy; -EFBIG: too
+ * long; -ENOENT: no such pool, or none on the nodes; -ENODEV: no such node, or none of them has
+ * memory; -EDQUOT: over the caller's
  * ceiling; -ENOMEM: no memory, or with MORSEL_CREATE_POPULATE a pool without
  * room; -EMFILE, -ENFILE: too many descriptors; -EINTR: a fatal signal while
  * populating; -EACCES, -EROFS: the mount that names are in (man 5 morsel), or the
@@ -140,6 +148,17 @@ int morsel_unlink_id(int device, uint64_t id);
  */
 int morsel_list(int device, int (*visit)(const struct morsel_info *info, void *context),
 		void *context);
+
+/**
+ * morsel_nodes() - call a function for each morsel that the caller may see and each pool that it has
+ * frames of
+ * @device:	from morsel_device()
+ * @visit:	called by ascending id; a value other than 0 ends the list
+ * @context:	passed on
+ * Return: 0, what @visit returned, or a negative errno; -ENOTTY: the module is older than this call.
+ */
+int morsel_nodes(int device, int (*visit)(const struct morsel_node *node, void *context),
+		 void *context);
 
 /**
  * morsel_stat() - describe a morsel
@@ -218,7 +237,8 @@ int morsel_extents(int fd, int (*visit)(const struct morsel_extent *extent, void
  *		ends
  * @length:	bytes, or 0 for all that follows
  * @prot:	PROT_* of mmap(2)
- * @flags:	0 or MAP_POPULATE
+ * @flags:	0, or MAP_POPULATE: allocate what is not there yet, or with a read-only
+ *		descriptor what that may be, and attach all of it; or fail
  * @address:	where it is
  *
  * Takes addresses for @length rounded up: to whole GiBs from one GiB on, so
@@ -227,8 +247,9 @@ int morsel_extents(int fd, int (*visit)(const struct morsel_extent *extent, void
  *
  * Return: 0; -EINVAL: @offset is no multiple of 4096, @length is 0 and nothing
  * follows, or another flag; -EACCES: PROT_WRITE with a read-only descriptor;
- * -EOVERFLOW: more than the program has addresses; -ENOMEM: no addresses left;
- * else as mmap(2).
+ * -EOVERFLOW: more than the program has addresses; -ENOMEM: no addresses left, or
+ * with MAP_POPULATE, no memory, and nothing is mapped; -EDQUOT: with that, over the owner's
+ * ceiling; else as mmap(2).
  */
 int morsel_map(int fd, uint64_t offset, size_t length, int prot, int flags, void **address);
 

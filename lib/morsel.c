@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <numa.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -23,7 +24,10 @@ _Static_assert(sizeof(struct morsel_params) == 64 + sizeof(void *), "struct mors
 #define SPLICE_UNIT ((size_t)1 << 30)
 
 /* Entries fetched at a time: few calls, little stack. */
-#define BATCH 64
+#define BATCH MORSEL_NODES_LEAST
+
+/* As many bits as a mask of nodes may have. */
+#define MAX_NODES 65536
 
 static void (*log_hook)(const char *line, void *context);
 static void *log_context;
@@ -110,8 +114,12 @@ API int morsel_query(int device, struct morsel_query *query)
 	return call(device, MORSEL_IOC_QUERY, query, "query");
 }
 
+/* Words of libnuma's masks are longs, which follow each other in memory as the bits do. */
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "masks of longs are not those of __u64");
+
 API int morsel_create(int device, const struct morsel_params *params)
 {
+	uint64_t nodes[MAX_NODES / 64] = {0};
 	struct morsel_create args = {
 		.size = sizeof(args),
 		.flags = params->flags | MORSEL_CREATE_CLOEXEC,
@@ -121,9 +129,19 @@ API int morsel_create(int device, const struct morsel_params *params)
 		.granule = params->granule,
 		.mode = params->mode ? params->mode : 0600,
 		.fault_around = params->fault_around,
+		.policy = params->policy,
 	};
 	int err;
 
+	if (params->nodes) {
+		if (params->nodes->size > MAX_NODES) {
+			say("create: a mask of more than %d nodes", MAX_NODES);
+			return -EINVAL;
+		}
+		memcpy(nodes, params->nodes->maskp, (params->nodes->size + 7) / 8);
+		args.nr_nodes = params->nodes->size;
+		args.nodes = (uintptr_t)nodes;
+	}
 	for (size_t i = 0; i < sizeof(params->reserved) / sizeof(params->reserved[0]); i++) {
 		if (params->reserved[i]) {
 			say("create: a parameter that this release (%s) does not know",
@@ -206,6 +224,12 @@ API int morsel_list(int device, int (*visit)(const struct morsel_info *info, voi
 	return WALK(device, MORSEL_IOC_LIST, struct morsel_info, "list", visit, context);
 }
 
+API int morsel_nodes(int device, int (*visit)(const struct morsel_node *node, void *context),
+		     void *context)
+{
+	return WALK(device, MORSEL_IOC_NODES, struct morsel_node, "nodes", visit, context);
+}
+
 API int morsel_extents(int fd, int (*visit)(const struct morsel_extent *extent, void *context),
 		       void *context)
 {
@@ -281,6 +305,34 @@ static int length_after(int fd, uint64_t offset, size_t *length)
 	return *length == st.st_size - offset ? 0 : -EOVERFLOW;
 }
 
+/*
+ * MAP_POPULATE does not tell when there is no memory.  Who may not allocate maps what there is, and
+ * learns of the rest by a signal, as ever.
+ */
+static int fill(int fd, uint64_t offset, size_t length)
+{
+	struct stat st;
+	uint64_t end;
+	int err;
+
+	if ((fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDWR)
+		return 0;
+	if (fstat(fd, &st)) {
+		err = errno;
+		say("map: %s", strerror(err));
+		return -err;
+	}
+	end = st.st_size;
+	if (offset >= end)
+		return 0;
+	/* 0: all that follows. */
+	length = end - offset <= length ? 0 : (length + 4095) & ~(size_t)4095;
+	do
+		err = morsel_populate(fd, offset, length);
+	while (err == -EINTR);
+	return err;
+}
+
 API int morsel_map(int fd, uint64_t offset, size_t length, int prot, int flags, void **address)
 {
 	size_t mapped;
@@ -297,6 +349,9 @@ API int morsel_map(int fd, uint64_t offset, size_t length, int prot, int flags, 
 	mapped = morsel_map_length(length);
 	if (mapped < length)
 		return -EOVERFLOW;
+	err = flags & MAP_POPULATE ? fill(fd, offset, length) : 0;
+	if (err)
+		return err;
 	found = mmap(NULL, mapped, prot, MAP_SHARED | flags, fd, offset);
 	if (found == MAP_FAILED) {
 		err = errno;

@@ -58,7 +58,12 @@ of_rounds() {
 # keys), for those that it may matter to.
 variant() {
 	suites "$1" --numa 2 --cpu SandyBridge,vendor=GenuineIntel,la57=on --cmdline 'pti=on init_on_alloc=0' -- \
-		/morsel/tests/test_{cpu,map,large,mm,advice,proc,reclaim}
+		/morsel/tests/test_{cpu,map,large,mm,advice,proc,reclaim,nodes}
+}
+
+# one_sided KERNEL: two nodes, and memory on one of them only.
+one_sided() {
+	suites "$1" --numa 2:0 -- /morsel/tests/test_{nodes,map,reclaim}
 }
 
 # generic KERNEL: the flavour that most people run does what is at the core of it all.
@@ -75,7 +80,7 @@ fuzz() {
 	locking) seconds=120 test=1800 ;;
 	esac
 	seconds=${FUZZ_SECONDS:-$seconds}
-	one "fuzzer, kernel $1" "$QEMU_DIR/run" --mem 3G --timeout $((seconds + 2 * test + 600)) "$1" -- \
+	one "fuzzer, kernel $1" "$QEMU_DIR/run" --mem 3G --numa 2 --timeout $((seconds + 2 * test + 600)) "$1" -- \
 		env MORSEL_TEST_SECONDS="${MORSEL_TEST_SECONDS:-$test}" sh -c "insmod \$MORSEL_KO &&
 		/morsel/tests/fuzz --seconds $seconds $arguments && rmmod morsel && /morsel/guest/leaks" || return
 	grep -E 'reached: |^seed' "$RESULTS/$JOB.output"

@@ -487,6 +487,45 @@ static void pools_and_limits_are_looked_after(void **state)
 	assert_ctl(DONE, "limit set %u default", TESTER);
 }
 
+/* The first entry of what a morsel has on nodes. */
+static struct json_object *first_node(struct json_object *morsel)
+{
+	struct json_object *nodes;
+
+	assert_true(json_object_object_get_ex(morsel, "nodes", &nodes));
+	return row(nodes, 0);
+}
+
+static void nodes_are_said_as_numactl_has_them(void **state)
+{
+	struct json_object *array;
+
+	need_program();
+	if (access("/sys/devices/system/node/node0", F_OK))
+		skip_because("a kernel without nodes");
+	assert_ctl(DONE, "create -P --interleave all spread 8M");
+	assert_ctl(DONE, "create -P -B 0 bound 8M");
+	assert_ctl(DONE, "create -P -R 0 wished 8M");
+	array = ctl_json("show bound wished");
+	assert_int_equal(number(first_node(row(array, 0)), "frames"), 8 * MIB);
+	assert_int_equal(number(first_node(row(array, 0)), "node"), 0);
+	assert_int_equal(number(first_node(row(array, 1)), "frames"), 8 * MIB);
+	json_object_put(array);
+	array = ctl_json("list");
+	assert_int_equal(json_object_array_length(array), 3);
+	assert_int_equal(number(first_node(row(array, 1)), "frames"), 8 * MIB);
+	json_object_put(array);
+	assert_ctl(DONE, "show bound");
+	assert_non_null(strstr(output, "NODES"));
+	assert_non_null(strstr(output, "0:8.00M"));
+	assert_ctl(USAGE, "create -B 0 -I 0 two 8M");
+	assert_ctl(USAGE, "create -B 0 -n 0 two 8M");
+	assert_ctl(USAGE, "create -B 0 -p 1 two 8M");
+	assert_ctl(USAGE, "create -B 77 none 8M");
+	assert_ctl(USAGE, "create -B zero none 8M");
+	assert_int_equal(count_morsels(), 3);
+}
+
 static void every_verb_has_help(void **state)
 {
 	static const char *const verbs[] = {
@@ -522,6 +561,7 @@ int main(void)
 		TEST(odd_names_are_shown_without_harm),
 		TEST(holes_stay_holes_in_a_tree),
 		TEST(pools_and_limits_are_looked_after),
+		TEST(nodes_are_said_as_numactl_has_them),
 		TEST(every_verb_has_help),
 		TEST(module_unloads),
 	};

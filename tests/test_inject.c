@@ -169,6 +169,24 @@ static int run_create(void)
 	return create_call(MORSEL_GRANULE_AUTO, 0, "");
 }
 
+static int run_create_bound(void)
+{
+	uint64_t nodes = 1;
+	struct morsel_create args = {
+		.size = sizeof(args),
+		.length = LENGTH,
+		.mode = 0600,
+		.pool = MORSEL_ANY,
+		.node = MORSEL_ANY,
+		.policy = MORSEL_POLICY_BIND,
+		.nr_nodes = 64,
+		.nodes = (uintptr_t)&nodes,
+	};
+
+	fd = create_with(&args);
+	return fd < 0 ? -errno : 0;
+}
+
 static int run_create_named(void)
 {
 	int result = create_call(MORSEL_GRANULE_4K, 0, "walk");
@@ -225,6 +243,7 @@ static int run_unlink(void)
 }
 
 WALK(create_fails, NULL, run_create, NULL, {ENOMEM, EFAULT})
+WALK(create_bound_fails, NULL, run_create_bound, NULL, {ENOMEM, EFAULT})
 WALK(create_named_fails, NULL, run_create_named, NULL, {ENOMEM, EFAULT})
 WALK(create_populated_fails, NULL, run_create_populated, check_populated, {ENOMEM, EFAULT})
 WALK(create_populated_4k_fails, NULL, run_create_populated_4k, check_populated, {ENOMEM, EFAULT})
@@ -248,6 +267,17 @@ static int run_list(void)
 	uint64_t cursor = 0;
 
 	return list_step(dev, MORSEL_IOC_LIST, &cursor, info, sizeof(info[0]), 4) < 0 ? -errno : 0;
+}
+
+static int run_nodes(void)
+{
+	struct morsel_node nodes[MORSEL_NODES_LEAST];
+	uint64_t cursor = 0;
+
+	return list_step(dev, MORSEL_IOC_NODES, &cursor, nodes, sizeof(nodes[0]),
+			 MORSEL_NODES_LEAST) < 0
+		       ? -errno
+		       : 0;
 }
 
 static void prepare_two(void)
@@ -313,6 +343,7 @@ static int run_limit_get(void)
 
 WALK(query_fails, NULL, run_query, NULL, {EFAULT})
 WALK(list_fails, prepare_two, run_list, NULL, {EFAULT})
+WALK(nodes_fail, prepare_two, run_nodes, NULL, {EFAULT, ENOMEM})
 WALK(stat_fails, prepare_named, run_stat, NULL, {EFAULT})
 WALK(extents_fails, prepare_full, run_extents, NULL, {EFAULT, ENOMEM})
 WALK(pool_list_fails, NULL, run_pool_list, NULL, {EFAULT})
@@ -696,6 +727,7 @@ int main(void)
 	};
 	const struct CMUnitTest tests[] = {
 		TEST(create_fails),
+		TEST(create_bound_fails),
 		TEST(create_named_fails),
 		TEST(create_populated_fails),
 		TEST(create_populated_4k_fails),
@@ -705,6 +737,7 @@ int main(void)
 		TEST(unlink_fails),
 		TEST(query_fails),
 		TEST(list_fails),
+		TEST(nodes_fail),
 		TEST(stat_fails),
 		TEST(extents_fails),
 		TEST(pool_list_fails),

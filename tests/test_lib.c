@@ -4,6 +4,8 @@
  */
 #include "common.h"
 
+#include <numa.h>
+
 #include "morsel.h"
 
 static int device;
@@ -264,6 +266,69 @@ static void map_populates_if_asked(void **state)
 	assert_int_equal(morsel_unmap(memory, 8 * MIB), 0);
 }
 
+/* mmap(2) says nothing of that. */
+static void map_tells_that_populating_failed(void **state)
+{
+	int fd = make(64 * MIB, "large"), read_only;
+	void *memory = NULL;
+	unsigned int i;
+
+	for (i = 0; i < query().nr_pools; i++)
+		assert_done(resize_pool_on(i, 16 * MIB / query().nr_pools));
+	assert_int_equal(morsel_map(fd, 0, 0, RW, MAP_POPULATE, &memory), -ENOMEM);
+	assert_null(memory);
+	assert_int_equal(info_of(fd).attachments, 0);
+	assert_int_equal(morsel_punch(fd, 0, 0), 0);
+	/* A part of it fits, at the end of which nothing is asked of what follows. */
+	assert_int_equal(morsel_map(fd, 32 * MIB + PAGE, 3 * MIB + 1, RW, MAP_POPULATE, &memory),
+			 0);
+	assert_in_range(info_of(fd).frame_bytes, 3 * MIB + PAGE, 8 * MIB);
+	assert_int_equal(morsel_unmap(memory, 3 * MIB + 1), 0);
+	/* Who may not allocate has what is there. */
+	read_only = morsel_open(device, "large", MORSEL_OPEN_READ_ONLY);
+	assert_int_equal(morsel_map(read_only, 0, 0, PROT_READ, MAP_POPULATE, &memory), 0);
+	assert_int_equal(probe_read((char *)memory + 33 * MIB, NULL), 0);
+	assert_int_equal(morsel_unmap(memory, 64 * MIB), 0);
+}
+
+static int add_up(const struct morsel_node *node, void *context)
+{
+	uint64_t *bytes = context;
+
+	assert_int_equal(node->node, 0);
+	*bytes += node->frame_bytes;
+	return 0;
+}
+
+/* As numa_parse_nodestring(3) makes them. */
+static void masks_of_libnuma_are_taken(void **state)
+{
+	unsigned long words[16] = {1};
+	const struct bitmask mask = {.size = 1024, .maskp = words};
+	struct morsel_params params = {
+		.length = 8 * MIB,
+		.flags = MORSEL_CREATE_POPULATE,
+		.nodes = &mask,
+		.policy = MORSEL_POLICY_BIND,
+	};
+	uint64_t bytes = 0;
+
+	open_device();
+	assert_true(morsel_create(device, &params) >= 0);
+	assert_int_equal(morsel_nodes(device, add_up, &bytes), 0);
+	assert_int_equal(bytes, 8 * MIB);
+	params.policy = MORSEL_POLICY_NEAR;
+	assert_int_equal(morsel_create(device, &params), -EINVAL);
+	params.policy = MORSEL_POLICY_INTERLEAVE;
+	params.node = 1;
+	assert_int_equal(morsel_create(device, &params), -EINVAL);
+	params.node = 0;
+	words[15] = 1UL << 63;
+	assert_int_equal(morsel_create(device, &params), -ENODEV);
+	words[15] = words[0] = 0;
+	assert_int_equal(morsel_create(device, &params), -ENODEV);
+}
+
 static int first_pool(const struct morsel_pool_info *info, void *context)
 {
 	*(struct morsel_pool_info *)context = *info;
@@ -338,6 +403,8 @@ int main(void)
 		TEST(map_takes_care_of_places),
 		TEST(map_parts_and_rights),
 		TEST(map_populates_if_asked),
+		TEST(map_tells_that_populating_failed),
+		TEST(masks_of_libnuma_are_taken),
 		TEST(pools_are_looked_after),
 		TEST(limits_are_looked_after),
 		TEST(the_log_says_why),

@@ -133,7 +133,16 @@ long op_create(long starve)
 		.granule = chance(32) ? 13 : PICK(0U, 12U, 21U),
 		.mode = chance(8) ? rnd() % 01777 : PICK(0600U, 0644U, 0666U, 0777U),
 	};
+	uint64_t nodes = chance(8) ? interesting() : 1 + below(3);
 	long result;
+
+	if (chance(6)) {
+		args.policy = chance(16) ? interesting() : 1 + below(3);
+		args.nr_nodes = chance(8) ? interesting() : 64;
+		args.nodes = chance(8) ? (uintptr_t)buffer(8) : (uintptr_t)&nodes;
+		if (!chance(8))
+			args.pool = args.node = MORSEL_ANY;
+	}
 
 	if (chance(8) && (args.length <= PORTION || chance(16)))
 		args.flags |= MORSEL_CREATE_POPULATE;
@@ -189,6 +198,7 @@ long op_list(long cmd)
 	static const uint32_t sizes[] = {sizeof(struct morsel_info),
 					 sizeof(struct morsel_pool_info),
 					 sizeof(struct morsel_extent),
+					 sizeof(struct morsel_node),
 					 8,
 					 256,
 					 PAGE,
@@ -197,10 +207,11 @@ long op_list(long cmd)
 	struct morsel_list args = {.flags = some_flags(0)};
 	unsigned int entry = _IOC_NR(cmd) == _IOC_NR(MORSEL_IOC_LIST)	     ? 0
 			     : _IOC_NR(cmd) == _IOC_NR(MORSEL_IOC_POOL_LIST) ? 1
+			     : _IOC_NR(cmd) == _IOC_NR(MORSEL_IOC_NODES)     ? 3
 									     : 2;
 
 	args.entry_size = sizes[chance(4) ? below(ARRAY_SIZE(sizes)) : entry];
-	args.count = chance(8) ? interesting() : below(64);
+	args.count = chance(8) ? interesting() : below(entry == 3 ? 128 : 64);
 	args.cursor = chance(2) ? 0 : chance(8) ? interesting() : below(4 * GIB) & ~(PAGE - 1);
 	args.entries = (uintptr_t)buffer((size_t)args.count * args.entry_size);
 	return call(entry == 2 ? object() : control(), cmd, &args, sizeof(args));

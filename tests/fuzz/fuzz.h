@@ -186,6 +186,7 @@ long op_mprotect(long unused);
 long op_madvise(long unused);
 long op_process_vm(long unused);
 long op_memory(long what);
+long op_policy(long unused);
 long op_direct(long unused);
 long op_proc(long unused);
 long op_shrink(long unused);

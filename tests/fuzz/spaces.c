@@ -264,6 +264,16 @@ long op_memory(long what)
 	}
 }
 
+/* For what this process touches from here on. */
+long op_policy(long unused)
+{
+	unsigned long nodes = 1 + below(3);
+	int mode = chance(2) ? 0 : (int)below(7);
+
+	note("(%d, %#lx)", mode, nodes);
+	return syscall(SYS_set_mempolicy, mode, mode ? &nodes : NULL, mode ? 64 : 0);
+}
+
 /* Storage that reads and writes memory itself. */
 long op_direct(long unused)
 {

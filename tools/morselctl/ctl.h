@@ -62,7 +62,7 @@ struct ctl {
 struct column {
 	const char *key;
 	const char *title;
-	enum { COLUMN_TEXT, COLUMN_NUMBER, COLUMN_BYTES } type;
+	enum { COLUMN_TEXT, COLUMN_NUMBER, COLUMN_BYTES, COLUMN_NODES } type;
 };
 
 /* output.c */
@@ -105,6 +105,7 @@ void catch_interrupts(void);
 /* object.c */
 int open_named(const struct ctl *ctl, const char *name, uint32_t flags);
 int add_morsel(const struct morsel_info *info, void *rows);
+int add_nodes(const struct ctl *ctl, struct json_object *rows);
 int print_made(const struct ctl *ctl, int fd);
 void take_back(const struct ctl *ctl, int fd);
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <locale.h>
+#include <numa.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,7 +60,7 @@ static const struct verb verbs[] = {
 	{"limit", "set", "USER SIZE|none|default", "set a user's ceiling",
 	 run_limit_set, "", 2, 2, false},
 	{"create", NULL, "[OPTION...] NAME SIZE", "make a morsel",
-	 run_create, "gmpnPf", 2, 2, false},
+	 run_create, "gmpnIRBPf", 2, 2, false},
 	{"list", NULL, "", "list the morsels you may see",
 	 run_list, "", 0, 0, false},
 	{"show", NULL, "NAME...", "describe morsels",
@@ -67,7 +68,7 @@ static const struct verb verbs[] = {
 	{"rm", NULL, "NAME...", "take names away; a morsel goes with its last user",
 	 run_rm, "", 1, MANY, false},
 	{"import", NULL, "[OPTION...] FILE", "make a morsel of a file's contents",
-	 run_import, "gmpnNf", 1, 1, false},
+	 run_import, "gmpnIRBNf", 1, 1, false},
 	{"export", NULL, "NAME FILE", "write a morsel's contents to a file",
 	 run_export, "", 2, 2, false},
 	{"populate", NULL, "NAME...", "allocate all that is not there yet",
@@ -91,6 +92,9 @@ static const struct {
 	{{"mode", required_argument, NULL, 'm'}, "MODE", "permission bits, in octal (0600)"},
 	{{"pool", required_argument, NULL, 'p'}, "ID", "the pool its memory comes from"},
 	{{"node", required_argument, NULL, 'n'}, "NODE", "the NUMA node it should be on"},
+	{{"interleave", required_argument, NULL, 'I'}, "NODES", "on these in turn, as 0-1 or all"},
+	{{"preferred", required_argument, NULL, 'R'}, "NODES", "on these, or else the nearest"},
+	{{"bind", required_argument, NULL, 'B'}, "NODES", "on these alone"},
 	{{"fault-around", required_argument, NULL, 'f'}, "SIZE", "what a first touch allocates"},
 	{{"populate", no_argument, NULL, 'P'}, "", "allocate all of it now"},
 	{{"name", required_argument, NULL, 'N'}, "NAME", "its name, if not the file's"},
@@ -262,6 +266,22 @@ static int parse_around(const char *text, uint32_t *around)
 	return EXIT_OK;
 }
 
+/* As numactl(8) has it: 0-1, 0,2, all, !1, or +0 of those that the caller may have. */
+static int parse_nodes(const char *text, uint32_t policy, struct morsel_params *params)
+{
+	if (params->policy)
+		return complain(EXIT_USAGE,
+				"one of --interleave, --preferred and --bind is enough");
+	params->policy = policy;
+	params->nodes = numa_available() < 0 ? NULL : numa_parse_nodestring(text);
+	if (!params->nodes || !numa_bitmask_weight(params->nodes))
+		return complain(EXIT_USAGE,
+				"'%s' is no list of nodes that there are, as 0-1 or all; "
+				"numactl --hardware shows them",
+				text);
+	return EXIT_OK;
+}
+
 static int parse_interval(const char *text, double *seconds)
 {
 	char *end;
@@ -297,6 +317,12 @@ static int take_option(struct ctl *ctl, int letter, const char *value)
 		code = parse_number(value, 10, UINT32_MAX - 1, &params->node);
 		params->node++;
 		return code;
+	case 'I':
+		return parse_nodes(value, MORSEL_POLICY_INTERLEAVE, params);
+	case 'R':
+		return parse_nodes(value, MORSEL_POLICY_PREFERRED, params);
+	case 'B':
+		return parse_nodes(value, MORSEL_POLICY_BIND, params);
 	case 'N':
 		params->name = value;
 		return EXIT_OK;
@@ -400,6 +426,8 @@ static int run(struct ctl *ctl, int argc, char **argv)
 		return code;
 	if (argc - optind < verb->least || argc - optind > verb->most)
 		return usage(verb->name);
+	if (ctl->params.policy && (ctl->params.pool || ctl->params.node))
+		return complain(EXIT_USAGE, "either nodes to choose from, or --pool or --node");
 
 	if (!verb->alone)
 		code = open_device(ctl);

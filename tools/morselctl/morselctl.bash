@@ -18,7 +18,7 @@ _morselctl() {
 	# The verb, its second word, and how many arguments are before this one.
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
-		-[gmpnNcifkr] | --kernel | --root | --granule | --mode | --pool | --node | --name | --count | --interval | --fault-around)
+		-[gmpnIRBNcifkr] | --kernel | --root | --granule | --mode | --pool | --node | --interleave | --preferred | --bind | --name | --count | --interval | --fault-around)
 			((i++))
 			;;
 		-*) ;;
@@ -35,8 +35,8 @@ _morselctl() {
 	done
 
 	case $verb in
-	create) options+=' --granule --mode --pool --node --populate --fault-around' ;;
-	import) options+=' --granule --mode --pool --node --name --fault-around' ;;
+	create) options+=' --granule --mode --pool --node --interleave --preferred --bind --populate --fault-around' ;;
+	import) options+=' --granule --mode --pool --node --interleave --preferred --bind --name --fault-around' ;;
 	tune) options+=' --fault-around' ;;
 	stat) options+=' --count --interval' ;;
 	doctor) options+=' --kernel --root' ;;
@@ -49,6 +49,9 @@ _morselctl() {
 	-n | --node)
 		words=$(cd /sys/devices/system/node 2>/dev/null && echo node*[0-9])
 		words=${words//node/}
+		;;
+	-I | --interleave | -R | --preferred | -B | --bind)
+		words="all $(cat /sys/devices/system/node/has_memory 2>/dev/null)"
 		;;
 	-f | --fault-around) words='4K 16K 64K 256K 2M' ;;
 	-k | --kernel) words=$(cd /lib/modules 2>/dev/null && echo *) ;;

@@ -15,7 +15,7 @@ static const struct column columns[] = {
 	{"length", "SIZE", COLUMN_BYTES},    {"frames", "FRAMES", COLUMN_BYTES},
 	{"huge", "HUGE", COLUMN_BYTES},	     {"tables", "TABLES", COLUMN_BYTES},
 	{"granule", "GRANULE", COLUMN_TEXT}, {"attachments", "ATTACHED", COLUMN_NUMBER},
-	{"pool", "POOL", COLUMN_NUMBER},     {"mode", "MODE", COLUMN_TEXT},
+	{"nodes", "NODES", COLUMN_NODES},    {"mode", "MODE", COLUMN_TEXT},
 	{"uid", "UID", COLUMN_NUMBER},
 };
 
@@ -53,6 +53,7 @@ int add_morsel(const struct morsel_info *info, void *rows)
 	row_text(row, "mode", mode);
 	row_number(row, "uid", info->uid);
 	row_number(row, "gid", info->gid);
+	json_object_object_add(row, "nodes", json_object_new_array());
 	json_object_object_add(row, "named",
 			       json_object_new_boolean(info->flags & MORSEL_INFO_NAMED));
 	json_object_object_add(row, "other_tablesets",
@@ -61,8 +62,68 @@ int add_morsel(const struct morsel_info *info, void *rows)
 	return 0;
 }
 
+/* Rows that something is added to; both come by ascending id, mostly. */
+struct at_node {
+	struct json_object *rows;
+	struct json_object *row;
+	size_t next;
+	uint64_t id;
+};
+
+/* The row of a morsel; NULL: it has none. */
+static struct json_object *row_of(struct at_node *at, uint64_t id)
+{
+	size_t count = json_object_array_length(at->rows);
+
+	for (size_t i = 0; i < count; i++) {
+		size_t index = (at->next + i) % count;
+		struct json_object *row = json_object_array_get_idx(at->rows, index);
+
+		if (json_object_get_uint64(json_object_object_get(row, "id")) != id)
+			continue;
+		at->next = index + 1;
+		return row;
+	}
+	return NULL;
+}
+
+static int add_node(const struct morsel_node *node, void *context)
+{
+	struct at_node *at = context;
+	struct json_object *entry;
+
+	/* Those of one follow each other. */
+	if (at->id != node->id) {
+		at->row = row_of(at, node->id);
+		at->id = node->id;
+	}
+	if (!at->row)
+		return 0;
+	entry = json_object_new_object();
+	row_number(entry, "node", node->node);
+	row_number(entry, "pool", node->pool);
+	row_number(entry, "frames", node->frame_bytes);
+	row_number(entry, "huge", node->huge_bytes);
+	json_object_array_add(json_object_object_get(at->row, "nodes"), entry);
+	return 0;
+}
+
+/* What morsels have on each node, to the rows of these. */
+int add_nodes(const struct ctl *ctl, struct json_object *rows)
+{
+	struct at_node at = {.rows = rows};
+	int err = morsel_nodes(ctl->device, add_node, &at);
+
+	/* A module that is older knows of one for each. */
+	return err == -ENOTTY ? 0 : err;
+}
+
 static int print_morsels(const struct ctl *ctl, int code, struct json_object *rows)
 {
+	int err = code == EXIT_OK ? add_nodes(ctl, rows) : 0;
+
+	if (err)
+		code = failed(err, "nodes");
 	return print_rows(ctl, code, columns, COUNT(columns), rows);
 }
 

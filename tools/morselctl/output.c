@@ -135,12 +135,33 @@ int parse_number(const char *text, int base, uint32_t most, uint32_t *number)
 	return EXIT_OK;
 }
 
+/* What there is on each node: "0:1.5G 1:512M". */
+static void nodes_text(const struct ctl *ctl, char *buffer, size_t room, struct json_object *nodes)
+{
+	size_t length = 0;
+
+	buffer[0] = 0;
+	for (size_t i = 0; i < json_object_array_length(nodes) && length < room; i++) {
+		struct json_object *node = json_object_array_get_idx(nodes, i);
+		char size[32];
+
+		size_text(ctl, size, sizeof(size),
+			  json_object_get_uint64(json_object_object_get(node, "frames")));
+		length += snprintf(buffer + length, room - length, "%s%" PRIu64 ":%s", i ? " " : "",
+				   json_object_get_uint64(json_object_object_get(node, "node")),
+				   size);
+	}
+}
+
 static void cell(const struct ctl *ctl, struct libscols_line *line, size_t at,
 		 const struct column *column, struct json_object *value)
 {
-	char size[32];
+	char size[32], nodes[1024];
 
-	if (column->type == COLUMN_BYTES && value) {
+	if (column->type == COLUMN_NODES && value) {
+		nodes_text(ctl, nodes, sizeof(nodes), value);
+		scols_line_set_data(line, at, nodes);
+	} else if (column->type == COLUMN_BYTES && value) {
 		size_text(ctl, size, sizeof(size), json_object_get_uint64(value));
 		scols_line_set_data(line, at, size);
 	} else {
@@ -157,7 +178,10 @@ static int print_table(const struct ctl *ctl, const struct column *columns, size
 		return failed(-ENOMEM, "printing a table");
 	for (size_t i = 0; i < count; i++)
 		scols_table_new_column(table, columns[i].title, 0,
-				       columns[i].type == COLUMN_TEXT ? 0 : SCOLS_FL_RIGHT);
+				       columns[i].type == COLUMN_TEXT ||
+						       columns[i].type == COLUMN_NODES
+					       ? 0
+					       : SCOLS_FL_RIGHT);
 	for (size_t r = 0; r < json_object_array_length(rows); r++) {
 		struct json_object *row = json_object_array_get_idx(rows, r);
 		struct libscols_line *line = scols_table_new_line(table, NULL);
@@ -230,7 +254,8 @@ static const struct {
 	 "there is not enough memory; see 'morselctl pool list', free something, or give the pool "
 	 "more with 'morselctl pool resize'"},
 	{ENOSPC, EXIT_FAILED,
-	 "the pool, or the mount that names are in, is full; see 'morselctl pool list' and df, free "
+	 "the pool, or the mount that names are in, is full; see 'morselctl pool list' and df, "
+	 "free "
 	 "something, or give more with 'morselctl pool resize' or 'mount -o remount,size='"},
 	{EDQUOT, EXIT_FAILED,
 	 "the owner's ceiling is reached; see 'morselctl limit show', free something, or ask root "
