@@ -491,7 +491,7 @@ static int bench_measure(struct seq_file *m)
 	if (!bench)
 		return -ENOMEM;
 	/* Counted as a morsel, so that the pool stays. */
-	bench->pool = morsel_pool_choose(MORSEL_ANY, MORSEL_ANY);
+	bench->pool = morsel_pool_choose(MORSEL_ANY, MORSEL_ANY, NULL);
 	if (IS_ERR(bench->pool)) {
 		err = PTR_ERR(bench->pool);
 	} else {
