@@ -53,7 +53,8 @@ struct bitmask;
  * @mode:	permission bits; 0 means 0600
  * @pool:	a pool's id; 0 means the nearest that has room
  * @node:	preferred NUMA node plus 1; 0 means the caller's
- * @flags:	MORSEL_CREATE_POPULATE, MORSEL_CREATE_SEALABLE, MORSEL_CREATE_DUMP, or 0
+ * @flags:	MORSEL_CREATE_POPULATE, MORSEL_CREATE_RESERVE, MORSEL_CREATE_SEALABLE,
+ *		MORSEL_CREATE_DUMP, or 0
  * @fault_around: as for morsel_tune(); 0 means as suits the granule
  * @nodes:	libnuma's mask of the nodes that @policy is about (numa(3)), or NULL
  * @policy:	MORSEL_POLICY_*: where its frames are to be; but for MORSEL_POLICY_NEAR, @nodes
@@ -85,8 +86,8 @@ struct morsel_params {
  * the name is taken; -EINVAL: a bad name, granule, fault_around or policy; -EFBIG: too
  * long; -ENOENT: no such pool, or none on the nodes; -ENODEV: no such node, or none of them has
  * memory; -EDQUOT: over the caller's
- * ceiling; -ENOMEM: no memory, or with MORSEL_CREATE_POPULATE a pool without
- * room; -EMFILE, -ENFILE: too many descriptors; -EINTR: a fatal signal while
+ * ceiling; -ENOMEM: no memory, or with MORSEL_CREATE_POPULATE or MORSEL_CREATE_RESERVE pools
+ * without room; -EMFILE, -ENFILE: too many descriptors; -EINTR: a fatal signal while
  * populating; -EACCES, -EROFS: the mount that names are in (man 5 morsel), or the
  * caller's cpuset, does not let the caller.
  */
@@ -182,6 +183,33 @@ int morsel_stat(int fd, struct morsel_info *info);
  * ceiling; -EINTR: a signal came in, call again to go on.
  */
 int morsel_populate(int fd, uint64_t offset, uint64_t length);
+
+/**
+ * morsel_reserve() - have a range keep its memory, so that to touch it never fails for want of some
+ * @fd:		its descriptor, open for writing
+ * @offset:	as for morsel_populate(), as is the next
+ * @length:	bytes
+ *
+ * It is populated now, and counts from then on.  Punching clears it; it is freed when it is cut off,
+ * or released and punched.  mmap(2) and mprotect(2) of it fail with ENOMEM where they would need
+ * memory for tables that there is not.
+ *
+ * Return: as morsel_populate(); what was populated and reserved by then stays so; -ENOTTY: the
+ * module is older than this call.
+ */
+int morsel_reserve(int fd, uint64_t offset, uint64_t length);
+
+/**
+ * morsel_release() - end what morsel_reserve(), or MORSEL_CREATE_RESERVE, promised
+ * @fd:		its descriptor, open for writing
+ * @offset:	as for morsel_reserve(), as is the next
+ * @length:	bytes; of the whole morsel, what it grows by is not reserved any more, either
+ *
+ * Its memory stays until it is punched.
+ *
+ * Return: 0; -EBADF, -EINVAL, -ERANGE, -ENOTTY, as above; -ENOMEM, and nothing has changed.
+ */
+int morsel_release(int fd, uint64_t offset, uint64_t length);
 
 /**
  * morsel_punch() - free a range; it reads as zero afterwards

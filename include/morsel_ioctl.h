@@ -5,7 +5,7 @@
  * Two kinds of descriptor take them:
  *
  *   /dev/morsel          QUERY CREATE OPEN UNLINK LIST NODES LIMIT_* POOL_*
- *   a morsel's own       STAT POPULATE PUNCH EXTENTS TUNE SEAL
+ *   a morsel's own       STAT POPULATE RESERVE PUNCH EXTENTS TUNE SEAL
  *   (from CREATE, OPEN)  and what files take: fstat, mmap, read, write, ftruncate, ...
  *
  * Conventions, the same for every call:
@@ -109,6 +109,7 @@ struct morsel_query {
 #define MORSEL_FEATURE_MOUNT (1ULL << 9) /* it can be mounted, and names are in a mount */
 #define MORSEL_FEATURE_DUMP (1ULL << 10) /* MORSEL_CREATE_DUMP */
 #define MORSEL_FEATURE_NODES (1ULL << 11) /* frames of several pools, morsel_create.policy */
+#define MORSEL_FEATURE_RESERVE (1ULL << 12) /* MORSEL_IOC_RESERVE, MORSEL_CREATE_RESERVE */
 
 /**
  * struct morsel_create - make a morsel (MORSEL_IOC_CREATE)
@@ -159,8 +160,8 @@ struct morsel_query {
  * EACCES (the caller's cpuset does not allow the node, or that of the pool; or the folder of names
  * does not let the caller make some), EROFS (it is mounted read-only),
  * EDQUOT (over the caller's ceiling), ENOMEM (no memory, or over the size of the mount, or that has
- * as many files as it may; with POPULATE: the pool is too small, nothing is left behind), EMFILE,
- * ENFILE, EINTR (a fatal signal while populating).
+ * as many files as it may; with POPULATE and RESERVE: the pools are too small, nothing is left behind), EMFILE,
+ * ENFILE, EINTR (a fatal signal while populating or reserving).
  */
 struct morsel_create {
 	__u32 size;
@@ -187,6 +188,11 @@ struct morsel_create {
  * MADV_DONTDUMP takes mappings out again.
  */
 #define MORSEL_CREATE_DUMP (1U << 3)
+/*
+ * All of it is reserved (MORSEL_IOC_RESERVE), and so is what it grows by: ftruncate(2), fallocate(2)
+ * and writing behind the end fail with ENOSPC or EDQUOT where there is no memory for that.
+ */
+#define MORSEL_CREATE_RESERVE (1U << 4)
 
 /**
  * struct morsel_open - open a morsel by name or id (MORSEL_IOC_OPEN)
@@ -259,6 +265,7 @@ struct morsel_unlink {
  * @fault_around: as in struct morsel_tune
  * @name:	name, or ""; of a file with several links, one of these; names that were not given
  *		by CREATE may be any bytes
+ * @reserved_bytes: bytes that are reserved (MORSEL_IOC_RESERVE)
  *
  * Errors of STAT: only the common ones.
  */
@@ -280,6 +287,7 @@ struct morsel_info {
 	__u32 attachments;
 	__u32 fault_around;
 	char name[MORSEL_NAME_MAX];
+	__u64 reserved_bytes;
 };
 
 #define MORSEL_INFO_NAMED (1U << 0)
@@ -363,10 +371,10 @@ struct morsel_extent {
 #define MORSEL_LEVEL_HOLE_1G 5
 
 /**
- * struct morsel_range - a part of a morsel (MORSEL_IOC_POPULATE,
+ * struct morsel_range - a part of a morsel (MORSEL_IOC_POPULATE, MORSEL_IOC_RESERVE,
  * MORSEL_IOC_PUNCH on a morsel's descriptor)
  * @size:	sizeof(struct morsel_range)
- * @flags:	0
+ * @flags:	0; RESERVE: MORSEL_RESERVE_RELEASE or 0
  * @offset:	multiple of 4096
  * @length:	multiple of 4096, or up to the morsel's end; 0 means up to
  *		the morsel's end
@@ -376,6 +384,16 @@ struct morsel_extent {
  * Errors: EBADF (the descriptor is read-only), ERANGE (beyond the morsel's
  * end), ENOMEM (the pool is full), EDQUOT (over the owner's ceiling), EINTR (a
  * signal came in; call again to go on).
+ *
+ * RESERVE populates the range, and promises that it keeps what it has, and the tables that show it:
+ * to touch it does not get SIGBUS for want of memory, whatever others take.  It counts against pools
+ * and ceiling from then on.  Punching clears it; its frames go when it is cut off (ftruncate(2)), or
+ * released and then punched.  Mapping it, and mprotect(2), may fail with ENOMEM, as tables for the
+ * rights are made then.  Memory that fails is another matter, and so is what a private mapping copies.
+ * MORSEL_RESERVE_RELEASE takes the promise back, and of the whole morsel that of
+ * MORSEL_CREATE_RESERVE, too.
+ * Errors: EBADF, ERANGE, ENOMEM, EDQUOT, EINTR, as above; what was populated and reserved by then
+ * stays so.
  *
  * PUNCH frees the frames that lie wholly within the range and clears what else
  * is in it (parts of a 2 MiB frame); it reads as zero afterwards. A frame that
@@ -390,6 +408,8 @@ struct morsel_range {
 	__u64 offset;
 	__u64 length;
 };
+
+#define MORSEL_RESERVE_RELEASE (1U << 0)
 
 /**
  * struct morsel_tune - how a morsel behaves (MORSEL_IOC_TUNE on a morsel's
@@ -579,6 +599,7 @@ struct morsel_pool {
 #define MORSEL_IOC_EXTENTS _IOWR(MORSEL_IOC_MAGIC, 0x23, struct morsel_list)
 #define MORSEL_IOC_TUNE _IOW(MORSEL_IOC_MAGIC, 0x24, struct morsel_tune)
 #define MORSEL_IOC_SEAL _IOWR(MORSEL_IOC_MAGIC, 0x25, struct morsel_seal)
+#define MORSEL_IOC_RESERVE _IOW(MORSEL_IOC_MAGIC, 0x26, struct morsel_range)
 
 /* The layout is ABI: a compiler that disagrees must not get past here. */
 #ifdef __cplusplus
@@ -590,7 +611,7 @@ MORSEL_ASSERT_SIZE(struct morsel_query, 88);
 MORSEL_ASSERT_SIZE(struct morsel_create, 320);
 MORSEL_ASSERT_SIZE(struct morsel_open, 280);
 MORSEL_ASSERT_SIZE(struct morsel_unlink, 272);
-MORSEL_ASSERT_SIZE(struct morsel_info, 344);
+MORSEL_ASSERT_SIZE(struct morsel_info, 352);
 MORSEL_ASSERT_SIZE(struct morsel_node, 32);
 MORSEL_ASSERT_SIZE(struct morsel_list, 32);
 MORSEL_ASSERT_SIZE(struct morsel_extent, 32);

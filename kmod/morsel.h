@@ -79,6 +79,7 @@
  *		the length in bytes
  * @id:		never used twice
  * @dump:	its shared mappings are in core dumps
+ * @reserves:	all of it is reserved, also as it grows; under the inode's lock
  * @created:	CREATE gave it a name; never changes
  * @left:	and where names are, it lost its last one
  * @named:	and it has one yet: it holds the file system that it is in; under the inode's lock
@@ -101,6 +102,7 @@ struct morsel {
 	struct inode inode;
 	u64 id;
 	bool dump;
+	bool reserves;
 	bool created;
 	bool left;
 	bool named;

@@ -272,6 +272,28 @@ API int morsel_populate(int fd, uint64_t offset, uint64_t length)
 	return call(fd, MORSEL_IOC_POPULATE, &args, "populate");
 }
 
+static int reserve(int fd, uint64_t offset, uint64_t length, uint32_t flags, const char *what)
+{
+	struct morsel_range args = {
+		.size = sizeof(args),
+		.flags = flags,
+		.offset = offset,
+		.length = length,
+	};
+
+	return call(fd, MORSEL_IOC_RESERVE, &args, what);
+}
+
+API int morsel_reserve(int fd, uint64_t offset, uint64_t length)
+{
+	return reserve(fd, offset, length, 0, "reserve");
+}
+
+API int morsel_release(int fd, uint64_t offset, uint64_t length)
+{
+	return reserve(fd, offset, length, MORSEL_RESERVE_RELEASE, "release");
+}
+
 API int morsel_punch(int fd, uint64_t offset, uint64_t length)
 {
 	struct morsel_range args = {.size = sizeof(args), .offset = offset, .length = length};

@@ -518,6 +518,11 @@ static void nodes_are_said_as_numactl_has_them(void **state)
 	assert_ctl(DONE, "show bound");
 	assert_non_null(strstr(output, "NODES"));
 	assert_non_null(strstr(output, "0:8.00M"));
+	assert_ctl(DONE, "create --reserve kept 2M");
+	array = ctl_json("show kept");
+	assert_int_equal(number(row(array, 0), "reserved"), 2 * MIB);
+	json_object_put(array);
+	assert_ctl(DONE, "rm kept");
 	assert_ctl(USAGE, "create -B 0 -I 0 two 8M");
 	assert_ctl(USAGE, "create -B 0 -n 0 two 8M");
 	assert_ctl(USAGE, "create -B 0 -p 1 two 8M");

@@ -431,6 +431,28 @@ static int run_populate(void)
 	return populate(fd, 0, 0) ? -errno : 0;
 }
 
+static int run_reserve(void)
+{
+	struct morsel_range range = {.size = sizeof(range)};
+
+	return ioctl(fd, MORSEL_IOC_RESERVE, &range) ? -errno : 0;
+}
+
+/* A set of tables for others' rights is there, and is filled. */
+static void prepare_shown(void)
+{
+	prepare_4k();
+	map(fd, LENGTH, PROT_READ);
+}
+
+static void check_reserved(void)
+{
+	struct morsel_info info = info_of(fd);
+
+	assert_int_equal(info.reserved_bytes, info.length);
+	check_populated();
+}
+
 static int run_punch(void)
 {
 	return punch(fd, PAGE, 2 * HUGE) ? -errno : 0;
@@ -468,6 +490,8 @@ static void prepare_written(void)
 WALK(populate_fails, prepare_auto, run_populate, check_populated, {ENOMEM, EFAULT})
 WALK(populate_4k_fails, prepare_4k, run_populate, check_populated, {ENOMEM, EFAULT})
 WALK(populate_2m_fails, prepare_2m, run_populate, check_populated, {ENOMEM, EFAULT})
+WALK(reserve_fails, prepare_auto, run_reserve, check_reserved, {ENOMEM, EFAULT})
+WALK(reserve_shown_fails, prepare_shown, run_reserve, check_reserved, {ENOMEM, EFAULT})
 WALK(punch_fails, prepare_full, run_punch, NULL, {EFAULT})
 WALK(fallocate_fails, prepare_4k, run_fallocate, NULL, {ENOSPC})
 WALK(write_fails, prepare_4k, run_write, check_written, {ENOSPC, EFAULT})
@@ -749,6 +773,8 @@ int main(void)
 		TEST(populate_fails),
 		TEST(populate_4k_fails),
 		TEST(populate_2m_fails),
+		TEST(reserve_fails),
+		TEST(reserve_shown_fails),
 		TEST(punch_fails),
 		TEST(fallocate_fails),
 		TEST(write_fails),

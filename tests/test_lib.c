@@ -291,6 +291,22 @@ static void map_tells_that_populating_failed(void **state)
 	assert_int_equal(morsel_unmap(memory, 64 * MIB), 0);
 }
 
+static void promises_are_made_and_taken_back(void **state)
+{
+	int fd = make(8 * MIB, NULL);
+
+	assert_int_equal(morsel_reserve(fd, 0, 4 * MIB), 0);
+	assert_int_equal(info_of(fd).reserved_bytes, 4 * MIB);
+	assert_int_equal(morsel_punch(fd, 0, 0), 0);
+	assert_int_equal(info_of(fd).frame_bytes, 4 * MIB);
+	assert_int_equal(morsel_release(fd, 0, 0), 0);
+	assert_int_equal(morsel_punch(fd, 0, 0), 0);
+	assert_int_equal(info_of(fd).frame_bytes, 0);
+	assert_int_equal(morsel_reserve(fd, 0, 16 * MIB), -ERANGE);
+	assert_int_equal(morsel_release(fd, 1, 0), -EINVAL);
+	assert_int_equal(morsel_reserve(device, 0, 0), -ENOTTY);
+}
+
 static int add_up(const struct morsel_node *node, void *context)
 {
 	uint64_t *bytes = context;
@@ -404,6 +420,7 @@ int main(void)
 		TEST(map_parts_and_rights),
 		TEST(map_populates_if_asked),
 		TEST(map_tells_that_populating_failed),
+		TEST(promises_are_made_and_taken_back),
 		TEST(masks_of_libnuma_are_taken),
 		TEST(pools_are_looked_after),
 		TEST(limits_are_looked_after),

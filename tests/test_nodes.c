@@ -488,12 +488,15 @@ static void what_is_said_of_nodes_is_checked(void **state)
 /* Fails if frames that wait for their pins are forgotten, or counted where they are not. */
 static void pinned_frames_go_back_to_their_nodes(void **state)
 {
-	int fd = create_on(MORSEL_POLICY_INTERLEAVE, 3, MORSEL_GRANULE_4K), pipes[2];
-	char *memory = map(fd, LENGTH, RW);
 	struct morsel_pool_info info[2];
-	struct iovec iov = {memory, 16 * PAGE};
+	struct iovec iov = {.iov_len = 16 * PAGE};
+	char *memory;
+	int fd, pipes[2];
 
 	need_two_nodes();
+	fd = create_on(MORSEL_POLICY_INTERLEAVE, 3, MORSEL_GRANULE_4K);
+	memory = map(fd, LENGTH, RW);
+	iov.iov_base = memory;
 	touch(memory, LENGTH);
 	assert_done(pipe(pipes));
 	assert_done(fcntl(pipes[1], F_SETPIPE_SZ, MIB));

@@ -80,12 +80,28 @@ static int morsel_vma_may_split(struct vm_area_struct *vma, unsigned long addr)
 #define PKEY_FLAGS 0
 #endif
 
+/* What is reserved is to be shown at once with the rights that a mapping has, or is to have. */
+static int show_reserved(struct vm_area_struct *vma, unsigned long start, unsigned long end,
+			 unsigned long vm_flags)
+{
+	int err = view_show_reserved(file_view(vma->vm_file), rights_of(vm_flags),
+				     page_at(vma, start), page_at(vma, end));
+
+	return err == -EDQUOT ? -ENOMEM : err;
+}
+
 static int morsel_vma_mprotect(struct vm_area_struct *vma, unsigned long start, unsigned long end,
 			       unsigned long newflags)
 {
+	int err = 0;
+
 	/* Also the kernel's own key, for memory that is only executable. */
 	if (newflags & PKEY_FLAGS)
 		return -EINVAL;
+	if (newflags & (VM_READ | VM_WRITE | VM_EXEC))
+		err = show_reserved(vma, start, end, newflags);
+	if (err)
+		return err;
 	/* So that the kernel's walks are short.  Faults may be looking without the mmap_lock. */
 	if (vma->vm_private_data) {
 		vma_start_write(vma);
@@ -140,7 +156,12 @@ static struct attachment *attach(struct morsel *m, struct vm_area_struct *vma, b
 {
 	struct view *view = file_view(vma->vm_file);
 	unsigned long end = min(map_pages(view->map), vma->vm_pgoff + vma_pages(vma));
+	int err = vma_is_accessible(vma)
+			  ? show_reserved(vma, vma->vm_start, vma->vm_end, vma->vm_flags)
+			  : 0;
 
+	if (err)
+		return ERR_PTR(err);
 	/* It may take long: before a punch can have to wait for this mapping. */
 	*splice = vma_is_accessible(vma) &&
 		  !view->ops->show(view, rights_of(vma->vm_flags), vma->vm_pgoff / SPAN_PAGES,

@@ -7,6 +7,7 @@
 
 #include <linux/fs.h>
 #include <linux/list.h>
+#include <linux/maple_tree.h>
 #include <linux/rwsem.h>
 #include <linux/wait.h>
 
@@ -75,6 +76,9 @@ struct gate {
  * @tail:	page after the last that may have a frame: behind @pages while there are some that
  *		are to be removed as the map has become shorter
  * @cuts:	odd while frames are hidden that come back; see map_look()
+ * @reserved:	ranges of pages that are reserved; changed with the inode's lock held for writing,
+ *		while which is held for reading, what is in them stays (reserve.c)
+ * @nr_reserved: how many pages these are; some may be behind @pages
  * @granule:	MORSEL_GRANULE_*
  * @fault_around: pages that a fault fills at once, a power of two
  * @source:	where frames and tables come from, and who pays
@@ -97,6 +101,8 @@ struct map {
 	unsigned long pages;
 	unsigned long tail;
 	unsigned int cuts;
+	struct maple_tree reserved;
+	unsigned long nr_reserved;
 	u32 granule;
 	unsigned int fault_around;
 	struct source *source;
@@ -216,6 +222,15 @@ int map_cut(struct map *map, struct frame_batch *batch, unsigned long end);
 void map_zero(struct map *map, loff_t start, loff_t end);
 void map_remove(struct map *map, loff_t *start, loff_t end, struct frame_batch *batch,
 		loff_t *first, loff_t *last);
+
+/* reserve.c */
+void map_reserve_init(struct map *map);
+void map_reserve_exit(struct map *map);
+bool map_is_reserved(struct map *map, unsigned long index, unsigned long *end);
+int map_reserve(struct map *map, unsigned long first, unsigned long end);
+int map_unreserve(struct map *map, unsigned long first, unsigned long end);
+int map_show_reserved(struct map *map, enum morsel_rights rights, unsigned long first,
+		      unsigned long end);
 
 /* tables_map.c */
 int tables_map_init(struct map *map, struct source *source, struct inode *host);

@@ -349,6 +349,7 @@ int tables_map_init(struct map *map, struct source *source, struct inode *host)
 	init_rwsem(&map->sem);
 	init_rwsem(&map->filling);
 	gate_init(&map->gate);
+	map_reserve_init(map);
 	map->truth = truth;
 	map->sets = truth;
 	return 0;
@@ -373,6 +374,7 @@ void tables_map_free(struct map *map)
 		next = set->next;
 		tableset_free(set);
 	}
+	map_reserve_exit(map);
 	source_close(map->source);
 }
 

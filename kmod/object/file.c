@@ -236,7 +236,7 @@ static int punch(struct morsel *m, loff_t offset, loff_t end)
 		return -EPERM;
 	if (end >= i_size_read(&m->inode))
 		end = (loff_t)map_pages(&m->map) << PAGE_SHIFT;
-	return offset < end ? morsel_revoke(m, offset, end, view_discard) : 0;
+	return offset < end ? morsel_punch(m, offset, end) : 0;
 }
 
 /* Allocate, and if @grow, have the size be as far as that. */

@@ -53,7 +53,8 @@ static struct morsel *make(struct mnt_idmap *idmap, struct inode *dir, umode_t m
 		.nodes = &nodes,
 	};
 	const struct morsel_create args = {
-		.flags = READ_ONCE(mount->said.dump) ? MORSEL_CREATE_DUMP : 0,
+		.flags = (READ_ONCE(mount->said.dump) ? MORSEL_CREATE_DUMP : 0) |
+			 (READ_ONCE(mount->said.reserve) ? MORSEL_CREATE_RESERVE : 0),
 		.pool = READ_ONCE(mount->said.pool),
 		.node = MORSEL_ANY,
 		.granule = READ_ONCE(mount->said.granule),

@@ -100,6 +100,8 @@ static int fs_show_options(struct seq_file *seq, struct dentry *root)
 		seq_printf(seq, ",size=%luk", size << (PAGE_SHIFT - 10));
 	if (READ_ONCE(mount->said.dump))
 		seq_puts(seq, ",dump");
+	if (READ_ONCE(mount->said.reserve))
+		seq_puts(seq, ",reserve");
 	if (morsel_is_first(root->d_sb))
 		seq_puts(seq, ",names");
 	if (mount->said.mode != 01777)
@@ -147,6 +149,7 @@ static const struct super_operations mount_sops = {
 enum option {
 	OPT_NAMES,
 	OPT_DUMP,
+	OPT_RESERVE,
 	OPT_POOL,
 	OPT_NODES,
 	OPT_GRANULE,
@@ -158,6 +161,7 @@ enum option {
 
 static const struct fs_parameter_spec options[] = {fsparam_flag_no("names", OPT_NAMES),
 						   fsparam_flag_no("dump", OPT_DUMP),
+						   fsparam_flag_no("reserve", OPT_RESERVE),
 						   fsparam_u32("pool", OPT_POOL),
 						   fsparam_string("nodes", OPT_NODES),
 						   fsparam_enum("granule", OPT_GRANULE, granules),
@@ -227,6 +231,9 @@ static int fs_parse_param(struct fs_context *fc, struct fs_parameter *param)
 	case OPT_DUMP:
 		said->dump = !result.negated;
 		return 0;
+	case OPT_RESERVE:
+		said->reserve = !result.negated;
+		return 0;
 	case OPT_POOL:
 		said->pool = result.uint_32;
 		return 0;
@@ -288,6 +295,8 @@ static int set_options(struct morsel_mount *mount, const struct morsel_options *
 		WRITE_ONCE(mount->said.granule, said->granule);
 	if (which & BIT(OPT_DUMP))
 		WRITE_ONCE(mount->said.dump, said->dump);
+	if (which & BIT(OPT_RESERVE))
+		WRITE_ONCE(mount->said.reserve, said->reserve);
 	return 0;
 }
 

@@ -19,6 +19,7 @@ struct vfsmount;
  * @given:	which of them, as bits
  * @names:	is it to be the one that has the names of CREATE?
  * @dump:	are shared mappings of files in core dumps?
+ * @reserve:	is all that files have reserved?
  * @pool:	where the memory of files comes from, or MORSEL_ANY; not of morsels of CREATE
  * @policy:	MORSEL_POLICY_* of files, likewise
  * @nodes:	of the policy
@@ -32,6 +33,7 @@ struct morsel_options {
 	unsigned int given;
 	enum { NAMES_AUTO, NAMES_YES, NAMES_NO } names;
 	bool dump;
+	bool reserve;
 	u32 pool;
 	u32 policy;
 	nodemask_t nodes;

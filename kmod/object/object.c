@@ -121,6 +121,7 @@ struct morsel *morsel_make(const struct morsel_maker *maker, const struct morsel
 		return ERR_PTR(-ENOMEM);
 	m->map.granule = args->granule;
 	m->dump = args->flags & MORSEL_CREATE_DUMP;
+	m->reserves = args->flags & MORSEL_CREATE_RESERVE;
 	m->seals = args->flags & MORSEL_CREATE_SEALABLE ? 0 : MORSEL_SEAL_SEAL;
 	morsel_size_begin(m, args->length);
 	mutex_init(&m->attached_lock);
@@ -130,7 +131,9 @@ struct morsel *morsel_make(const struct morsel_maker *maker, const struct morsel
 	err = found(m, maker, args);
 	if (!err && !zalloc_cpumask_var(&m->flush_cpus, GFP_KERNEL_ACCOUNT))
 		err = -ENOMEM;
-	if (!err && args->flags & MORSEL_CREATE_POPULATE)
+	if (!err && args->flags & MORSEL_CREATE_RESERVE)
+		err = morsel_reserve(m, 0, map_pages(&m->map), TASK_KILLABLE);
+	else if (!err && args->flags & MORSEL_CREATE_POPULATE)
 		err = view_populate(&m->plain, 0, map_pages(&m->map), TASK_KILLABLE);
 	if (!err)
 		err = morsel_publish(m);
@@ -309,6 +312,8 @@ void morsel_stat(struct morsel *m, struct morsel_info *info)
 		.gid = from_kgid_munged(current_user_ns(), inode->i_gid),
 		.attachments = atomic_read(&m->attachments),
 		.fault_around = READ_ONCE(m->map.fault_around) << PAGE_SHIFT,
+		.reserved_bytes = (u64)min(READ_ONCE(m->map.nr_reserved), map_pages(&m->map))
+				  << PAGE_SHIFT,
 	};
 	morsel_get_name(m, info->name, sizeof(info->name));
 	if (info->name[0])

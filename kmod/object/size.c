@@ -77,6 +77,19 @@ static void finish_later(struct morsel *m)
 		morsel_release(m);
 }
 
+/* Have the map be longer; what was promised behind its end before it became shorter is no more. */
+static int grow(struct morsel *m, unsigned long before, unsigned long pages)
+{
+	int err = map_unreserve(&m->map, before, ULONG_MAX) ?: map_grow(&m->map, pages);
+
+	if (err || !m->reserves)
+		return err;
+	err = morsel_reserve(m, before, pages, TASK_KILLABLE);
+	if (err)
+		morsel_settle_size(m, i_size_read(&m->inode));
+	return err;
+}
+
 /**
  * morsel_reach() - have the map reach farther than the size, so that it can be written there
  * @m:		the morsel, with the inode's lock held for writing
@@ -88,12 +101,12 @@ static void finish_later(struct morsel *m)
  */
 int morsel_reach(struct morsel *m, loff_t size)
 {
-	unsigned long pages = pages_of(m, size);
+	unsigned long pages = pages_of(m, size), before = map_pages(&m->map);
 	loff_t end = map_end(m);
 	int err = drop_tail(m, end);
 
-	if (!err && pages > map_pages(&m->map))
-		err = map_grow(&m->map, pages);
+	if (!err && pages > before)
+		err = grow(m, before, pages);
 	if (!err)
 		map_zero(&m->map, i_size_read(&m->inode), min(end, size));
 	return err;
@@ -132,6 +145,8 @@ void morsel_settle_size(struct morsel *m, loff_t size)
 	i_size_write(&m->inode, size);
 	if (pages < map_pages(&m->map)) {
 		map_shrink(&m->map, pages);
+		/* Else when it grows again. */
+		map_unreserve(&m->map, pages, ULONG_MAX);
 		cut_at_end(m, pages);
 	} else if (!shorter) {
 		return;

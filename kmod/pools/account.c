@@ -338,16 +338,27 @@ void account_uncharge(struct account *account, unsigned long pages)
 }
 
 /**
- * account_short() - why was there no frame or table?
+ * account_over() - why are there not some pages?
  * @account:	the account
- * @order:	log2 of the pages that were wanted
- * Return: -EDQUOT: a ceiling is near; -ENOMEM: the pool has none.
+ * @pages:	how many were wanted
+ * Return: -EDQUOT: a ceiling is near; -ENOMEM: that of a mount is, or the pool has none.
  */
-int account_short(const struct account *account, unsigned int order)
+int account_over(const struct account *account, unsigned long pages)
 {
 	struct payer *payer;
 
-	return room(account, &payer) < 1UL << order ? over(payer) : -ENOMEM;
+	return room(account, &payer) < pages ? over(payer) : -ENOMEM;
+}
+
+/**
+ * account_short() - why was there no frame or table?
+ * @account:	the account
+ * @order:	log2 of the pages that were wanted
+ * Return: as account_over().
+ */
+int account_short(const struct account *account, unsigned int order)
+{
+	return account_over(account, 1UL << order);
 }
 
 /**

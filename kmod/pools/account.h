@@ -66,6 +66,7 @@ void account_give_table(struct account *account, struct page *table);
 void account_clamp(const struct account *account, unsigned long *limit, unsigned long *room);
 int account_charge(struct account *account, unsigned long pages);
 void account_uncharge(struct account *account, unsigned long pages);
+int account_over(const struct account *account, unsigned long pages);
 int account_short(const struct account *account, unsigned int order);
 bool account_poor(const struct account *account, unsigned int order);
 u64 account_outgoing(struct account *account);

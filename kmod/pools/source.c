@@ -483,6 +483,23 @@ void source_room(const struct source *source, unsigned long *limit, unsigned lon
 }
 
 /**
+ * source_lacks() - would there not be some pages?
+ * @source:	the source
+ * @pages:	how many
+ * Return: 0: as far as can be told, there are; -ENOMEM, -EDQUOT: why not.
+ */
+int source_lacks(const struct source *source, unsigned long pages)
+{
+	unsigned long limit = ULONG_MAX, room = ULONG_MAX;
+
+	account_clamp(source->first.account, &limit, &room);
+	if (room < pages)
+		return account_over(source->first.account, pages);
+	source_room(source, &limit, &room);
+	return room < pages ? -ENOMEM : 0;
+}
+
+/**
  * source_outgoing() - a tableset is on its way out
  * @source:	the source, of which the set has a reference
  * @rounds:	is filled, for source_gone()

@@ -45,7 +45,7 @@ static const struct morsel_call calls[] = {
 	CALL(QUERY, 88, DEVICE, ANYBODY, 0, call_query),
 	CALL(CREATE, 304, DEVICE, ANYBODY,
 	     MORSEL_CREATE_POPULATE | MORSEL_CREATE_CLOEXEC | MORSEL_CREATE_SEALABLE |
-		     MORSEL_CREATE_DUMP,
+		     MORSEL_CREATE_DUMP | MORSEL_CREATE_RESERVE,
 	     call_create, call_create_done),
 	CALL(OPEN, 280, DEVICE, ANYBODY, MORSEL_OPEN_READ_ONLY | MORSEL_OPEN_CLOEXEC, call_open,
 	     call_open_done),
@@ -64,6 +64,7 @@ static const struct morsel_call calls[] = {
 	CALL(PUNCH, 24, MORSEL, WRITER, 0, call_punch),
 	CALL(EXTENTS, 32, MORSEL, ANYBODY, 0, call_extents),
 	CALL(TUNE, 16, MORSEL, WRITER, 0, call_tune),
+	CALL(RESERVE, 24, MORSEL, WRITER, MORSEL_RESERVE_RELEASE, call_reserve),
 	CALL(SEAL, 16, MORSEL, ANYBODY, 0, call_seal),
 };
 

@@ -72,6 +72,7 @@ int call_pool_remove(struct morsel_request *req);
 int call_stat(struct morsel_request *req);
 int call_populate(struct morsel_request *req);
 int call_punch(struct morsel_request *req);
+int call_reserve(struct morsel_request *req);
 int call_tune(struct morsel_request *req);
 int call_seal(struct morsel_request *req);
 

@@ -59,6 +59,29 @@ int call_populate(struct morsel_request *req)
 }
 
 /**
+ * call_reserve() - MORSEL_IOC_RESERVE
+ * @req: the request
+ * Return: 0 or a negative errno.
+ */
+int call_reserve(struct morsel_request *req)
+{
+	struct morsel *m = file_morsel(req->file);
+	unsigned long first, end;
+	int err;
+
+	err = down_write_killable(&m->inode.i_rwsem);
+	if (err)
+		return err;
+	err = range_pages(m, &req->args.range, &first, &end);
+	if (!err && req->args.range.flags & MORSEL_RESERVE_RELEASE)
+		err = morsel_unreserve(m, first, end);
+	else if (!err)
+		err = morsel_reserve(m, first, end, TASK_INTERRUPTIBLE);
+	up_write(&m->inode.i_rwsem);
+	return err;
+}
+
+/**
  * call_punch() - MORSEL_IOC_PUNCH
  * @req: the request
  * Return: 0 or a negative errno.
@@ -76,8 +99,7 @@ int call_punch(struct morsel_request *req)
 	err = is_sealed(m, MORSEL_SEALS_WRITE) ? -EPERM
 					       : range_pages(m, &req->args.range, &first, &end);
 	if (!err)
-		err = morsel_revoke(m, (loff_t)first << PAGE_SHIFT, (loff_t)end << PAGE_SHIFT,
-				    view_discard);
+		err = morsel_punch(m, (loff_t)first << PAGE_SHIFT, (loff_t)end << PAGE_SHIFT);
 	up_read(&m->inode.i_rwsem);
 	return err;
 }

@@ -67,6 +67,20 @@ int view_populate(struct view *view, unsigned long first, unsigned long end, uns
 }
 
 /**
+ * view_show_reserved() - see that a view shows what is reserved, with some rights
+ * @view:	the view
+ * @rights:	the rights
+ * @first:	first page
+ * @end:	page after the last
+ * Return: 0, -ENOMEM or -EDQUOT.
+ */
+int view_show_reserved(struct view *view, enum morsel_rights rights, unsigned long first,
+		       unsigned long end)
+{
+	return map_show_reserved(view->map, rights, first, end);
+}
+
+/**
  * view_copy() - read or write bytes of a page, for the kernel
  * @view:	the view
  * @index:	the page

@@ -99,6 +99,8 @@ extern const struct view_ops plain_view_ops;
 unsigned long view_ended(const struct view *view);
 bool view_waits(const struct view *view, int err, unsigned long ended);
 bool view_wait(struct view *view, unsigned long index, int err);
+int view_show_reserved(struct view *view, enum morsel_rights rights, unsigned long first,
+		       unsigned long end);
 int view_populate(struct view *view, unsigned long first, unsigned long end, unsigned int state);
 int view_copy(struct view *view, unsigned long index, size_t offset, void *buf, size_t len,
 	      bool write);

@@ -145,7 +145,7 @@ long op_create(long starve)
 	}
 
 	if (chance(8) && (args.length <= PORTION || chance(16)))
-		args.flags |= MORSEL_CREATE_POPULATE;
+		args.flags |= chance(2) ? MORSEL_CREATE_RESERVE : MORSEL_CREATE_POPULATE;
 	if (chance(3))
 		some_name(args.name);
 	if (args.granule == MORSEL_GRANULE_2M && !chance(8))
@@ -278,7 +278,7 @@ long op_stat(long cmd)
 long op_range(long cmd)
 {
 	struct morsel_range args = {
-		.flags = some_flags(0),
+		.flags = some_flags(cmd == (long)MORSEL_IOC_RESERVE ? MORSEL_RESERVE_RELEASE : 0),
 		.offset = chance(8) ? interesting() : near(chance(4) ? GIB : HUGE) & ~(PAGE - 1),
 		.length = chance(8) ? interesting() : PAGE * below(1024),
 	};

@@ -25,6 +25,7 @@ const struct operation operations[] = {
 	{"POOL_REMOVE", 3, op_pool, MORSEL_IOC_POOL_REMOVE},
 	{"STAT", 10, op_stat, MORSEL_IOC_STAT},
 	{"POPULATE", 20, op_range, MORSEL_IOC_POPULATE},
+	{"RESERVE", 10, op_range, MORSEL_IOC_RESERVE},
 	{"PUNCH", 30, op_range, MORSEL_IOC_PUNCH},
 	{"EXTENTS", 15, op_list, MORSEL_IOC_EXTENTS},
 	{"TUNE", 10, op_tune, MORSEL_IOC_TUNE},

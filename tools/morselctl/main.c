@@ -60,7 +60,7 @@ static const struct verb verbs[] = {
 	{"limit", "set", "USER SIZE|none|default", "set a user's ceiling",
 	 run_limit_set, "", 2, 2, false},
 	{"create", NULL, "[OPTION...] NAME SIZE", "make a morsel",
-	 run_create, "gmpnIRBPf", 2, 2, false},
+	 run_create, "gmpnIRBPEf", 2, 2, false},
 	{"list", NULL, "", "list the morsels you may see",
 	 run_list, "", 0, 0, false},
 	{"show", NULL, "NAME...", "describe morsels",
@@ -68,7 +68,7 @@ static const struct verb verbs[] = {
 	{"rm", NULL, "NAME...", "take names away; a morsel goes with its last user",
 	 run_rm, "", 1, MANY, false},
 	{"import", NULL, "[OPTION...] FILE", "make a morsel of a file's contents",
-	 run_import, "gmpnIRBNf", 1, 1, false},
+	 run_import, "gmpnIRBENf", 1, 1, false},
 	{"export", NULL, "NAME FILE", "write a morsel's contents to a file",
 	 run_export, "", 2, 2, false},
 	{"populate", NULL, "NAME...", "allocate all that is not there yet",
@@ -97,6 +97,7 @@ static const struct {
 	{{"bind", required_argument, NULL, 'B'}, "NODES", "on these alone"},
 	{{"fault-around", required_argument, NULL, 'f'}, "SIZE", "what a first touch allocates"},
 	{{"populate", no_argument, NULL, 'P'}, "", "allocate all of it now"},
+	{{"reserve", no_argument, NULL, 'E'}, "", "and have it keep its memory, as it grows, too"},
 	{{"name", required_argument, NULL, 'N'}, "NAME", "its name, if not the file's"},
 	{{"count", required_argument, NULL, 'c'}, "COUNT", "end after so many lines"},
 	{{"interval", required_argument, NULL, 'i'}, "SECONDS", "time between lines (1)"},
@@ -328,6 +329,9 @@ static int take_option(struct ctl *ctl, int letter, const char *value)
 		return EXIT_OK;
 	case 'P':
 		params->flags |= MORSEL_CREATE_POPULATE;
+		return EXIT_OK;
+	case 'E':
+		params->flags |= MORSEL_CREATE_RESERVE;
 		return EXIT_OK;
 	case 'k':
 		ctl->kernel = value;

@@ -35,8 +35,8 @@ _morselctl() {
 	done
 
 	case $verb in
-	create) options+=' --granule --mode --pool --node --interleave --preferred --bind --populate --fault-around' ;;
-	import) options+=' --granule --mode --pool --node --interleave --preferred --bind --name --fault-around' ;;
+	create) options+=' --granule --mode --pool --node --interleave --preferred --bind --populate --reserve --fault-around' ;;
+	import) options+=' --granule --mode --pool --node --interleave --preferred --bind --reserve --name --fault-around' ;;
 	tune) options+=' --fault-around' ;;
 	stat) options+=' --count --interval' ;;
 	doctor) options+=' --kernel --root' ;;

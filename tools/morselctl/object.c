@@ -43,6 +43,7 @@ int add_morsel(const struct morsel_info *info, void *rows)
 	row_number(row, "length", info->length);
 	row_number(row, "frames", info->frame_bytes);
 	row_number(row, "huge", info->huge_bytes);
+	row_number(row, "reserved", info->reserved_bytes);
 	row_number(row, "tables", info->table_bytes);
 	row_text(row, "granule", granule_name(info->granule));
 	row_number(row, "attachments", info->attachments);
@@ -204,7 +205,7 @@ int run_create(struct ctl *ctl, char **args)
 	bool wanted = ctl->params.flags & MORSEL_CREATE_POPULATE;
 	int fd, err, code;
 
-	ctl->params.flags = 0;
+	ctl->params.flags &= ~MORSEL_CREATE_POPULATE;
 	ctl->params.name = args[0];
 	if (parse_size(args[1], &ctl->params.length))
 		return complain(EXIT_USAGE, "'%s' is no size: a number with K, M, G or T", args[1]);
