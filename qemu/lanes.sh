@@ -66,6 +66,14 @@ one_sided() {
 	suites "$1" --numa 2:0 -- /morsel/tests/test_{nodes,map,reclaim}
 }
 
+# programs KERNEL: those that were not written for Morsel.
+programs() {
+	local image
+	image=$("$QEMU_DIR/programs-root")/image
+	lane --timeout 7200 --disk "$image:ro" "$1" -- env MORSEL_TEST_SECONDS="${MORSEL_TEST_SECONDS:-600}" \
+		/morsel/tests/programs/run
+}
+
 # generic KERNEL: the flavour that most people run does what is at the core of it all.
 generic() {
 	build "$1-generic" || return
