@@ -147,7 +147,8 @@ struct morsel_query {
  *
  * With MORSEL_ANY for a pool, the nearest one that has room, and that the caller's cpuset allows,
  * is chosen here, for tables, and as the home of frames where nobody has a policy: when it is full,
- * the next nearest one is taken of that the cpuset of who touches the page allows.  A policy that
+ * or has no 2 MiB in one piece where these are wanted, the next nearest one is taken of that the
+ * cpuset of who touches the page allows.  A policy that
  * the mapping has (mbind(2)) is obeyed before that of the morsel, and that one before the policy of
  * the task that touches the page (set_mempolicy(2), numactl(8)).  A node as the preferred one is a
  * policy, too.
@@ -386,7 +387,8 @@ struct morsel_extent {
  * signal came in; call again to go on).
  *
  * RESERVE populates the range, and promises that it keeps what it has, and the tables that show it:
- * to touch it does not get SIGBUS for want of memory, whatever others take.  It counts against pools
+ * to touch it does not get SIGBUS for want of memory in pools and below ceilings, whatever others
+ * take.  It counts against pools
  * and ceiling from then on.  Punching clears it; its frames go when it is cut off (ftruncate(2)), or
  * released and then punched.  Mapping it, and mprotect(2), may fail with ENOMEM, as tables for the
  * rights are made then.  Memory that fails is another matter, and so is what a private mapping copies.
@@ -396,7 +398,8 @@ struct morsel_extent {
  * stays so.
  *
  * PUNCH frees the frames that lie wholly within the range and clears what else
- * is in it (parts of a 2 MiB frame); it reads as zero afterwards. A frame that
+ * is in it (parts of a 2 MiB frame, and what is reserved, but for memory that has failed); it reads as
+ * zero afterwards. A frame that
  * is pinned (O_DIRECT, RDMA) is given back when the pin is gone, and counts
  * against the owner's ceiling until then.
  * Errors: EBADF, ERANGE, as above; EPERM (it is sealed against writing); EINTR (a fatal signal:

@@ -347,12 +347,19 @@ static int fill(int fd, uint64_t offset, size_t length)
 	end = st.st_size;
 	if (offset >= end)
 		return 0;
-	/* 0: all that follows. */
-	length = end - offset <= length ? 0 : (length + 4095) & ~(size_t)4095;
-	do
-		err = morsel_populate(fd, offset, length);
-	while (err == -EINTR);
-	return err;
+	if (length < end - offset)
+		end = offset + ((length + 4095) & ~(size_t)4095);
+	/* In pieces, so that who has signals all the time comes to an end. */
+	for (; offset < end; offset += SPLICE_UNIT) {
+		do
+			err = morsel_populate(fd, offset,
+					      end - offset > SPLICE_UNIT ? SPLICE_UNIT
+									 : end - offset);
+		while (err == -EINTR);
+		if (err)
+			return err;
+	}
+	return 0;
 }
 
 API int morsel_map(int fd, uint64_t offset, size_t length, int prot, int flags, void **address)

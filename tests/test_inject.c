@@ -442,7 +442,7 @@ static int run_reserve(void)
 static void prepare_shown(void)
 {
 	prepare_4k();
-	map(fd, LENGTH, PROT_READ);
+	memory = map(fd, MAPPED, PROT_READ);
 }
 
 static void check_reserved(void)

@@ -274,6 +274,13 @@ static void a_pool_is_one_pool(void **state)
 	assert_int_equal(bytes_on(args.fd, 0), 0);
 }
 
+static int tune(int fd, uint32_t around)
+{
+	struct morsel_tune args = {.size = sizeof(args), .fault_around = around};
+
+	return ioctl(fd, MORSEL_IOC_TUNE, &args);
+}
+
 static void interleaved_is_in_equal_parts(void **state)
 {
 	unsigned int g;
@@ -290,6 +297,12 @@ static void interleaved_is_in_equal_parts(void **state)
 		/* And page by page. */
 		for (at = 0; at < LENGTH; at += step)
 			memory[at] = 1;
+		assert_on(fd, LENGTH / 2, LENGTH / 2);
+		/* And by blocks around what is touched, of which a page comes first. */
+		assert_done(punch(fd, 0, 0));
+		assert_done(tune(fd, 64 * KIB));
+		for (at = 0; at < LENGTH; at += 64 * KIB)
+			memory[at + at / 16 % (64 * KIB) / PAGE * PAGE] = 1;
 		assert_on(fd, LENGTH / 2, LENGTH / 2);
 		/* Where one is full, the other has the rest. */
 		assert_done(punch(fd, 0, 0));
@@ -368,6 +381,7 @@ static void the_policy_of_a_task_is_obeyed(void **state)
 	static char text[LENGTH];
 	int fd = create_on(MORSEL_POLICY_NEAR, 0, MORSEL_GRANULE_4K), own;
 	char *memory = map(fd, LENGTH, RW);
+	uint32_t home;
 
 	need_two_nodes();
 	assert_done(set_policy(MPOL_INTERLEAVE, 3));
@@ -386,8 +400,9 @@ static void the_policy_of_a_task_is_obeyed(void **state)
 	/* MPOL_LOCAL: where the task runs. */
 	assert_done(punch(fd, 0, 0));
 	assert_done(set_policy(MPOL_LOCAL, 0));
+	home = here();
 	touch(memory, LENGTH);
-	assert_int_equal(bytes_on(fd, here()), LENGTH);
+	assert_int_equal(bytes_on(fd, home), LENGTH);
 }
 
 /* Going on is for nodes that who touches it may have memory of; where it began, all may. */
@@ -395,6 +410,7 @@ static void a_cpuset_bounds_where_it_goes_on(void **state)
 {
 	struct morsel_create args = on_nodes(MORSEL_POLICY_NEAR, NULL, MORSEL_GRANULE_4K);
 	char *memory;
+	int spread;
 	pid_t pid;
 
 	need_two_nodes();
@@ -409,9 +425,21 @@ static void a_cpuset_bounds_where_it_goes_on(void **state)
 		need(!probe_write(memory, 1));
 		need(populate(args.fd, 0, 0) == -1 && errno == ENOMEM);
 		need(bytes_on(args.fd, 0) == 0);
+		/* Room for what is next. */
+		need(!punch(args.fd, 0, 0));
 		_exit(0);
 	}
 	assert_child_done(pid);
+	spread = create_on(MORSEL_POLICY_INTERLEAVE, 3, MORSEL_GRANULE_4K);
+	pid = spawn();
+	if (!pid) {
+		join_cgroup();
+		need(!populate(spread, 0, MIB));
+		need(bytes_on(spread, 0) == 0 && bytes_on(spread, 1) == MIB);
+		_exit(0);
+	}
+	assert_child_done(pid);
+	close(spread);
 	assert_done(populate(args.fd, 0, 0));
 	assert_true(bytes_on(args.fd, 0) >= 12 * MIB);
 	assert_done(punch(args.fd, 0, 0));
@@ -605,6 +633,9 @@ static void a_mount_has_nodes(void **state)
 	assert_done(mount("none", AT, NULL, MS_REMOUNT, "nodes=interleave:0-1"));
 	assert_true(mounts_say(",nodes=interleave:0-1"));
 	assert_on(make_file(), LENGTH / 2, LENGTH / 2);
+	/* Commas are mount(2)'s. */
+	assert_done(mount("none", AT, NULL, MS_REMOUNT, "nodes=bind:0+1"));
+	assert_true(mounts_say(",nodes=bind:0-1"));
 	assert_done(mount("none", AT, NULL, MS_REMOUNT, "nodes=prefer:1"));
 	assert_true(mounts_say(",nodes=prefer:1"));
 	assert_on(make_file(), 0, LENGTH);

@@ -114,13 +114,18 @@ static void with_a_full_pool(uint32_t granule)
 {
 	static const int rights[] = {RW, PROT_READ, RW | PROT_EXEC, PROT_READ | PROT_EXEC};
 	int fd = create(LENGTH, granule);
-	char *before[4], *edge, *none, byte = 1;
+	char *before[4], *edge, *none, *changed, *late, byte = 1;
 	unsigned int i;
 	pid_t pid;
 
 	/* One that is there before, and one whose tables come when it is made. */
 	for (i = 0; i < 4; i += 2)
 		before[i] = map(fd, LENGTH, rights[i]);
+	/* Rights that nobody has used yet, and that come later. */
+	changed = map(fd, LENGTH, RW);
+	assert_done(mprotect(changed, LENGTH, RW | PROT_EXEC));
+	late = map(fd, LENGTH, PROT_NONE);
+	assert_done(mprotect(late, LENGTH, PROT_READ));
 	assert_done(resize_pool(64 * MIB));
 	assert_done(reserve(fd, 8 * MIB, 16 * MIB));
 	for (i = 1; i < 4; i += 2)
@@ -134,8 +139,10 @@ static void with_a_full_pool(uint32_t granule)
 	for (i = 0; i < 4; i++)
 		assert_true(is_touched(before[i] + 8 * MIB, 16 * MIB, rights[i] & PROT_WRITE));
 	assert_true(is_touched(edge + 8 * MIB, 16 * MIB, true));
-	assert_done(mprotect(none, LENGTH, RW));
-	assert_true(is_touched(none + 8 * MIB, 16 * MIB, true));
+	assert_done(mprotect(none, LENGTH, PROT_READ));
+	assert_true(is_touched(none + 8 * MIB, 16 * MIB, false));
+	assert_true(is_touched(changed + 8 * MIB, 16 * MIB, true));
+	assert_true(is_touched(late + 8 * MIB, 16 * MIB, false));
 	/* Punched, it is clear, and there. */
 	fill_pattern(before[0] + 8 * MIB, 16 * MIB, 1);
 	assert_done(punch(fd, 0, 0));
@@ -178,6 +185,71 @@ static void a_touch_of_it_finds_huge_memory(void **state)
 static void a_touch_of_it_finds_any_memory(void **state)
 {
 	with_a_full_pool(MORSEL_GRANULE_AUTO);
+}
+
+/* Fails if rights that were said, but never used, are forgotten by who reserves. */
+static void rights_that_nobody_used_yet_are_shown(void **state)
+{
+	int fd = create(LENGTH, MORSEL_GRANULE_4K);
+	char *memory = map(fd, LENGTH, RW);
+
+	assert_done(mprotect(memory, LENGTH, PROT_READ));
+	assert_done(resize_pool(64 * MIB));
+	assert_done(reserve(fd, 0, 0));
+	fill_pool();
+	assert_true(is_touched(memory, LENGTH, false));
+}
+
+/* A huge frame across the new end becomes small ones, which others' tables have to show. */
+static void what_is_cut_is_still_shown(void **state)
+{
+	int fd = create(LENGTH, MORSEL_GRANULE_AUTO);
+	char *memory = map(fd, LENGTH, PROT_READ);
+
+	assert_done(resize_pool(64 * MIB));
+	assert_done(reserve(fd, 0, 8 * MIB));
+	assert_true(is_touched(memory, 8 * MIB, false));
+	assert_done(ftruncate(fd, 7 * MIB));
+	fill_pool();
+	assert_true(is_touched(memory, 7 * MIB, false));
+	assert_int_equal(probe_read(memory + 8 * MIB, NULL), SIGBUS);
+	assert_int_equal(info_of(fd).reserved_bytes, 7 * MIB);
+}
+
+/* Few entries say that all of it is reserved, however it grew. */
+static void small_steps_are_one_promise(void **state)
+{
+	struct morsel_create args = reserving(0, MORSEL_GRANULE_4K);
+	unsigned int i;
+
+	assert_done(create_with(&args));
+	for (i = 1; i <= 1000; i++)
+		assert_int_equal(pwrite(args.fd, "x", 1, i * 3 * PAGE / 2), 1);
+	assert_int_equal(info_of(args.fd).reserved_bytes, info_of(args.fd).frame_bytes);
+	assert_int_equal(info_of(args.fd).frame_bytes, (1500 + 1) * PAGE);
+	assert_done(ftruncate(args.fd, 0));
+	assert_int_equal(info_of(args.fd).frame_bytes, 0);
+	assert_done(release(args.fd, 0, 0));
+	assert_done(ftruncate(args.fd, MIB));
+	assert_int_equal(info_of(args.fd).frame_bytes, 0);
+}
+
+/* Frames are there, but not the tables for them: then it has not grown. */
+static void growing_in_vain_takes_nothing(void **state)
+{
+	struct morsel_create args = reserving(HUGE, MORSEL_GRANULE_4K);
+	uint64_t used;
+
+	assert_done(create_with(&args));
+	used = pool_info().used_bytes;
+	assert_done(resize_pool((used + 8 * MIB + HUGE - 1) & ~(HUGE - 1)));
+	/* All that there is room for, and so none for tables. */
+	assert_errno(ftruncate(args.fd, HUGE + ((pool_info().limit_bytes - used) & ~(PAGE - 1))),
+		     ENOSPC);
+	assert_int_equal(info_of(args.fd).length, HUGE);
+	assert_int_equal(info_of(args.fd).frame_bytes, HUGE);
+	assert_int_equal(info_of(args.fd).reserved_bytes, HUGE);
+	assert_done(ftruncate(args.fd, 2 * HUGE));
 }
 
 /* Tables for other rights are asked for when they are, and not by a signal. */
@@ -357,6 +429,10 @@ int main(void)
 		RESERVE_TEST(a_touch_of_it_finds_huge_memory),
 		RESERVE_TEST(a_touch_of_it_finds_any_memory),
 		RESERVE_TEST(rights_that_cannot_be_shown_are_refused),
+		RESERVE_TEST(rights_that_nobody_used_yet_are_shown),
+		RESERVE_TEST(what_is_cut_is_still_shown),
+		RESERVE_TEST(small_steps_are_one_promise),
+		RESERVE_TEST(growing_in_vain_takes_nothing),
 		RESERVE_TEST(what_is_released_can_be_freed),
 		RESERVE_TEST(what_is_cut_off_is_no_more),
 		RESERVE_TEST(all_of_a_morsel_is_reserved_as_it_grows),

@@ -156,12 +156,7 @@ static struct attachment *attach(struct morsel *m, struct vm_area_struct *vma, b
 {
 	struct view *view = file_view(vma->vm_file);
 	unsigned long end = min(map_pages(view->map), vma->vm_pgoff + vma_pages(vma));
-	int err = vma_is_accessible(vma)
-			  ? show_reserved(vma, vma->vm_start, vma->vm_end, vma->vm_flags)
-			  : 0;
 
-	if (err)
-		return ERR_PTR(err);
 	/* It may take long: before a punch can have to wait for this mapping. */
 	*splice = vma_is_accessible(vma) &&
 		  !view->ops->show(view, rights_of(vma->vm_flags), vma->vm_pgoff / SPAN_PAGES,
@@ -173,7 +168,8 @@ static struct attachment *attach(struct morsel *m, struct vm_area_struct *vma, b
  * morsel_mmap() - attach a morsel
  * @file:	its descriptor
  * @vma:	the mapping
- * Return: 0; -EPERM (it is sealed against writing); -ENOMEM; -EINTR.
+ * Return: 0; -EPERM (it is sealed against writing); -ENOMEM, also for tables of what is reserved;
+ * -EINTR.
  */
 int morsel_mmap(struct file *file, struct vm_area_struct *vma)
 {
@@ -181,6 +177,7 @@ int morsel_mmap(struct file *file, struct vm_area_struct *vma)
 	/* The note of morsel_get_unmapped_area(), unless another task's took its place. */
 	bool populate = cmpxchg(&m->populating, current, NULL) == current, splice = false;
 	struct attachment *att = NULL;
+	int err = 0;
 
 	/*
 	 * A descriptor open for reading only has lost VM_SHARED here, but not
@@ -195,6 +192,11 @@ int morsel_mmap(struct file *file, struct vm_area_struct *vma)
 			return -EPERM;
 		vm_flags_clear(vma, VM_MAYWRITE);
 	}
+	/* Also where it covers no span: it may be moved to where it does. */
+	if (vma_is_accessible(vma))
+		err = show_reserved(vma, vma->vm_start, vma->vm_end, vma->vm_flags);
+	if (err)
+		return err;
 	if (has_spans(vma))
 		att = attach(m, vma, &splice);
 	if (IS_ERR(att))

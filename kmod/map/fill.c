@@ -59,7 +59,7 @@ static int fill_huge(struct map *map, const struct mempolicy *policy, unsigned l
 	u64 frame;
 	int used;
 
-	if (!source_take(map->source, policy, span * SPAN_PAGES, HUGE_ORDER, 1, &frame))
+	if (!source_take(map->source, policy, HUGE_ORDER, 1, &frame))
 		return source_short(map->source, HUGE_ORDER);
 	used = add(map, span * SPAN_PAGES, (span + 1) * SPAN_PAGES, HUGE_ORDER, &frame, 1);
 	if (used < 0)
@@ -94,7 +94,7 @@ struct fill {
 static int fill_small(struct map *map, unsigned long first, unsigned long end, unsigned int holes,
 		      const struct fill *fill)
 {
-	unsigned int got = source_take(map->source, fill->policy, first, 0, min(holes, fill->size),
+	unsigned int got = source_take(map->source, fill->policy, 0, min(holes, fill->size),
 				       fill->frames);
 	unsigned int unused;
 	int used;

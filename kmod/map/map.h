@@ -79,6 +79,7 @@ struct gate {
  * @reserved:	ranges of pages that are reserved; changed with the inode's lock held for writing,
  *		while which is held for reading, what is in them stays (reserve.c)
  * @nr_reserved: how many pages these are; some may be behind @pages
+ * @rights:	a bit for each enum morsel_rights that mappings were made with; once set, always
  * @granule:	MORSEL_GRANULE_*
  * @fault_around: pages that a fault fills at once, a power of two
  * @source:	where frames and tables come from, and who pays
@@ -103,6 +104,7 @@ struct map {
 	unsigned int cuts;
 	struct maple_tree reserved;
 	unsigned long nr_reserved;
+	unsigned long rights;
 	u32 granule;
 	unsigned int fault_around;
 	struct source *source;
@@ -231,6 +233,7 @@ int map_reserve(struct map *map, unsigned long first, unsigned long end);
 int map_unreserve(struct map *map, unsigned long first, unsigned long end);
 int map_show_reserved(struct map *map, enum morsel_rights rights, unsigned long first,
 		      unsigned long end);
+bool map_may_cut(struct map *map, unsigned long end);
 
 /* tables_map.c */
 int tables_map_init(struct map *map, struct source *source, struct inode *host);
@@ -238,6 +241,8 @@ void tables_map_free(struct map *map);
 struct tableset *tables_map_set(const struct map *map, enum morsel_rights rights);
 struct tableset *tables_map_make_set(struct map *map, enum morsel_rights rights);
 int tables_map_show(struct map *map, struct tableset *set, unsigned long first, unsigned long end);
+int tables_map_prepare(struct map *map, struct tableset *set, unsigned long first,
+		       unsigned long end);
 int tables_map_show_page(struct map *map, struct tableset *set, unsigned long index);
 unsigned long map_nr_tables(const struct map *map);
 unsigned long map_ended(const struct map *map);

@@ -59,34 +59,54 @@ static unsigned long reserved_in(struct map *map, unsigned long first, unsigned 
 {
 	unsigned long index, next, count = 0;
 
-	for (index = first; index < end; index = next)
+	for (index = first; index < end; index = next) {
 		if (map_is_reserved(map, index, &next))
 			count += min(next, end) - index;
+		cond_resched();
+	}
 	return count;
+}
+
+/* Have a range reach over what is reserved on both sides of it, so that few entries say all. */
+static void widen(struct map *map, unsigned long *first, unsigned long *end)
+{
+	MA_STATE(mas, &map->reserved, *first ? *first - 1 : 0, *first ? *first - 1 : 0);
+	unsigned long next;
+
+	rcu_read_lock();
+	if (mas_find(&mas, ULONG_MAX) && mas.index < *first)
+		*first = mas.index;
+	rcu_read_unlock();
+	if (map_is_reserved(map, *end, &next))
+		*end = next;
 }
 
 static int mark(struct map *map, unsigned long first, unsigned long end, bool reserved)
 {
-	unsigned long before = reserved_in(map, first, end);
-	int err = mtree_store_range(&map->reserved, first, end - 1, reserved ? map : NULL,
-				    GFP_KERNEL_ACCOUNT);
+	unsigned long before = reserved_in(map, first, end), pages = end - first;
+	int err;
 
+	if (reserved)
+		widen(map, &first, &end);
+	err = mtree_store_range(&map->reserved, first, end - 1, reserved ? map : NULL,
+				GFP_KERNEL_ACCOUNT);
 	if (!err)
-		WRITE_ONCE(map->nr_reserved,
-			   map->nr_reserved - before + (reserved ? end - first : 0));
+		WRITE_ONCE(map->nr_reserved, map->nr_reserved - before + (reserved ? pages : 0));
 	return err;
 }
 
-/* See that a tableset shows all of a range, however much that is. */
-static int show_all(struct map *map, struct tableset *set, unsigned long first, unsigned long end)
+/* See that all mappings that there are, with whatever rights, show a range that is filled. */
+static int show_to_all(struct map *map, unsigned long first, unsigned long end)
 {
-	unsigned long span, next;
+	struct tableset *set;
+	unsigned int rights;
 	int err = 0;
 
-	for (span = first / SPAN_PAGES; span < DIV_ROUND_UP(end, SPAN_PAGES) && !err; span = next) {
-		next = min(DIV_ROUND_UP(end, SPAN_PAGES), (span / GIB_SPANS + 1) * GIB_SPANS);
-		err = tables_map_show(map, set, span, next);
-		cond_resched();
+	for (rights = 0; rights < BITS_PER_BYTE * sizeof(map->rights) && !err; rights++) {
+		if (!test_bit(rights, &map->rights))
+			continue;
+		set = tables_map_make_set(map, rights);
+		err = IS_ERR(set) ? PTR_ERR(set) : tables_map_prepare(map, set, first, end);
 	}
 	return err;
 }
@@ -96,26 +116,25 @@ static int show_all(struct map *map, struct tableset *set, unsigned long first, 
  * @map:	the map; nobody removes frames, or changes what is reserved, meanwhile
  * @first:	first page
  * @end:	page after the last
- * Return: 0; -ENOMEM, -EDQUOT: not all of it is.
+ * Return: 0; -ENOMEM, -EDQUOT, -EINTR (a fatal signal): not all of it is.
  */
 int map_reserve(struct map *map, unsigned long first, unsigned long end)
 {
-	struct tableset *set;
 	unsigned long next;
+	bool already;
 	int err = 0;
 
 	for (; first < end && !err; first = next) {
-		if (map_is_reserved(map, first, &next))
-			continue;
+		already = map_is_reserved(map, first, &next);
 		next = min(next, end);
-		err = mark(map, first, next, true);
+		if (!already)
+			err = mark(map, first, next, true);
 		if (err)
 			break;
-		/* Who makes a set from here on sees that; pairs with tables_map_make_set(). */
+		/* Who maps it with other rights from here on sees that; pairs with map_show_reserved(). */
 		smp_mb();
-		for (set = READ_ONCE(map->sets); set && !err; set = set->next)
-			err = show_all(map, set, first, next);
-		if (err)
+		err = show_to_all(map, first, next);
+		if (err && !already)
 			mark(map, first, next, false);
 	}
 	return err;
@@ -134,12 +153,13 @@ int map_unreserve(struct map *map, unsigned long first, unsigned long end)
 }
 
 /**
- * map_show_reserved() - see that what is reserved of a range is shown with some rights
+ * map_show_reserved() - see that what is reserved of a range is shown with some rights, now and as
+ * more is reserved
  * @map:	the map
  * @rights:	the rights
  * @first:	first page
  * @end:	page after the last
- * Return: 0, -ENOMEM or -EDQUOT.
+ * Return: 0, -ENOMEM, -EDQUOT, or -EINTR (a fatal signal).
  */
 int map_show_reserved(struct map *map, enum morsel_rights rights, unsigned long first,
 		      unsigned long end)
@@ -148,6 +168,10 @@ int map_show_reserved(struct map *map, enum morsel_rights rights, unsigned long 
 	unsigned long next;
 	int err = 0;
 
+	if (!test_bit(rights, &map->rights))
+		set_bit(rights, &map->rights);
+	/* Before it is looked what is reserved; pairs with map_reserve(). */
+	smp_mb();
 	if (mtree_empty(&map->reserved))
 		return 0;
 	set = tables_map_make_set(map, rights);
@@ -155,6 +179,20 @@ int map_show_reserved(struct map *map, enum morsel_rights rights, unsigned long 
 		return PTR_ERR(set);
 	for (; first < end && !err; first = next)
 		if (map_is_reserved(map, first, &next))
-			err = show_all(map, set, first, min(next, end));
+			err = tables_map_prepare(map, set, first, min(next, end));
 	return err;
+}
+
+/**
+ * map_may_cut() - may a huge frame across the end be replaced by small ones?
+ * @map:	the map
+ * @end:	page after the last that stays
+ *
+ * They take tables in all sets, which there may be no memory for where they are wanted.
+ * Return: whether: nothing of it that stays is reserved, and shown by others than the truth.
+ */
+bool map_may_cut(struct map *map, unsigned long end)
+{
+	return READ_ONCE(map->sets) == map->truth ||
+	       !reserved_in(map, round_down(end, SPAN_PAGES), end);
 }

@@ -120,17 +120,13 @@ void map_cut_end(struct map *map)
 	wake_up_all(&map->gate.opened);
 }
 
-/*
- * Small frames with what the first pages of a huge one have, which is for page @index; 0, or why
- * there are none.
- */
-static int copy_small(struct map *map, unsigned long index, u64 frame, unsigned int count,
-		      u64 *frames)
+/* Small frames with what the first pages of a huge one have; 0, or why there are none. */
+static int copy_small(struct map *map, u64 frame, unsigned int count, u64 *frames)
 {
 	unsigned int got, i;
 
 	for (got = 0; got < count; got += i) {
-		i = source_take(map->source, NULL, index + got, 0, count - got, frames + got);
+		i = source_take(map->source, NULL, 0, count - got, frames + got);
 		if (!i)
 			break;
 	}
@@ -150,7 +146,7 @@ static int replace(struct map *map, unsigned long first, unsigned long end, u64 
 
 	if (!frames)
 		return -ENOMEM;
-	err = copy_small(map, first, frame, end - first, frames);
+	err = copy_small(map, frame, end - first, frames);
 	if (!err) {
 		down_read(&map->sem);
 		/* The span is closed, so all of them come in, or none. */

@@ -11,6 +11,7 @@
 #include <linux/mm.h>
 #include <linux/pagemap.h>
 #include <linux/rcupdate.h>
+#include <linux/sched/signal.h>
 
 #include "map/map.h"
 #include "pools/batch.h"
@@ -282,6 +283,44 @@ int tables_map_show(struct map *map, struct tableset *set, unsigned long first, 
 		    !tableset_has_gib(map->truth, gib))
 			continue;
 		err = show_spans(map, set, span, next, &cost);
+		cond_resched();
+	}
+	return err;
+}
+
+/*
+ * Has a set all tables that it takes to show a span?  Then it can be shown without memory, now or
+ * later.
+ */
+static bool has_tables(const struct map *map, const struct tableset *set, unsigned long span)
+{
+	return tableset_has_gib(set, span / GIB_SPANS) &&
+	       (!tableset_has_ptes(map->truth, span) || tableset_has_ptes(set, span));
+}
+
+/**
+ * tables_map_prepare() - see that a tableset has all tables that it takes to show what the map has,
+ * however much that is
+ * @map:	the map
+ * @set:	one of its sets; of the truth, nothing is to be done
+ * @first:	first page
+ * @end:	page after the last
+ * Return: 0, -ENOMEM, -EDQUOT, or -EINTR (a fatal signal).
+ */
+int tables_map_prepare(struct map *map, struct tableset *set, unsigned long first,
+		       unsigned long end)
+{
+	unsigned long span, cost = 0;
+	int err = 0;
+
+	if (set == map->truth)
+		return 0;
+	for (span = first / SPAN_PAGES; span < DIV_ROUND_UP(end, SPAN_PAGES) && !err; span++) {
+		/* Not by what is fresh: who says so may be filling it yet, in vain. */
+		if (!has_tables(map, set, span))
+			err = show_spans(map, set, span, span + 1, &cost);
+		if (!err && fatal_signal_pending(current))
+			err = -EINTR;
 		cond_resched();
 	}
 	return err;

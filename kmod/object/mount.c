@@ -87,13 +87,16 @@ static int fs_show_options(struct seq_file *seq, struct dentry *root)
 	u32 granule = READ_ONCE(mount->said.granule);
 	u32 pool = READ_ONCE(mount->said.pool), policy;
 	nodemask_t nodes;
+	char list[128];
 
 	policy = mount_nodes(mount, &nodes);
 	if (pool != MORSEL_ANY)
 		seq_printf(seq, ",pool=%u", pool);
-	if (policy != MORSEL_POLICY_NEAR)
-		seq_printf(seq, ",nodes=%s:%*pbl", name_in(policies, policy),
-			   nodemask_pr_args(&nodes));
+	if (policy != MORSEL_POLICY_NEAR) {
+		scnprintf(list, sizeof(list), "%*pbl", nodemask_pr_args(&nodes));
+		strreplace(list, ',', '+');
+		seq_printf(seq, ",nodes=%s:%s", name_in(policies, policy), list);
+	}
 	if (granule != MORSEL_GRANULE_AUTO)
 		seq_printf(seq, ",granule=%s", name_in(granules, granule));
 	if (size != ULONG_MAX)
@@ -192,9 +195,11 @@ static int parse_size(struct fs_context *fc, const char *text, unsigned long *pa
 static int parse_nodes(struct fs_context *fc, char *text, struct morsel_options *said)
 {
 	const struct constant_table *entry = policies;
-	char *list = strchr(text, ':');
+	char *list = strchr(text, ':'), *numbers = list ? list + 1 : text;
 	size_t length = list ? list - text : strlen(text);
 
+	/* Commas are what separates options. */
+	strreplace(numbers, '+', ',');
 	while (entry->name && (strlen(entry->name) != length || strncmp(text, entry->name, length)))
 		entry++;
 	nodes_clear(said->nodes);
@@ -207,8 +212,8 @@ static int parse_nodes(struct fs_context *fc, char *text, struct morsel_options 
 	if (said->policy == MORSEL_POLICY_NEAR && !list)
 		return 0;
 	if (said->policy == MORSEL_POLICY_NEAR || (entry->name && !list) ||
-	    nodelist_parse(list ? list + 1 : text, said->nodes) || nodes_empty(said->nodes))
-		return invalf(fc, "morsel: nodes wants a list as 0-1, but for near");
+	    nodelist_parse(numbers, said->nodes) || nodes_empty(said->nodes))
+		return invalf(fc, "morsel: nodes wants a list as 0-1 or 0+2, but for near");
 	if (!nodes_subset(said->nodes, node_online_map) ||
 	    !nodes_intersects(said->nodes, node_states[N_MEMORY]))
 		return invalf(fc, "morsel: nodes is to be of some that there are, and with memory");

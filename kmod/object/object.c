@@ -60,10 +60,11 @@ static int check_create(const struct morsel_create *args)
  * gone, so that it has two nodes of the tree for itself; its name; what is kept for freeing it.
  * Descriptors and mappings are bounded by what bounds those of other files.
  */
-#define OWN_BYTES                                                             \
-	(sizeof(struct morsel) + 2 * sizeof(struct xa_node) +                 \
-	 (IS_ENABLED(CONFIG_CPUMASK_OFFSTACK) ? sizeof(struct cpumask) : 0) + \
-	 sizeof(struct dentry) + NAME_MAX + 256 + sizeof(struct source) + sizeof(nodemask_t))
+#define OWN_BYTES                                                                              \
+	(sizeof(struct morsel) + 2 * sizeof(struct xa_node) +                                  \
+	 (IS_ENABLED(CONFIG_CPUMASK_OFFSTACK) ? sizeof(struct cpumask) : 0) +                  \
+	 sizeof(struct dentry) + NAME_MAX + 256 + sizeof(struct source) + sizeof(nodemask_t) + \
+	 min_t(size_t, nr_node_ids, SOURCE_POOLS_MAX) * sizeof(struct source_part))
 /* One, but where kernels keep more in each lock to look after it. */
 #define OWN_PAGES DIV_ROUND_UP(OWN_BYTES, PAGE_SIZE)
 

@@ -71,6 +71,7 @@ int morsel_reach(struct morsel *m, loff_t size);
 void morsel_settle_size(struct morsel *m, loff_t size);
 
 /* reserve.c */
+int morsel_fill(struct morsel *m, unsigned long first, unsigned long end, unsigned int state);
 int morsel_reserve(struct morsel *m, unsigned long first, unsigned long end, unsigned int state);
 int morsel_unreserve(struct morsel *m, unsigned long first, unsigned long end);
 int morsel_punch(struct morsel *m, loff_t start, loff_t end);

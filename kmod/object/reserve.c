@@ -25,30 +25,43 @@ static int may_fit(struct morsel *m, unsigned long pages)
 	return pages > there ? source_lacks(m->map.source, pages - there) : 0;
 }
 
-static int reserve(struct morsel *m, unsigned long first, unsigned long end, unsigned int state)
+/**
+ * morsel_fill() - fill a part that is about to be reserved
+ * @m:		the morsel
+ * @first:	first page
+ * @end:	page after the last, at most the map's
+ * @state:	which signals end it, as of view_populate()
+ *
+ * It may be punched again, unless the inode's lock is held.
+ * Return: 0; -ENOMEM, -EDQUOT, -EINTR.
+ */
+int morsel_fill(struct morsel *m, unsigned long first, unsigned long end, unsigned int state)
 {
 	int err = may_fit(m, end - first);
 
-	if (!err)
-		err = view_populate(&m->plain, first, end, state);
-	return err ?: map_reserve(&m->map, first, end);
+	if (err && map_wait(&m->map, err))
+		err = may_fit(m, end - first);
+	return err ?: view_populate(&m->plain, first, end, state);
 }
 
 /**
  * morsel_reserve() - have a part be reserved
  * @m:		the morsel, with the inode's lock held for writing, or nobody else has it yet
- * @first:	first page
- * @end:	page after the last, at most the map's
- * @state:	which signals end it, as of view_populate()
+ * @first:	as for morsel_fill(), as are the next two
+ * @end:	page after the last
+ * @state:	which signals end it
  * Return: 0; -ENOMEM, -EDQUOT, -EINTR: what was filled by then stays, and so do promises.
  */
 int morsel_reserve(struct morsel *m, unsigned long first, unsigned long end, unsigned int state)
 {
-	int err = reserve(m, first, end, state);
+	int err = morsel_fill(m, first, end, state);
 
-	/* What is there by then is passed over. */
+	if (err)
+		return err;
+	err = map_reserve(&m->map, first, end);
+	/* What is done by then is passed over. */
 	if (err && map_wait(&m->map, err))
-		err = reserve(m, first, end, state);
+		err = map_reserve(&m->map, first, end);
 	return err;
 }
 

@@ -124,7 +124,7 @@ static void cut_at_end(struct morsel *m, unsigned long pages)
 {
 	unsigned int tries;
 
-	if (!(pages % SPAN_PAGES))
+	if (!(pages % SPAN_PAGES) || !map_may_cut(&m->map, pages))
 		return;
 	for (tries = 1; morsel_cut(m, pages) == -EBUSY && tries < CUTS; tries++)
 		if (schedule_timeout_killable(msecs_to_jiffies(1 << tries)))

@@ -89,6 +89,8 @@ struct frame_pool *morsel_pool_beside(const struct frame_pool *pool, u32 node);
 bool morsel_pool_there(u32 id);
 void morsel_pools_room(u32 id, const nodemask_t *nodes, unsigned long *limit, unsigned long *room);
 void morsel_pool_release(struct frame_pool *pool);
+void morsel_pools_lock(void);
+void morsel_pools_unlock(void);
 unsigned int morsel_pool_count(void);
 int morsel_pool_next(u32 *id, struct morsel_pool_info *info);
 int morsel_pool_stat(struct morsel_pool_info *info);

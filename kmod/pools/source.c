@@ -4,8 +4,8 @@
  *
  * It begins with one, and goes on to the next nearest when that is full, or where a policy
  * says so: that of the mapping (mbind(2)), else the morsel's own, else that of the task
- * (set_mempolicy(2)).  What policies mean is as the kernel has it; so is that, where nobody
- * said anything, all nodes are asked for what they have at hand before one has to reclaim.
+ * (set_mempolicy(2)).  What policies mean is as the kernel has it.  All nodes are asked for what
+ * they have at hand before one has to reclaim.
  */
 #include <linux/cpuset.h>
 #include <linux/err.h>
@@ -138,8 +138,11 @@ void source_close(struct source *source)
 {
 	struct source_part *part;
 
+	/* At once: who removes one of them waits for the accounts, which go after that. */
+	morsel_pools_lock();
 	for_each_source_part(part, source)
-		morsel_pool_release(part->account->pool);
+		part->account->pool->morsels--;
+	morsel_pools_unlock();
 	source_unref(source);
 }
 
@@ -228,35 +231,48 @@ static unsigned int take_near(struct source *source, const struct wish *wish,
 	unsigned int got = 0;
 	int node;
 
-	while (!got && (node = next_node_near(source, wish, nodes, &asked)) != NUMA_NO_NODE)
+	do {
+		node = next_node_near(source, wish, nodes, &asked);
+		if (node == NUMA_NO_NODE)
+			break;
 		got = take_on(source, node, hard, order, count, frames);
+		/* A ceiling is one everywhere. */
+	} while (!got && !account_poor(source->first.account, order));
 	return got;
 }
 
-/* The same number of each of some nodes, which follow each other as the pages do. */
-static unsigned int take_spread(struct source *source, const nodemask_t *nodes, unsigned long index,
+/*
+ * Of each of some nodes in turn, and so in equal parts, whatever the batches are that they are asked
+ * for in.
+ */
+static unsigned int take_spread(struct source *source, const struct wish *wish, bool hard,
 				unsigned int order, unsigned int count, u64 *frames)
 {
-	unsigned int left = nodes_weight(*nodes), skip = left ? (index >> order) % left : 0;
-	unsigned int got = 0;
-	int node = first_node(*nodes);
+	unsigned int turn = atomic_fetch_add(count, &source->turns[!!order]), left, skip, got = 0;
+	nodemask_t nodes;
+	int node;
 
-	while (skip--)
-		node = next_node_in(node, *nodes);
-	for (; left && got < count; left--, node = next_node_in(node, *nodes))
-		got += take_on(source, node, false, order, DIV_ROUND_UP(count - got, left),
+	/* It may change while it is looked at, as cpusets do. */
+	nodes_and(nodes, *wish->nodes, cpuset_current_mems_allowed);
+	left = nodes_weight(nodes);
+	if (!left)
+		return 0;
+	node = first_node(nodes);
+	for (skip = turn % left; skip; skip--)
+		node = next_node_in(node, nodes);
+	for (; left && got < count; left--, node = next_node_in(node, nodes))
+		got += take_on(source, node, hard, order, DIV_ROUND_UP(count - got, left),
 			       frames + got);
 	return got;
 }
 
 static unsigned int take_as_wished(struct source *source, const struct wish *wish, bool hard,
-				   unsigned long index, unsigned int order, unsigned int count,
-				   u64 *frames)
+				   unsigned int order, unsigned int count, u64 *frames)
 {
 	unsigned int got = 0;
 
-	if (wish->how == SPREAD && !hard)
-		got = take_spread(source, wish->nodes, index, order, count, frames);
+	if (wish->how == SPREAD)
+		got = take_spread(source, wish, hard, order, count, frames);
 	else if (wish->nodes)
 		got = take_near(source, wish, wish->nodes, hard, order, count, frames);
 	if (!got && (wish->how != ONLY || !wish->nodes))
@@ -275,6 +291,9 @@ static bool policy_wishes(const struct mempolicy *policy, struct wish *wish)
 	switch (policy->mode) {
 	case MPOL_BIND:
 		wish->how = ONLY;
+		/* As the kernel has it, of who touches what others have bound. */
+		if (wish->nodes && !nodes_intersects(*wish->nodes, cpuset_current_mems_allowed))
+			wish->nodes = NULL;
 		return true;
 	case MPOL_LOCAL:
 		wish->nodes = NULL;
@@ -333,14 +352,13 @@ static bool source_alone(const struct source *source)
  * source_take() - get frames for a morsel
  * @source:	the source
  * @policy:	of the mapping, or NULL; it stays meanwhile
- * @index:	of the first page that they are for
  * @order:	log2 of a frame's pages
  * @count:	how many frames
  * @frames:	where to put them
  * Return: how many there are; source_short() says why there is none.
  */
-unsigned int source_take(struct source *source, const struct mempolicy *policy, unsigned long index,
-			 unsigned int order, unsigned int count, u64 *frames)
+unsigned int source_take(struct source *source, const struct mempolicy *policy, unsigned int order,
+			 unsigned int count, u64 *frames)
 {
 	struct wish wish;
 	unsigned int got;
@@ -350,11 +368,11 @@ unsigned int source_take(struct source *source, const struct mempolicy *policy, 
 	/* Where nobody wishes anything, it is as the source has it all the same. */
 	if (!policy_wishes(policy, &wish) && !source_wishes(source, &wish))
 		policy_wishes(task_policy(), &wish);
-	got = take_as_wished(source, &wish, false, index, order, count, frames);
-	/* Huge ones are never tried hard for; and a ceiling is one everywhere. */
+	got = take_as_wished(source, &wish, false, order, count, frames);
+	/* Huge ones are never tried hard for. */
 	if (got || order || account_poor(source->first.account, order))
 		return got;
-	return take_as_wished(source, &wish, true, index, order, count, frames);
+	return take_as_wished(source, &wish, true, order, count, frames);
 }
 
 /* The part that has a frame. */
@@ -490,13 +508,17 @@ void source_room(const struct source *source, unsigned long *limit, unsigned lon
  */
 int source_lacks(const struct source *source, unsigned long pages)
 {
-	unsigned long limit = ULONG_MAX, room = ULONG_MAX;
+	unsigned long limit, room;
+	struct source_part *part;
 
-	account_clamp(source->first.account, &limit, &room);
-	if (room < pages)
-		return account_over(source->first.account, pages);
 	source_room(source, &limit, &room);
-	return room < pages ? -ENOMEM : 0;
+	if (room >= pages)
+		return 0;
+	/* What nobody has a pin on any more is free. */
+	for_each_source_part(part, source)
+		quarantine_reap(part->account->pool);
+	source_room(source, &limit, &room);
+	return room < pages ? account_over(source->first.account, pages) : 0;
 }
 
 /**
@@ -582,8 +604,11 @@ bool source_wait(struct source *source, int err)
 
 	if (err != -EDQUOT && err != -ENOMEM)
 		return false;
-	for_each_source_part(part, source)
-		if (account_wait(part->account, err))
+	/* Who pays is the same for all. */
+	if (account_wait(source->first.account, err))
+		return false;
+	for (part = READ_ONCE(source->more); part && err == -ENOMEM; part = part->next)
+		if (outgoing_wait(&part->account->pool->outgoing))
 			return false;
 	return true;
 }

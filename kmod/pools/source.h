@@ -55,6 +55,7 @@ struct source_part {
  * @refs:	the morsel's, and one for each of its tablesets
  * @one:	never of another pool than the first
  * @policy:	MORSEL_POLICY_*
+ * @turns:	whose turn it is where nodes take turns, with small frames and with huge ones
  * @first:	the pool that was chosen when the morsel was made
  * @more:	the last of those that it went on to; more are added in front, by cmpxchg, and stay
  * @nodes:	of the policy, if it has some
@@ -63,6 +64,7 @@ struct source {
 	refcount_t refs;
 	bool one;
 	u32 policy;
+	atomic_t turns[2];
 	struct source_part first;
 	struct source_part *more;
 	nodemask_t nodes[];
@@ -84,8 +86,8 @@ struct source *source_make(const struct placement *placement, const struct payer
 void source_close(struct source *source);
 void source_ref(struct source *source);
 void source_unref(struct source *source);
-unsigned int source_take(struct source *source, const struct mempolicy *policy, unsigned long index,
-			 unsigned int order, unsigned int count, u64 *frames);
+unsigned int source_take(struct source *source, const struct mempolicy *policy, unsigned int order,
+			 unsigned int count, u64 *frames);
 void source_give(struct source *source, unsigned int order, unsigned int count, const u64 *frames);
 struct page *source_take_table(struct source *source);
 void source_give_table(struct source *source, struct page *table);

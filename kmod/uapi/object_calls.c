@@ -65,18 +65,29 @@ int call_populate(struct morsel_request *req)
  */
 int call_reserve(struct morsel_request *req)
 {
+	const struct morsel_range *range = &req->args.range;
 	struct morsel *m = file_morsel(req->file);
+	bool release = range->flags & MORSEL_RESERVE_RELEASE;
 	unsigned long first, end;
-	int err;
+	int err = 0;
 
-	err = down_write_killable(&m->inode.i_rwsem);
+	/* Most of it while others may be at the file. */
+	if (!release)
+		err = range_pages(m, range, &first, &end)
+			      ?: morsel_fill(m, first, end, TASK_INTERRUPTIBLE);
+	if (!err)
+		err = down_write_killable(&m->inode.i_rwsem);
 	if (err)
 		return err;
-	err = range_pages(m, &req->args.range, &first, &end);
-	if (!err && req->args.range.flags & MORSEL_RESERVE_RELEASE)
-		err = morsel_unreserve(m, first, end);
-	else if (!err)
-		err = morsel_reserve(m, first, end, TASK_INTERRUPTIBLE);
+	/* All, also of one that has no length: it will not be reserved as it grows. */
+	if (release && !range->offset && !range->length) {
+		err = morsel_unreserve(m, 0, ULONG_MAX);
+	} else {
+		err = range_pages(m, range, &first, &end);
+		if (!err)
+			err = release ? morsel_unreserve(m, first, end)
+				      : morsel_reserve(m, first, end, TASK_INTERRUPTIBLE);
+	}
 	up_write(&m->inode.i_rwsem);
 	return err;
 }

@@ -44,7 +44,7 @@
 #define QUIETLY (GFP_KERNEL | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
 #define BRIEFLY (GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN)
 /* What is at hand: others may have some, too. */
-#define AT_HAND ((GFP_KERNEL & ~__GFP_DIRECT_RECLAIM) | __GFP_NOWARN)
+#define AT_HAND ((GFP_KERNEL & ~__GFP_DIRECT_RECLAIM) | __GFP_NOMEMALLOC | __GFP_NOWARN)
 
 /**
  * struct dram_chunk - pages that are a child of the small allocator
