@@ -506,7 +506,7 @@ void source_room(const struct source *source, unsigned long *limit, unsigned lon
  * @pages:	how many
  * Return: 0: as far as can be told, there are; -ENOMEM, -EDQUOT: why not.
  */
-int source_lacks(const struct source *source, unsigned long pages)
+int source_lacks(struct source *source, unsigned long pages)
 {
 	unsigned long limit, room;
 	struct source_part *part;

@@ -93,7 +93,7 @@ struct page *source_take_table(struct source *source);
 void source_give_table(struct source *source, struct page *table);
 void source_count(struct source *source, unsigned int order, unsigned int count, const u64 *frames,
 		  bool come);
-int source_lacks(const struct source *source, unsigned long pages);
+int source_lacks(struct source *source, unsigned long pages);
 void source_room(const struct source *source, unsigned long *limit, unsigned long *room);
 void source_outgoing(struct source *source, struct rounds *rounds);
 void source_gone(struct source *source, const struct rounds *rounds);
