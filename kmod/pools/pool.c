@@ -252,7 +252,7 @@ void morsel_pool_release(struct frame_pool *pool)
 /**
  * morsel_pools_lock() - have no pool come or go, and none be counted on but by the caller
  */
-void morsel_pools_lock(void) __acquires(&pools_lock)
+void morsel_pools_lock(void)
 {
 	mutex_lock(&pools_lock);
 }
@@ -260,7 +260,7 @@ void morsel_pools_lock(void) __acquires(&pools_lock)
 /**
  * morsel_pools_unlock() - end that
  */
-void morsel_pools_unlock(void) __releases(&pools_lock)
+void morsel_pools_unlock(void)
 {
 	mutex_unlock(&pools_lock);
 }
