@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Where the fields of the ABI lie and which numbers its calls have, written
- * down once and for all: version 2.
+ * down once and for all: version 2.  What is added at the end of a struct changes
+ * the size in its calls' numbers, which the module does not look at.
  */
 #ifndef TESTS_NATIVE_LAYOUT_H
 #define TESTS_NATIVE_LAYOUT_H
@@ -30,6 +31,9 @@
 	X(morsel_create, fault_around, 36, 4) \
 	X(morsel_create, id, 40, 8) \
 	X(morsel_create, name, 48, 256) \
+	X(morsel_create, policy, 304, 4) \
+	X(morsel_create, nr_nodes, 308, 4) \
+	X(morsel_create, nodes, 312, 8) \
 	X(morsel_open, size, 0, 4) \
 	X(morsel_open, flags, 4, 4) \
 	X(morsel_open, id, 8, 8) \
@@ -57,6 +61,12 @@
 	X(morsel_info, attachments, 80, 4) \
 	X(morsel_info, fault_around, 84, 4) \
 	X(morsel_info, name, 88, 256) \
+	X(morsel_info, reserved_bytes, 344, 8) \
+	X(morsel_node, id, 0, 8) \
+	X(morsel_node, frame_bytes, 8, 8) \
+	X(morsel_node, huge_bytes, 16, 8) \
+	X(morsel_node, pool, 24, 4) \
+	X(morsel_node, node, 28, 4) \
 	X(morsel_list, size, 0, 4) \
 	X(morsel_list, flags, 4, 4) \
 	X(morsel_list, cursor, 8, 8) \
@@ -112,22 +122,24 @@
 /* X(call, number) */
 #define LAYOUT_CALLS(X) \
 	X(MORSEL_IOC_QUERY, 0xc058e500) \
-	X(MORSEL_IOC_CREATE, 0xc130e501) \
+	X(MORSEL_IOC_CREATE, 0xc140e501) \
 	X(MORSEL_IOC_OPEN, 0xc118e502) \
 	X(MORSEL_IOC_UNLINK, 0x4110e503) \
 	X(MORSEL_IOC_LIST, 0xc020e504) \
 	X(MORSEL_IOC_LIMIT_GET, 0xc020e505) \
 	X(MORSEL_IOC_LIMIT_SET, 0x4020e506) \
+	X(MORSEL_IOC_NODES, 0xc020e507) \
 	X(MORSEL_IOC_POOL_LIST, 0xc020e510) \
 	X(MORSEL_IOC_POOL_STAT, 0xc078e511) \
 	X(MORSEL_IOC_POOL_ADD, 0xc020e512) \
 	X(MORSEL_IOC_POOL_RESIZE, 0x4020e513) \
 	X(MORSEL_IOC_POOL_REMOVE, 0x4020e514) \
-	X(MORSEL_IOC_STAT, 0xc158e520) \
+	X(MORSEL_IOC_STAT, 0xc160e520) \
 	X(MORSEL_IOC_POPULATE, 0x4018e521) \
 	X(MORSEL_IOC_PUNCH, 0x4018e522) \
 	X(MORSEL_IOC_EXTENTS, 0xc020e523) \
 	X(MORSEL_IOC_TUNE, 0x4010e524) \
-	X(MORSEL_IOC_SEAL, 0xc010e525)
+	X(MORSEL_IOC_SEAL, 0xc010e525) \
+	X(MORSEL_IOC_RESERVE, 0x4018e526)
 
 #endif /* TESTS_NATIVE_LAYOUT_H */
