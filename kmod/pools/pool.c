@@ -61,17 +61,26 @@ struct frame_pool *frame_pool(u64 frame)
 	return xa_load(&pools, frame_pool_id(compound_head(frame_page(frame))));
 }
 
+/* The pool of some kind on a node, or NULL; with the pool list lock held, as the next. */
+static struct frame_pool *pool_on(const struct pool_ops *ops, u32 node)
+{
+	struct frame_pool *pool;
+	unsigned long id;
+
+	xa_for_each(&pools, id, pool)
+		if (pool->ops == ops && pool->node == node)
+			return pool;
+	return NULL;
+}
+
 static int pool_add(const struct pool_ops *ops, u32 node, unsigned long limit,
 		    struct frame_pool **result)
 {
 	struct frame_pool *pool;
-	unsigned long id;
 	int err;
 
-	xa_for_each(&pools, id, pool)
-		if (pool->ops == ops && pool->node == node)
-			return -EEXIST;
-
+	if (pool_on(ops, node))
+		return -EEXIST;
 	pool = ops->create(node, limit);
 	if (IS_ERR(pool))
 		return PTR_ERR(pool);
@@ -191,17 +200,14 @@ struct frame_pool *morsel_pool_choose(u32 id, u32 node, const nodemask_t *nodes)
  */
 struct frame_pool *morsel_pool_beside(const struct frame_pool *pool, u32 node)
 {
-	struct frame_pool *other, *found = NULL;
-	unsigned long index;
+	struct frame_pool *other;
 
 	mutex_lock(&pools_lock);
-	xa_for_each(&pools, index, other)
-		if (other->ops == pool->ops && other->node == node)
-			found = other;
-	if (found)
-		found->morsels++;
+	other = pool_on(pool->ops, node);
+	if (other)
+		other->morsels++;
 	mutex_unlock(&pools_lock);
-	return found;
+	return other;
 }
 
 /**

@@ -188,11 +188,16 @@ static struct source_part *go_on_to(struct source *source, int node)
 	return part;
 }
 
+static struct source_part *part_for(struct source *source, int node)
+{
+	return part_on(source, node) ?: go_on_to(source, node);
+}
+
 /* Up to @count frames of a node; @hard: by reclaiming, too. */
 static unsigned int take_on(struct source *source, int node, bool hard, unsigned int order,
 			    unsigned int count, u64 *frames)
 {
-	struct source_part *part = part_on(source, node) ?: go_on_to(source, node);
+	struct source_part *part = part_for(source, node);
 
 	return part ? account_take(part->account, hard, order, count, frames) : 0;
 }
@@ -444,6 +449,27 @@ void source_count(struct source *source, unsigned int order, unsigned int count,
 	}
 }
 
+/* A page for a table of another pool than the first, the nearest that has one. */
+static struct page *take_table_beside(struct source *source)
+{
+	nodemask_t asked = NODE_MASK_NONE;
+	struct page *table = NULL;
+	struct source_part *part;
+	struct wish wish;
+	int node;
+
+	source_wishes(source, &wish);
+	node_set(wish.from, asked);
+	do {
+		node = next_node_near(source, &wish, wish.how == ONLY ? wish.nodes : NULL, &asked);
+		if (node == NUMA_NO_NODE)
+			break;
+		part = part_for(source, node);
+		table = part ? account_take_table(part->account) : NULL;
+	} while (!table);
+	return table;
+}
+
 /**
  * source_take_table() - get a page for a table, of the first pool or the next nearest
  * @source: the source
@@ -452,23 +478,10 @@ void source_count(struct source *source, unsigned int order, unsigned int count,
 struct page *source_take_table(struct source *source)
 {
 	struct page *table = account_take_table(source->first.account);
-	nodemask_t asked = NODE_MASK_NONE;
-	struct source_part *part;
-	struct wish wish;
-	int node;
 
 	if (table || source_alone(source) || account_poor(source->first.account, 0))
 		return table;
-	source_wishes(source, &wish);
-	node_set(wish.from, asked);
-	do {
-		node = next_node_near(source, &wish, wish.how == ONLY ? wish.nodes : NULL, &asked);
-		if (node == NUMA_NO_NODE)
-			break;
-		part = part_on(source, node) ?: go_on_to(source, node);
-		table = part ? account_take_table(part->account) : NULL;
-	} while (!table);
-	return table;
+	return take_table_beside(source);
 }
 
 /**
