@@ -122,11 +122,13 @@ package_of() {
 	esac
 }
 
-# Where the root of a kernel is, or will be: a changed recipe makes a new one.
+# Where the root of a kernel, or of programs, is, or will be: a changed recipe makes a new one.
 root_of() {
 	local lane recipe=("$QEMU_DIR/tree.sh")
 	lane=$(lane_of "$1")
-	if [ -n "$lane" ]; then
+	if [ "$1" = programs ]; then
+		recipe+=("$QEMU_DIR/programs-root")
+	elif [ -n "$lane" ]; then
 		recipe+=("$QEMU_DIR/debug-root" "$QEMU_DIR/config/guest" "$QEMU_DIR/config/$lane")
 	else
 		recipe+=("$QEMU_DIR/root")
