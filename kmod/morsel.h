@@ -40,6 +40,8 @@
  *	    splices->lock (attach/attach.h)
  *	      mm->page_table_lock, then a PMD table's lock
  *
+ * While the map's sem is held for reading, edges take the locks of the address space's own tables.
+ *
  * The lock of holds (holds.c) is taken last, with or without the registry lock.
  *
  * Where the kernel calls us with i_mmap_rwsem held, we take no lock but the

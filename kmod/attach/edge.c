@@ -6,9 +6,10 @@
  *
  * The kernel counts these pages as mapped, and knows the mappings by the file's list.  Who takes
  * pages away hides them first, and then has unmap_mapping_range() take them out of the mappings.  A
- * fault that has found a page before must not map it after that: it looks again with the frame's
- * lock held until the page is mapped, and who takes it away waits for that lock in between
- * (view_wait_mappers()).
+ * fault that has found a page before must not map it after that.  Into a shared mapping, it does so
+ * while nobody may hide anything (view_keep_pages()).  Into a private one, the kernel does, with the
+ * frame's lock held: the fault looks again once it has that, and who takes the page away waits for
+ * that lock in between (view_wait_mappers()).
  */
 #include <linux/err.h>
 #include <linux/mm.h>
@@ -47,41 +48,6 @@ static struct page *lock_shown(const struct vm_fault *vmf, struct view *view, un
 	return NULL;
 }
 
-/* Map a neighbour of a page that is locked, if that can be done at once. */
-static void map_neighbour(struct vm_area_struct *vma, struct view *view, unsigned long addr,
-			  const struct page *locked)
-{
-	unsigned long index = page_at(vma, addr);
-	struct page *page = view_peek(view, index);
-	bool same;
-
-	if (!page)
-		return;
-	/* Pages of one frame have one lock. */
-	same = compound_head(page) == compound_head(locked);
-	if (same || trylock_page(page)) {
-		/* Where something is mapped already, it stays. */
-		if (view_shows(view, index, page) && !PageHWPoison(page))
-			vm_insert_page(vma, addr, page);
-		if (!same)
-			unlock_page(page);
-	}
-	view_put_page(page);
-}
-
-/* Map what is there around a page that is locked, in the same table. */
-static void map_around(const struct vm_fault *vmf, struct view *view, const struct page *locked)
-{
-	unsigned long block = round_down(vmf->address, AROUND_PAGES * PAGE_SIZE), addr;
-	struct vm_area_struct *vma = vmf->vma;
-	unsigned long start = max(block, vma->vm_start);
-	unsigned long end = min(block + AROUND_PAGES * PAGE_SIZE, vma->vm_end);
-
-	for (addr = start; addr < end; addr += PAGE_SIZE)
-		if (addr != vmf->address && page_at(vma, addr) < map_pages(view->map))
-			map_neighbour(vma, view, addr, locked);
-}
-
 /* Put in the table that the kernel has made ready, so that none is made with a lock held. */
 static void install_table(struct vm_fault *vmf)
 {
@@ -101,34 +67,104 @@ static void install_table(struct vm_fault *vmf)
 	spin_unlock(lock);
 }
 
-/* Into a shared mapping the page goes alone, whatever the kernel would map with it. */
-static vm_fault_t map_shared(struct vm_fault *vmf, struct view *view, struct page *page)
-{
-	int err = vm_insert_page(vmf->vma, vmf->address, page);
+/**
+ * struct run - addresses in one table of the address space
+ * @start:	the first
+ * @end:	the address after the last
+ */
+struct run {
+	unsigned long start;
+	unsigned long end;
+};
 
-	map_around(vmf, view, page);
-	unlock_page(page);
-	view_put_page(page);
-	/* Another thread may have been first. */
-	return err && err != -EBUSY ? VM_FAULT_OOM : VM_FAULT_NOPAGE;
+/* What is around a fault where nothing is mapped, in the same table. */
+static struct run unmapped_around(const struct vm_fault *vmf)
+{
+	unsigned long addr = vmf->address, block = round_down(addr, AROUND_PAGES * PAGE_SIZE);
+	struct run run = {addr, addr + PAGE_SIZE},
+		   most = {max(block, vmf->vma->vm_start),
+			   min(block + AROUND_PAGES * PAGE_SIZE, vmf->vma->vm_end)};
+	pte_t *ptes;
+	pmd_t pmd;
+
+	/* The kernel frees tables that it finds empty, from 6.14 on, and always by RCU then. */
+	rcu_read_lock();
+	pmd = READ_ONCE(*vmf->pmd);
+	if (!pmd_present(pmd)) {
+		run = most;
+	} else {
+		ptes = (pte_t *)pmd_page_vaddr(pmd);
+		while (run.start > most.start &&
+		       pte_none(READ_ONCE(ptes[pte_index(run.start - PAGE_SIZE)])))
+			run.start -= PAGE_SIZE;
+		while (run.end < most.end && pte_none(READ_ONCE(ptes[pte_index(run.end)])))
+			run.end += PAGE_SIZE;
+	}
+	rcu_read_unlock();
+	return run;
+}
+
+static bool may_map(const struct page *page)
+{
+	return page && !PageHWPoison(page);
+}
+
+/* Into a shared mapping goes what there is around the page, as far as all of it is there. */
+static vm_fault_t map_shared(struct vm_fault *vmf, struct view *view)
+{
+	struct run run = unmapped_around(vmf);
+	unsigned int first = (vmf->address - run.start) / PAGE_SIZE, end = first + 1;
+	unsigned int count = (run.end - run.start) / PAGE_SIZE;
+	struct page *pages[AROUND_PAGES], *page;
+	unsigned long left;
+	bool failed;
+	int err = 0;
+
+	view_keep_pages(view, page_at(vmf->vma, run.start), count, pages);
+	page = pages[first];
+	if (may_map(page)) {
+		while (first && may_map(pages[first - 1]))
+			first--;
+		while (end < count && may_map(pages[end]))
+			end++;
+		left = end - first;
+		err = vm_insert_pages(vmf->vma, run.start + first * PAGE_SIZE, pages + first,
+				      &left);
+	}
+	failed = page && PageHWPoison(page);
+	view_let_go(view);
+	if (failed)
+		return VM_FAULT_HWPOISON;
+	if (err == -ENOMEM)
+		return VM_FAULT_OOM;
+	/*
+	 * Another thread may have been first, or the table have gone (-EFAULT): of what is not mapped now,
+	 * there will be another fault.
+	 */
+	return err && err != -EBUSY && err != -EFAULT ? VM_FAULT_SIGBUS : VM_FAULT_NOPAGE;
 }
 
 /**
  * edge_fault() - map a page, or have the kernel map it
  * @vmf:	the fault, of a page that the view shows
  * @view:	how the mapping's holder sees the morsel
- * Return: VM_FAULT_NOPAGE: it is mapped, or has gone meanwhile, and the access will work, or fault
- * again; VM_FAULT_LOCKED: it is in @vmf; VM_FAULT_RETRY, where waiting is not allowed;
- * VM_FAULT_HWPOISON: its memory has failed; VM_FAULT_OOM.
+ * Return: VM_FAULT_NOPAGE: it is mapped, or has gone meanwhile, or somebody else was first near it,
+ * and the access will work, or fault again; VM_FAULT_LOCKED: it is in @vmf; VM_FAULT_RETRY, where
+ * waiting is not allowed; VM_FAULT_HWPOISON: its memory has failed; VM_FAULT_OOM; VM_FAULT_SIGBUS: a
+ * fatal signal.
  */
 vm_fault_t edge_fault(struct vm_fault *vmf, struct view *view)
 {
-	bool shared = vmf->vma->vm_flags & VM_MAYSHARE;
 	struct page *page;
 
-	if (shared)
-		install_table(vmf);
 	view_be_paged(view);
+	if (vmf->vma->vm_flags & VM_MAYSHARE) {
+		install_table(vmf);
+		/* It has gone since the kernel looked, which makes another ready with the next fault. */
+		if (pmd_none(READ_ONCE(*vmf->pmd)))
+			return VM_FAULT_NOPAGE;
+		return map_shared(vmf, view);
+	}
 	page = lock_shown(vmf, view, vmf->pgoff);
 	if (!page)
 		return VM_FAULT_NOPAGE;
@@ -141,8 +177,6 @@ vm_fault_t edge_fault(struct vm_fault *vmf, struct view *view)
 		view_put_page(page);
 		return VM_FAULT_HWPOISON;
 	}
-	if (shared)
-		return map_shared(vmf, view, page);
 	vmf->page = page;
 	return VM_FAULT_LOCKED;
 }

@@ -31,6 +31,8 @@ struct map;
  *		held for writing.  What frames there were is known from @look
  * @put_back:	put a huge frame back that was removed from the span that begins at @first, with
  *		the sem held for reading; the span is closed since
+ * @pages:	the pages from @first to before @end, of one span, with the sem held; NULL where
+ *		there is none
  * @settle:	called when small ones were removed from @first to before @end, before
  *		anybody is told: nobody may be left who would write them again
  */
@@ -42,6 +44,8 @@ struct map_ops {
 		   const u64 *frames, unsigned int count);
 	void (*remove)(struct map *map, unsigned long first, unsigned long end);
 	void (*put_back)(struct map *map, unsigned long first, u64 frame);
+	void (*pages)(const struct map *map, unsigned long first, unsigned long end,
+		      struct page **pages);
 	void (*settle)(struct map *map, unsigned long first, unsigned long end);
 };
 
@@ -208,6 +212,8 @@ int map_populate(struct map *map, const struct mempolicy *policy, unsigned long 
 struct leaf map_look(struct map *map, unsigned long index);
 struct page *map_page(struct map *map, unsigned long index, bool fill);
 struct page *map_peek(struct map *map, unsigned long index);
+void map_keep_pages(struct map *map, unsigned long first, unsigned int count, struct page **pages);
+void map_let_go(struct map *map);
 void map_put_page(struct page *page);
 bool map_pinned(const struct map *map);
 unsigned long map_find(struct map *map, unsigned long index, unsigned long end, bool present);

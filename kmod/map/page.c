@@ -108,6 +108,37 @@ struct page *map_page(struct map *map, unsigned long index, bool fill)
 }
 
 /**
+ * map_keep_pages() - the pages behind a range, which stay until map_let_go()
+ * @map:	the map
+ * @first:	the first of them
+ * @count:	how many
+ * @pages:	gets them; NULL where there is none now
+ *
+ * Nobody can take frames away meanwhile, so nobody who may be about to is to be waited for.
+ */
+void map_keep_pages(struct map *map, unsigned long first, unsigned int count, struct page **pages)
+{
+	unsigned long index = first, end = first + count, next;
+
+	down_read(&map->sem);
+	end = min(end, max(map->pages, first));
+	memset(pages + (end - first), 0, (count - (end - first)) * sizeof(*pages));
+	for (; index < end; index = next) {
+		next = min(end, round_down(index, SPAN_PAGES) + SPAN_PAGES);
+		map->ops->pages(map, index, next, pages + index - first);
+	}
+}
+
+/**
+ * map_let_go() - end what map_keep_pages() began
+ * @map: the map
+ */
+void map_let_go(struct map *map)
+{
+	up_read(&map->sem);
+}
+
+/**
  * map_put_page() - give back what map_page() or map_peek() returned
  * @page: the page
  */

@@ -27,6 +27,12 @@ static unsigned int tables_holes(const struct map *map, unsigned long first, uns
 	return tableset_holes(map->truth, first, end, empty);
 }
 
+static void tables_pages(const struct map *map, unsigned long first, unsigned long end,
+			 struct page **pages)
+{
+	tableset_pages(map->truth, first, end, pages);
+}
+
 static int add_huge(struct map *map, unsigned long first, u64 frame)
 {
 	int err = tableset_prepare(map->truth, first / SPAN_PAGES);
@@ -149,6 +155,7 @@ static const struct map_ops tables_map_ops = {
 	.add = tables_add,
 	.remove = tables_remove,
 	.put_back = tables_put_back,
+	.pages = tables_pages,
 	.settle = tables_settle,
 };
 

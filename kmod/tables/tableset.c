@@ -229,6 +229,35 @@ struct leaf tableset_look(const struct tableset *set, unsigned long index)
 }
 
 /**
+ * tableset_pages() - what is there for the pages of a range?
+ * @set:	the tableset
+ * @first:	first page
+ * @end:	page after the last, of the same span
+ * @pages:	gets them; NULL for a hole
+ *
+ * As tableset_look(), for all at once, as each fault at an edge asks; called with the map's sem held,
+ * so that they stay.
+ */
+void tableset_pages(const struct tableset *set, unsigned long first, unsigned long end,
+		    struct page **pages)
+{
+	pmd_t pmd = read_span(set, first / SPAN_PAGES);
+	unsigned long index;
+	pte_t pte;
+
+	for (index = first; index < end; index++) {
+		if (pmd_none(pmd)) {
+			*pages++ = NULL;
+		} else if (pmd_is_leaf(pmd)) {
+			*pages++ = pfn_to_page(pmd_pfn(pmd) + index % SPAN_PAGES);
+		} else {
+			pte = READ_ONCE(pmd_ptes(pmd)[index % SPAN_PAGES]);
+			*pages++ = pte_none(pte) ? NULL : pfn_to_page(pte_pfn(pte));
+		}
+	}
+}
+
+/**
  * tableset_holes() - how many pages have no leaf?
  * @set:	the tableset
  * @first:	first page

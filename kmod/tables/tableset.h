@@ -147,6 +147,8 @@ void tableset_grow(struct tableset *set, struct table_root *root);
 pud_t *tableset_puds(const struct tableset *set, unsigned long top);
 pmd_t tableset_span(const struct tableset *set, unsigned long span);
 struct leaf tableset_look(const struct tableset *set, unsigned long index);
+void tableset_pages(const struct tableset *set, unsigned long first, unsigned long end,
+		    struct page **pages);
 unsigned int tableset_holes(const struct tableset *set, unsigned long first, unsigned long end,
 			    bool *empty);
 bool tableset_has_ptes(const struct tableset *set, unsigned long span);

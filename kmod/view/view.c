@@ -172,6 +172,30 @@ void view_put_page(struct page *page)
 }
 
 /**
+ * view_keep_pages() - what is behind a range now, and stays until view_let_go()
+ * @view:	the view
+ * @first:	first page
+ * @count:	how many
+ * @pages:	gets them; NULL: there is none, or it is being taken away
+ *
+ * Who takes pages away waits meanwhile, before it hides them.
+ */
+void view_keep_pages(struct view *view, unsigned long first, unsigned int count,
+		     struct page **pages)
+{
+	map_keep_pages(view->map, first, count, pages);
+}
+
+/**
+ * view_let_go() - end what view_keep_pages() began
+ * @view: the view
+ */
+void view_let_go(struct view *view)
+{
+	map_let_go(view->map);
+}
+
+/**
  * view_shows() - is a page what the view shows?
  * @view:	the view
  * @index:	where in the morsel

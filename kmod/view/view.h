@@ -108,6 +108,9 @@ int view_close(struct view *view, struct hidden *hidden, loff_t start, loff_t en
 void view_open(struct view *view, struct hidden *hidden);
 void view_discard(struct view *view, struct hidden *hidden);
 struct page *view_peek(struct view *view, unsigned long index);
+void view_keep_pages(struct view *view, unsigned long first, unsigned int count,
+		     struct page **pages);
+void view_let_go(struct view *view);
 void view_put_page(struct page *page);
 bool view_shows(const struct view *view, unsigned long index, const struct page *page);
 void view_wait_mappers(struct view *view, const struct hidden *hidden);
