@@ -214,6 +214,7 @@ struct page *map_page(struct map *map, unsigned long index, bool fill);
 struct page *map_peek(struct map *map, unsigned long index);
 void map_keep_pages(struct map *map, unsigned long first, unsigned int count, struct page **pages);
 void map_let_go(struct map *map);
+size_t map_page_room(struct page *page, size_t wanted);
 void map_put_page(struct page *page);
 bool map_pinned(const struct map *map);
 unsigned long map_find(struct map *map, unsigned long index, unsigned long end, bool present);

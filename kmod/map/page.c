@@ -139,6 +139,22 @@ void map_let_go(struct map *map)
 }
 
 /**
+ * map_page_room() - how far can be read and written from a page on, within its frame?
+ * @page:	of map_page()
+ * @wanted:	bytes from the page's first on; for more it is not looked
+ * Return: bytes, whole pages, of none of which the memory has failed.
+ */
+size_t map_page_room(struct page *page, size_t wanted)
+{
+	struct folio *folio = page_folio(page);
+	unsigned long left = folio_nr_pages(folio) - folio_page_idx(folio, page), i = 1;
+
+	while (i < left && i * PAGE_SIZE < wanted && !frame_failed(page_to_pfn(page) + i))
+		i++;
+	return i * PAGE_SIZE;
+}
+
+/**
  * map_put_page() - give back what map_page() or map_peek() returned
  * @page: the page
  */

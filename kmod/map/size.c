@@ -2,6 +2,7 @@
 /*
  * How long a map is: it grows and shrinks, one change at a time.
  */
+#include <linux/delay.h>
 #include <linux/err.h>
 #include <linux/highmem.h>
 #include <linux/log2.h>
@@ -159,6 +160,19 @@ static int replace(struct map *map, unsigned long first, unsigned long end, u64 
 	return min(err, 0);
 }
 
+/* Who reads or writes by a call has a frame for a part of a ms, and comes no more while it is hidden. */
+#define PASSING_LOOKS 20
+
+/* Has somebody a frame, and keeps it? */
+static bool stays_pinned(u64 frame, unsigned int order)
+{
+	unsigned int look;
+
+	for (look = 0; look < PASSING_LOOKS && frame_pinned(frame, order); look++)
+		usleep_range(50, 100);
+	return frame_pinned(frame, order);
+}
+
 /**
  * map_cut() - have small frames in place of the first pages of a huge one, and nothing of the rest
  * @map:	the map, whose gate is closed there
@@ -180,7 +194,7 @@ int map_cut(struct map *map, struct frame_batch *batch, unsigned long end)
 
 	if (!batch_next(&walk, &order, &frame))
 		return 0;
-	if (!frame_pinned(frame, order) && !frame_bad(frame, order))
+	if (!stays_pinned(frame, order) && !frame_bad(frame, order))
 		err = replace(map, first, end, frame);
 	if (!err) {
 		map_give(map, batch);

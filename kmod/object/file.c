@@ -49,22 +49,24 @@ int morsel_file_error(int err)
 	return err == -ENOMEM ? -ENOSPC : err;
 }
 
-/* Copy a part of a page, or, of a hole, which is only read, zeros. */
+/* Copy a part of a frame, or, of a hole, which is only read, zeros. */
 static size_t copy_part(struct page *page, size_t offset, size_t part, struct iov_iter *iter,
 			bool write)
 {
 	if (write)
-		return copy_page_from_iter(page, offset, part, iter);
+		return copy_from_iter(page_address(page) + offset, part, iter);
 	return page ? copy_to_iter(page_address(page) + offset, part, iter)
 		    : iov_iter_zero(part, iter);
 }
 
+/* So much is copied with one reference: who waits for that (map_cut()) is not to wait long. */
+#define COPY_MOST SZ_64K
+
 /*
- * Reading and writing go page by page with a reference to the frame, and no
- * lock of the map held: copying may fault, and the caller's memory may be this very
- * morsel.
+ * Reading and writing go by frames, or parts of huge ones, with a reference to it, and no lock of the map
+ * held: copying may fault, and the caller's memory may be this very morsel.
  */
-static ssize_t copy_pages(struct kiocb *iocb, struct iov_iter *iter, bool write)
+static ssize_t copy_frames(struct kiocb *iocb, struct iov_iter *iter, bool write)
 {
 	struct inode *inode = file_inode(iocb->ki_filp);
 	struct view *view = file_view(iocb->ki_filp);
@@ -89,6 +91,10 @@ static ssize_t copy_pages(struct kiocb *iocb, struct iov_iter *iter, bool write)
 				done = morsel_file_error(PTR_ERR(page));
 			break;
 		}
+		if (page)
+			part = min(iov_iter_count(iter),
+				   map_page_room(page, offset_in_page(pos) + iov_iter_count(iter)) -
+					   offset_in_page(pos));
 		/* As it is now: if it is less, the page may have gone. */
 		if (!write)
 			part = min_t(loff_t, part, max(i_size_read(inode) - pos, 0LL));
@@ -116,7 +122,7 @@ static ssize_t copy_pages(struct kiocb *iocb, struct iov_iter *iter, bool write)
  */
 ssize_t morsel_read_iter(struct kiocb *iocb, struct iov_iter *to)
 {
-	ssize_t done = copy_pages(iocb, to, false);
+	ssize_t done = copy_frames(iocb, to, false);
 
 	file_accessed(iocb->ki_filp);
 	return done;
@@ -153,12 +159,12 @@ static ssize_t write_locked(struct kiocb *iocb, struct iov_iter *from)
 	if (err)
 		return err;
 	if (end <= size)
-		return copy_pages(iocb, from, true);
+		return copy_frames(iocb, from, true);
 
 	err = morsel_reach(m, end);
 	if (err)
 		return morsel_file_error(err);
-	done = copy_pages(iocb, from, true);
+	done = copy_frames(iocb, from, true);
 	morsel_settle_size(m, max(size, done > 0 ? iocb->ki_pos : 0));
 	return done;
 }
@@ -168,7 +174,7 @@ static ssize_t write_locked(struct kiocb *iocb, struct iov_iter *from)
  * @iocb:	the descriptor, and where to begin
  * @from:	what to copy
  *
- * Who writes within the size does so beside others, page by page.
+ * Who writes within the size does so beside others, part by part.
  * Return: bytes written, or a negative errno.
  */
 ssize_t morsel_write_iter(struct kiocb *iocb, struct iov_iter *from)

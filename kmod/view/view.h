@@ -25,7 +25,8 @@ struct hidden;
  *		and errors as of @fault; @state says which signals end it.  Only with TASK_RUNNING, none, it does
  *		not wait where a span is closed
  * @page:	take a reference to what is behind a page, for reading or writing by the
- *		kernel, to be given back by map_put_page(); NULL: a hole, unless @fill;
+ *		kernel, to be given back by map_put_page(); what follows in its frame is what the
+ *		view has behind the next pages (map_page_room()); NULL: a hole, unless @fill;
  *		ERR_PTR() of what @fault returns, but for -EBUSY, as it waits; ERR_PTR(-EIO): its
  *		memory has failed
  * @hide:	take what there is from @hidden->pos to before @hidden->end out of its
