@@ -272,7 +272,7 @@ static bool ends_within_last_page(uint64_t end)
 	return end >= size && size % PAGE;
 }
 
-/* Behind the end with FALLOC_FL_KEEP_SIZE is not asked: a memfd takes memory there. */
+/* Behind the end with FALLOC_FL_KEEP_SIZE is not asked: a memfd takes memory there, and we refuse. */
 static struct result do_fallocate(struct side *s, const struct args *a)
 {
 	static const int modes[] = {

@@ -549,6 +549,101 @@ static int act_punch(int fd)
 	return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, PAGE);
 }
 
+/* By way of a mapping that has no page yet, spliced or an edge; -1: it cannot be mapped. */
+static int write_mapped(int fd, size_t length)
+{
+	char *memory = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	if (memory == MAP_FAILED)
+		return -1;
+	memory[0] = 'x';
+	return munmap(memory, length);
+}
+
+static int act_map(int fd)
+{
+	return write_mapped(fd, LENGTH);
+}
+
+/* Pages that were mapped by themselves, and are moved to where their span can be spliced. */
+static int act_map_moved(int fd)
+{
+	char *place = free_place(3 * LENGTH), *memory;
+
+	memory = mmap(place + PAGE, LENGTH, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0);
+	if (memory == MAP_FAILED || *(volatile char *)(memory + PAGE))
+		return -1;
+	memory = mremap(memory, LENGTH, LENGTH, MREMAP_MAYMOVE | MREMAP_FIXED, place + 2 * LENGTH);
+	if (memory == MAP_FAILED)
+		return -1;
+	/* In the span that has a table by that, but far from what is mapped. */
+	memory[300 * PAGE] = 'x';
+	return munmap(memory, LENGTH);
+}
+
+static int act_map_page(int fd)
+{
+	return write_mapped(fd, PAGE);
+}
+
+static int peer(void)
+{
+	int fd = memfd_create("peer", MFD_CLOEXEC);
+
+	assert_done(fd);
+	assert_done(ftruncate(fd, LENGTH));
+	return fd;
+}
+
+static void times_tell_of_what_mappings_write(void **state)
+{
+	static const struct timespec old[2] = {{1, 0}, {1, 0}};
+	int fds[] = {peer(), create(LENGTH, MORSEL_GRANULE_4K)};
+	unsigned int i;
+	char *memory;
+
+	for (i = 0; i < ARRAY_SIZE(fds); i++) {
+		assert_mtime_moves(fds[i], act_map_page);
+		assert_done(
+			fallocate(fds[i], FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, LENGTH));
+		assert_mtime_moves(fds[i], act_map);
+		assert_done(
+			fallocate(fds[i], FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, LENGTH));
+		assert_mtime_moves(fds[i], act_map_moved);
+		/* Reading does not, nor does a copy of one's own. */
+		assert_done(futimens(fds[i], old));
+		memory = mmap(NULL, LENGTH, PROT_READ | PROT_WRITE, MAP_PRIVATE, fds[i], 0);
+		assert_ptr_not_equal(memory, MAP_FAILED);
+		memory[0] = 'y';
+		assert_done(munmap(memory, LENGTH));
+		memory = mmap(NULL, LENGTH, PROT_READ | PROT_WRITE, MAP_SHARED, fds[i], 0);
+		assert_ptr_not_equal(memory, MAP_FAILED);
+		assert_int_equal(*(volatile char *)(memory + HUGE), 0);
+		assert_int_equal(mtime_of(fds[i]).tv_sec, 1);
+		assert_done(munmap(memory, LENGTH));
+	}
+}
+
+/* Memory behind the end is not kept for later, and that is said. */
+static void keep_size_allocates_nothing_behind_the_end(void **state)
+{
+	int fd = create(LENGTH, MORSEL_GRANULE_4K);
+
+	assert_errno(fallocate(fd, FALLOC_FL_KEEP_SIZE, LENGTH - PAGE, 2 * PAGE), EOPNOTSUPP);
+	assert_errno(fallocate(fd, FALLOC_FL_KEEP_SIZE, LENGTH, PAGE), EOPNOTSUPP);
+	assert_int_equal(info_of(fd).frame_bytes, 0);
+	assert_int_equal(size_of(fd), LENGTH);
+	/* In the last page there is nothing behind it, also where there are no bytes of the file. */
+	assert_done(ftruncate(fd, LENGTH - 100));
+	assert_done(fallocate(fd, FALLOC_FL_KEEP_SIZE, LENGTH - 50, 50));
+	assert_int_equal(info_of(fd).frame_bytes, PAGE);
+	assert_int_equal(size_of(fd), LENGTH - 100);
+	/* Who asks, and is told so, has changed nothing. */
+	assert_done(futimens(fd, (const struct timespec[2]){{1, 0}, {1, 0}}));
+	assert_errno(fallocate(fd, FALLOC_FL_KEEP_SIZE, LENGTH, PAGE), EOPNOTSUPP);
+	assert_int_equal(mtime_of(fd).tv_sec, 1);
+}
+
 static void times_tell_of_changes(void **state)
 {
 	int fd = create(LENGTH, MORSEL_GRANULE_4K);
@@ -835,6 +930,8 @@ int main(void)
 		TEST(it_grows_from_a_page_to_the_most),
 		TEST(a_limit_of_file_sizes_holds),
 		TEST(times_tell_of_changes),
+		TEST(times_tell_of_what_mappings_write),
+		TEST(keep_size_allocates_nothing_behind_the_end),
 		TEST(links_and_blocks_are_told),
 		TEST(seeking_finds_data_and_holes),
 		TEST(who_is_killed_while_shrinking_leaves_nothing),

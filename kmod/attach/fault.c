@@ -187,6 +187,16 @@ static int show_page(struct vm_fault *vmf, struct view *view, enum morsel_rights
 }
 
 /*
+ * That a file was written by way of a mapping is told by the faults that this takes, as of other files:
+ * what is mapped already is written unseen.
+ */
+static void tell_of_writing(const struct vm_fault *vmf)
+{
+	if (vmf->flags & FAULT_FLAG_WRITE && vmf->vma->vm_flags & VM_SHARED)
+		file_update_time(vmf->vma->vm_file);
+}
+
+/*
  * The same; where it is worth waiting, the fault is to be taken again after waiting outside, and
  * *@ret says so.  Who cannot do that waits at the gate here, and for memory not at all.
  */
@@ -199,8 +209,10 @@ static int show_fault(struct vm_fault *vmf, struct view *view, enum morsel_right
 
 	for (;;) {
 		err = show_page(vmf, view, rights, &wait);
-		if (!err)
+		if (!err) {
 			be_served(m);
+			tell_of_writing(vmf);
+		}
 		if (!wait || (err != -EBUSY && was_in_vain(m, vmf->address)))
 			return err;
 		if (vmf->flags & FAULT_FLAG_RETRY_NOWAIT)

@@ -245,25 +245,28 @@ static int punch(struct morsel *m, loff_t offset, loff_t end)
 	return offset < end ? morsel_punch(m, offset, end) : 0;
 }
 
-/* Allocate, and if @grow, have the size be as far as that. */
+/*
+ * Allocate, and if @grow, have the size be as far as that.  Pages behind the end are not kept for later:
+ * they could be touched in mappings.
+ */
 static int allocate(struct morsel *m, struct view *view, loff_t offset, loff_t end, bool grow)
 {
 	loff_t size = i_size_read(&m->inode);
-	int err = 0;
+	int err = inode_newsize_ok(&m->inode, end);
 
-	if (end <= size)
-		grow = false;
-	if (!grow)
-		end = min(end, size);
-	if (grow && is_sealed(m, MORSEL_SEAL_GROW))
-		return -EPERM;
-	if (grow)
-		err = inode_newsize_ok(&m->inode, end) ?: morsel_reach(m, end);
 	if (err)
 		return err;
-	if (offset < end)
-		err = view_populate(view, offset >> PAGE_SHIFT, DIV_ROUND_UP_ULL(end, PAGE_SIZE),
-				    TASK_INTERRUPTIBLE);
+	if (end > size && is_sealed(m, MORSEL_SEAL_GROW))
+		return -EPERM;
+	if (!grow && end > (loff_t)map_pages(&m->map) << PAGE_SHIFT)
+		return -EOPNOTSUPP;
+	grow &= end > size;
+	if (grow)
+		err = morsel_reach(m, end);
+	if (err)
+		return err;
+	err = view_populate(view, offset >> PAGE_SHIFT, DIV_ROUND_UP_ULL(end, PAGE_SIZE),
+			    TASK_INTERRUPTIBLE);
 	if (grow)
 		morsel_settle_size(m, err ? size : end);
 	return err;
@@ -285,8 +288,7 @@ long morsel_fallocate(struct file *file, int mode, loff_t offset, loff_t len)
 
 	if (down_write_killable(&m->inode.i_rwsem))
 		return -EINTR;
-	err = file_modified(file);
-	switch (err ?: mode) {
+	switch (mode) {
 	case FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE:
 		err = punch(m, offset, end);
 		break;
@@ -295,8 +297,10 @@ long morsel_fallocate(struct file *file, int mode, loff_t offset, loff_t len)
 		err = morsel_file_error(allocate(m, file_view(file), offset, end, !mode));
 		break;
 	default:
-		err = err ?: -EOPNOTSUPP;
+		err = -EOPNOTSUPP;
 	}
+	if (!err)
+		file_modified(file);
 	inode_unlock(&m->inode);
 	return err;
 }
