@@ -517,6 +517,41 @@ static void names_of_create_are_files_of_the_first_mount(void **state)
 	assert_int_equal(count_morsels(), 0);
 }
 
+/* Of kernel 6.6: FSCONFIG_CMD_CREATE_EXCL. */
+#define CREATE_EXCL 8
+
+/* A file system that must not be one that is there; -1 and errno. */
+static int create_new(const char *flag)
+{
+	int fs = fsopen("morsel", FSOPEN_CLOEXEC), err;
+
+	assert_done(fs);
+	if (flag)
+		assert_done(fsconfig(fs, FSCONFIG_SET_FLAG, flag, NULL, 0));
+	err = fsconfig(fs, CREATE_EXCL, NULL, NULL, 0) ? errno : 0;
+	close(fs);
+	errno = err;
+	return err ? -1 : 0;
+}
+
+static void a_mount_may_have_to_be_new(void **state)
+{
+	if (kernel_version() < KERNEL(6, 6))
+		skip_because("nobody can ask this kernel for that");
+	close(create_named("early", PAGE, 0600));
+	/* The one with the names is there already. */
+	assert_errno(create_new("names"), EBUSY);
+	assert_done(create_new(NULL));
+	assert_done(create_new("nonames"));
+	/* It is what it was. */
+	mount_it(NULL);
+	assert_int_equal(id_at(AT "/early"), id_named("early"));
+	assert_done(umount2(AT, 0));
+	assert_done(unlink_morsel(0, "early"));
+	/* No other is there now. */
+	assert_soon(!create_new("names"));
+}
+
 /* Fails if a name goes with a mount, or what was made there stays when no name is left. */
 static void names_outlive_their_mount(void **state)
 {
@@ -821,6 +856,7 @@ int main(void)
 		MOUNT_TEST(inodes_and_links_are_counted),
 		MOUNT_TEST(what_is_used_stays_mounted),
 		MOUNT_TEST(names_of_create_are_files_of_the_first_mount),
+		MOUNT_TEST(a_mount_may_have_to_be_new),
 		MOUNT_TEST(names_outlive_their_mount),
 		MOUNT_TEST(a_mount_says_whether_it_has_the_names),
 		MOUNT_TEST(the_mount_says_who_may_make_names),

@@ -203,6 +203,13 @@ static inline bool compat_devices_walk(struct mm_struct *mm)
 #define compat_fillattr(idmap, mask, inode, stat) generic_fillattr(idmap, inode, stat)
 #endif
 
+/* Is a file system to be mounted only if it is new?  Nobody could say so before 6.6. */
+#ifdef COMPAT_HAVE_FC_EXCLUSIVE
+#define compat_wants_new(fc) ((fc)->exclusive)
+#else
+#define compat_wants_new(fc) ((void)(fc), false)
+#endif
+
 #ifndef COMPAT_HAVE_SIMPLE_INODE_INIT_TS
 static inline void simple_inode_init_ts(struct inode *inode)
 {

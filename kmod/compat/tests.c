@@ -7,6 +7,7 @@
  * so no version tells of these.  The comments name that one all the same.
  */
 #include <linux/fs.h>
+#include <linux/fs_context.h>
 #include <linux/iommu.h>
 #include <linux/mm.h>
 #include <linux/mmu_notifier.h>
@@ -125,6 +126,15 @@ struct mnt_idmap *test(void);
 struct mnt_idmap *test(void)
 {
 	return &nop_mnt_idmap;
+}
+#endif
+
+/* 6.6 */
+#ifdef TEST_FC_EXCLUSIVE
+bool test(struct fs_context *fc);
+bool test(struct fs_context *fc)
+{
+	return fc->exclusive;
 }
 #endif
 

@@ -402,7 +402,7 @@ static int take_first(struct super_block *sb, struct fs_context *fc)
 	int err;
 
 	down_write(&sb->s_umount);
-	err = set_read_only(sb, fc);
+	err = compat_wants_new(fc) ? -EBUSY : set_read_only(sb, fc);
 	if (!err)
 		err = set_options(mount, said, ~0);
 	if (err) {
@@ -451,7 +451,8 @@ static int fs_get_tree(struct fs_context *fc)
 	if (err)
 		return err;
 	do {
-		if (!(fc->sb_flags & SB_KERNMOUNT) && said->names != NAMES_NO)
+		if (!(fc->sb_flags & SB_KERNMOUNT) && said->names != NAMES_NO &&
+		    (!compat_wants_new(fc) || said->names == NAMES_YES))
 			sb = morsel_first_to_mount(said->names == NAMES_YES);
 		if (sb)
 			return take_first(sb, fc);
