@@ -26,6 +26,7 @@ static const struct {
 	{ "mapping", bench_mapping },
 	{ "sparse", bench_sparse },
 	{ "touch", bench_touch },
+	{ "file", bench_file },
 	{ "storm", bench_storm },
 	{ "populate", bench_populate },
 	{ "tables", bench_tables },

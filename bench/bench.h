@@ -30,6 +30,7 @@ void bench_tables(void);
 void bench_server(void);
 void bench_flushes(void);
 void bench_touch(void);
+void bench_file(void);
 void bench_storm(void);
 void bench_populate(void);
 

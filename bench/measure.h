@@ -125,8 +125,10 @@ uint64_t touch_with(unsigned int cpus, void *memory, uint64_t length);
 void *object_map(const struct object *object, uint64_t length);
 uint64_t read_memory(const void *memory, uint64_t length, enum reading reading);
 
+void morsel_create(struct object *object, uint64_t length, uint32_t granule);
 void morsel_make(struct object *object, uint64_t length, uint32_t granule);
 void morsel_by_name(struct object *object, const char *name);
+void morsel_populate_range(const struct object *object, uint64_t offset, uint64_t length);
 void morsel_populate(const struct object *object);
 void morsel_tune(const struct object *object, uint32_t fault_around);
 void morsel_stat(const struct object *object, struct morsel_info *info);

@@ -46,12 +46,12 @@ static void morsel_fill(struct object *object, uint64_t length)
 }
 
 /**
- * morsel_make() - make a nameless morsel, to be populated lazily
- * @object:	the result
+ * morsel_create() - make a nameless morsel, and no more
+ * @object:	the result, not to be mapped by object_map()
  * @length:	bytes
  * @granule:	MORSEL_GRANULE_*
  */
-void morsel_make(struct object *object, uint64_t length, uint32_t granule)
+void morsel_create(struct object *object, uint64_t length, uint32_t granule)
 {
 	struct morsel_create create = {
 		.size = sizeof(create),
@@ -68,6 +68,17 @@ void morsel_make(struct object *object, uint64_t length, uint32_t granule)
 	*object = (struct object){
 		.what = "morsel", .fd = create.fd, .prot = PROT_READ | PROT_WRITE, .morsel = true
 	};
+}
+
+/**
+ * morsel_make() - make a nameless morsel, to be populated lazily
+ * @object:	the result
+ * @length:	bytes
+ * @granule:	MORSEL_GRANULE_*
+ */
+void morsel_make(struct object *object, uint64_t length, uint32_t granule)
+{
+	morsel_create(object, length, granule);
 	morsel_fill(object, length);
 }
 
@@ -106,15 +117,26 @@ void morsel_tune(const struct object *object, uint32_t fault_around)
 }
 
 /**
- * morsel_populate() - allocate all of a morsel, in bulk
+ * morsel_populate_range() - allocate a part of a morsel, in bulk
+ * @object:	the morsel
+ * @offset:	first byte
+ * @length:	how many; 0: to the end
+ */
+void morsel_populate_range(const struct object *object, uint64_t offset, uint64_t length)
+{
+	struct morsel_range range = { .size = sizeof(range), .offset = offset, .length = length };
+
+	if (ioctl(object->fd, MORSEL_IOC_POPULATE, &range))
+		die("cannot populate a morsel of %" PRIu64 " bytes", object->length);
+}
+
+/**
+ * morsel_populate() - the same, of all of it
  * @object: the morsel
  */
 void morsel_populate(const struct object *object)
 {
-	struct morsel_range range = { .size = sizeof(range) };
-
-	if (ioctl(object->fd, MORSEL_IOC_POPULATE, &range))
-		die("cannot populate a morsel of %" PRIu64 " bytes", object->length);
+	morsel_populate_range(object, 0, 0);
 }
 
 void morsel_stat(const struct object *object, struct morsel_info *info)
