@@ -174,6 +174,25 @@ long op_dup(long unused);
 long op_close(long all);
 long op_pass(long send);
 
+/* folders.c: a mount, and names in it. */
+enum path {
+	PATH_OPEN,
+	PATH_MKDIR,
+	PATH_MKNOD,
+	PATH_LINK,
+	PATH_SYMLINK,
+	PATH_RENAME,
+	PATH_UNLINK,
+	PATH_LIST,
+	PATH_CHANGE,
+	PATH_TELL
+};
+
+long op_path(long what);
+long op_mount(long again);
+bool folders_begin(void);
+bool folders_end(void);
+
 /* spaces.c: address spaces. */
 enum memory { LOCK, UNLOCK, INCORE, FLUSH, BIND };
 

@@ -159,6 +159,9 @@ static void kill_all(void)
 		if (shared->seats[i].pid)
 			complain("worker %u does not end: operation %" PRIu64 " (%s)\n", i,
 				 shared->seats[i].op, operations[shared->seats[i].what].name);
+	/* Where everybody is, for the kernel's log. */
+	if (failed)
+		write_text("/proc/sysrq-trigger", "t");
 }
 
 /* Things as they were. */
@@ -203,6 +206,8 @@ static void prepare(void)
 				  (struct morsel_pool){.id = pools[i].id, .limit_bytes = CEILING});
 	for (i = 0; i < ARRAY_SIZE(users); i++)
 		get_limit(i, &limits[i]);
+	if (!folders_begin())
+		complain("mount: %s\n", strerror(errno));
 }
 
 /* Is anything in use, though nobody is left to use it?  Tells, if that is wanted. */
@@ -242,11 +247,17 @@ static void clear_up(void)
 	struct morsel_pool_info info[ARRAY_SIZE(pools)];
 	unsigned int i, count;
 	double begin = seconds_now();
+	bool ended;
 
 	for (i = 0; i < workers; i++) {
 		close(sockets[i][0]);
 		close(sockets[i][1]);
 	}
+	while (!(ended = folders_end()) && !never_comes(begin))
+		sleep_ms(10);
+	if (!ended)
+		complain("a mount is in use\n");
+	begin = seconds_now();
 	unlink_all();
 	/* Freeing takes its time. */
 	while (in_use(false) && !never_comes(begin))
