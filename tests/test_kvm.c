@@ -293,6 +293,44 @@ static void a_guest_does_not_see_punched_frames(void **state)
 	with_each_granule(race_punch);
 }
 
+/* Pages before the first span, and behind them. */
+#define EDGE (2 * PAGE)
+
+static void race_edge(void)
+{
+	static const size_t at[] = {0, EDGE - PAGE, EDGE, EDGE + HUGE};
+	const size_t start = HUGE - EDGE;
+	unsigned int round;
+
+	morsel = create(LENGTH + HUGE, granule);
+	memory = map_at(free_place(LENGTH + HUGE) + start, morsel, LENGTH, RW, start);
+	start_machine(memory);
+	for (round = 1; round <= rounds_of_frames(); round++) {
+		size_t place = at[round % ARRAY_SIZE(at)];
+		struct word *word = word_at(memory, place);
+
+		/* What mprotect() splits stays so. */
+		if (round % ARRAY_SIZE(at) == 0)
+			map_at(memory, morsel, LENGTH, RW, start);
+		mail->place = MORSEL_AT + place;
+		word->value = round;
+		need(seen() == round);
+		need(!punch(morsel, (start + place) & -frame_size(), frame_size()));
+		need(!seen());
+		need(is_written(word));
+		need(!mprotect(memory + place, PAGE, PROT_READ));
+		need(!goes_on());
+		need(!mprotect(memory + place, PAGE, RW));
+		need(is_written(word));
+	}
+}
+
+/* Where pages are mapped one by one before spans are: fails if the guest sees a border. */
+static void a_guest_has_one_memory_across_an_edge(void **state)
+{
+	with_each_granule(race_edge);
+}
+
 static void race_other_morsel(void)
 {
 	int fds[2];
@@ -558,6 +596,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_guest_has_huge_frames_as_huge_ones),
 		TEST(a_guest_does_not_see_punched_frames),
+		TEST(a_guest_has_one_memory_across_an_edge),
 		TEST(a_guest_sees_the_morsel_that_took_anothers_place),
 		TEST(a_guest_keeps_its_data_through_dontneed),
 		TEST(a_guest_has_no_memory_that_was_moved_away),

@@ -347,8 +347,9 @@ static bool ring_begin(struct ring *ring)
 	return ring->queue != MAP_FAILED && ring->entries != MAP_FAILED;
 }
 
-/* Write from the first registered buffer to a file; the call's result. */
-static int ring_write_fixed(struct ring *ring, int file, const void *from, size_t length)
+/* Between the first registered buffer and the start of a file; the call's result. */
+static int ring_fixed(struct ring *ring, unsigned int opcode, int file, const void *buffer,
+		      size_t length)
 {
 	struct io_sqring_offsets *sq = &ring->params.sq_off;
 	struct io_cqring_offsets *cq = &ring->params.cq_off;
@@ -358,9 +359,9 @@ static int ring_write_fixed(struct ring *ring, int file, const void *from, size_
 	struct io_uring_cqe *done = (struct io_uring_cqe *)(ring->queue + cq->cqes);
 
 	ring->entries[slot] = (struct io_uring_sqe){
-		.opcode = IORING_OP_WRITE_FIXED,
+		.opcode = opcode,
 		.fd = file,
-		.addr = (uintptr_t)from,
+		.addr = (uintptr_t)buffer,
 		.len = length,
 	};
 	((unsigned int *)(ring->queue + sq->array))[slot] = slot;
@@ -394,11 +395,50 @@ static void registered_buffers_may_begin_within_a_huge_frame(void **state)
 	assert_int_equal(pool_info().pinned_bytes, 4 * HUGE);
 	close(overwrite_free_frames(MORSEL_GRANULE_2M));
 	assert_int_equal(pool_info().pinned_bytes, 4 * HUGE);
-	assert_int_equal(ring_write_fixed(&ring, file, memory + at, length), length);
+	assert_int_equal(ring_fixed(&ring, IORING_OP_WRITE_FIXED, file, memory + at, length),
+			 length);
 	copy = mmap(NULL, length, PROT_READ, MAP_SHARED, file, 0);
 	assert_true(has_pattern(copy, length, 9));
 	assert_done(syscall(SYS_io_uring_register, ring.fd, IORING_UNREGISTER_BUFFERS, NULL, 0));
 	assert_pins_go();
+}
+
+/* A span, and pages before and behind it that are mapped one by one, are one buffer, both ways. */
+static void registered_buffers_cross_the_border(void **state)
+{
+	static const uint32_t granules[] = {MORSEL_GRANULE_4K, MORSEL_GRANULE_2M};
+	const size_t at = HUGE - 3 * PAGE, length = HUGE + 5 * PAGE;
+	static char text[HUGE + 5 * PAGE];
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(granules); i++) {
+		int fd = create(LENGTH, granules[i]), file = memfd_create("copy", MFD_CLOEXEC);
+		char *memory = map_at(NULL, fd, length, RW, at);
+		struct ring ring;
+
+		if (!ring_begin(&ring))
+			skip_because("io_uring_setup: %s", strerror(errno));
+		fill_pattern(memory, length, 1);
+		register_buffer(ring.fd, memory, length);
+		assert_int_equal(ring_fixed(&ring, IORING_OP_WRITE_FIXED, file, memory, length),
+				 length);
+		assert_int_equal(pread(file, text, length, 0), length);
+		assert_true(has_pattern(text, length, 1));
+		fill_pattern(text, length, 2);
+		assert_int_equal(pwrite(file, text, length, 0), length);
+		assert_int_equal(ring_fixed(&ring, IORING_OP_READ_FIXED, file, memory, length),
+				 length);
+		assert_true(has_pattern(memory, length, 2));
+		assert_int_equal(pread(fd, text, length, at), length);
+		assert_true(has_pattern(text, length, 2));
+		assert_done(syscall(SYS_io_uring_register, ring.fd, IORING_UNREGISTER_BUFFERS,
+				    NULL, 0));
+		close(ring.fd);
+		assert_done(munmap(memory, length));
+		close(fd);
+		close(file);
+		assert_pins_go();
+	}
 }
 
 /*
@@ -527,6 +567,7 @@ int main(void)
 		TEST(pinned_frames_count_against_the_ceiling),
 		TEST(registered_buffers_keep_their_frames),
 		TEST(registered_buffers_may_begin_within_a_huge_frame),
+		TEST(registered_buffers_cross_the_border),
 		TEST(a_gift_is_not_kept),
 		TEST(punch_against_direct_io),
 		TEST(module_unloads),

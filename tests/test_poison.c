@@ -76,6 +76,35 @@ static void reading_a_poisoned_page_gives_EIO(void **state)
 	free(expected);
 }
 
+/* Where pages are mapped one by one: all but that one are, by its own faults and by its neighbours'. */
+static void failed_memory_is_not_mapped_at_an_edge(void **state)
+{
+	const size_t length = 8 * PAGE, bad = 3 * PAGE;
+	unsigned int i;
+	size_t at;
+
+	for (i = 0; i < ARRAY_SIZE(both_granules); i++) {
+		struct kept kept;
+		char *shared, *private;
+
+		keep_morsel(&kept, both_granules[i], HUGE, 5);
+		poison(&kept, bad);
+		shared = map_at(NULL, kept.fd, length, RW, 0);
+		private = mmap(NULL, length, RW, MAP_PRIVATE, kept.fd, 0);
+		assert_ptr_not_equal(private, MAP_FAILED);
+		for (at = 0; at < length; at += PAGE) {
+			assert_int_equal(probe_read(shared + at, NULL), at == bad ? SIGBUS : 0);
+			assert_int_equal(probe_read(private + at, NULL), at == bad ? SIGBUS : 0);
+		}
+		assert_int_equal(probe_write(shared + bad, 1), SIGBUS);
+		assert_int_equal(probe_write(private + bad, 1), SIGBUS);
+		assert_done(munmap(shared, length));
+		assert_done(munmap(private, length));
+		munmap(kept.memory, kept.length);
+		close(kept.fd);
+	}
+}
+
 /* If it were, another morsel's data would be in memory that is broken. */
 static void a_poisoned_frame_is_not_handed_out_again(void **state)
 {
@@ -141,6 +170,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		KERNEL_TEST(reading_a_poisoned_page_gives_EIO),
+		KERNEL_TEST(failed_memory_is_not_mapped_at_an_edge),
 		KERNEL_TEST(a_poisoned_frame_is_not_handed_out_again),
 		KERNEL_TEST(punching_leaves_failed_memory_alone),
 		TEST(module_unloads),

@@ -560,13 +560,16 @@ static void userfaultfd_is_refused(void **state)
 	};
 	unsigned int i, j, tried = 0;
 	struct scene scene;
-	char *reader, *forever;
+	char *reader, *forever, *edge;
 	uint64_t mode;
 
 	for (i = 0; i < ARRAY_SIZE(granules); i++) {
 		scene_begin(&scene, granules[i]);
 		reader = map(scene.fd, LENGTH, PROT_READ);
 		forever = map(reopen_read_only(scene.fd), LENGTH, PROT_READ);
+		/* A page in a table of the process's own. */
+		edge = map_at(NULL, scene.fd, 4 * PAGE, RW, 0);
+		assert_int_equal(probe_read(edge, NULL), 0);
 		for (j = 0; j < ARRAY_SIZE(features); j++) {
 			int faults = user_faults(features[j]);
 
@@ -580,6 +583,7 @@ static void userfaultfd_is_refused(void **state)
 					     EINVAL);
 				assert_errno(user_register(faults, reader, LENGTH, mode), EINVAL);
 				assert_errno(user_register(faults, forever, LENGTH, mode), EINVAL);
+				assert_errno(user_register(faults, edge, 4 * PAGE, mode), EINVAL);
 			}
 			close(faults);
 			assert_true(scene_reads(scene.memory));
@@ -590,6 +594,7 @@ static void userfaultfd_is_refused(void **state)
 		assert_done(munmap(scene.memory, LENGTH));
 		assert_done(munmap(reader, LENGTH));
 		assert_done(munmap(forever, LENGTH));
+		assert_done(munmap(edge, 4 * PAGE));
 	}
 	if (!tried)
 		skip_because("userfaultfd: %s", strerror(errno));
