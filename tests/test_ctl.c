@@ -252,6 +252,13 @@ static void assert_remedy(const char *check, const char *want)
 	json_object_put(array);
 }
 
+static void the_doctor_tells_of_the_lowest_address(void **state)
+{
+	assert_remedy("lowest address", "");
+	set_kernel("/proc/sys/vm/mmap_min_addr", "0");
+	assert_remedy("lowest address", "sysctl vm.mmap_min_addr=65536");
+}
+
 /* Make the file another module: modules are told apart by what they were built from. */
 static void change_source_version(const char *path)
 {
@@ -560,6 +567,7 @@ int main(void)
 		TEST(a_stranger_is_denied),
 		TEST(without_a_module_it_says_so),
 		KERNEL_TEST(the_doctor_tells_of_a_group_with_a_limit),
+		KERNEL_TEST(the_doctor_tells_of_the_lowest_address),
 		TEST(the_doctor_compares_the_file_with_what_is_loaded),
 		TEST(import_and_export_keep_contents),
 		TEST(pipes_are_imported),

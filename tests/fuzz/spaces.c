@@ -109,6 +109,12 @@ long op_mmap(long unused)
 		flags |= MAP_FIXED;
 	if (chance(8))
 		flags |= MAP_POPULATE;
+	/*
+	 * What root has at address 0 the kernel must not be told to protect: it begins to tell the
+	 * notifiers, and never ends (kmod/PATHS.md).
+	 */
+	if (!addr)
+		flags &= ~MAP_FIXED_NOREPLACE;
 	if (flags & (MAP_POPULATE | MAP_LOCKED) && len > PORTION)
 		len = PORTION;
 	note("(%p, %#zx, %d, %#x, %d, %#lx)", addr, len, prot, flags, fd, offset);

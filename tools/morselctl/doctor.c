@@ -338,6 +338,22 @@ static void check_limits(struct report *report)
 		good(report, "open files", text);
 }
 
+/*
+ * Who has a morsel, or a KVM guest, and changes what may be done with a mapping at address 0, hangs in
+ * the kernel, and cannot be killed: kmod/PATHS.md.
+ */
+static void check_lowest_address(struct report *report)
+{
+	char text[64];
+
+	first_line("/proc/sys/vm/mmap_min_addr", text, sizeof(text));
+	if (!strcmp(text, "0"))
+		note(report, "lowest address", "0, for all users",
+		     "who maps that can hang for ever: sysctl vm.mmap_min_addr=65536");
+	else if (*text)
+		good(report, "lowest address", text);
+}
+
 /* All that is about this machine as it runs. */
 static void check_machine(struct report *report)
 {
@@ -356,6 +372,7 @@ static void check_machine(struct report *report)
 	check_huge(report);
 	check_isolation(report);
 	check_limits(report);
+	check_lowest_address(report);
 	check_cgroup(report);
 }
 
