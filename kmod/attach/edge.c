@@ -104,7 +104,7 @@ static struct run unmapped_around(const struct vm_fault *vmf)
 	return run;
 }
 
-static bool may_map(const struct page *page)
+static bool may_map(struct page *page)
 {
 	return page && !PageHWPoison(page);
 }
