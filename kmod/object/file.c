@@ -91,10 +91,11 @@ static ssize_t copy_frames(struct kiocb *iocb, struct iov_iter *iter, bool write
 				done = morsel_file_error(PTR_ERR(page));
 			break;
 		}
-		if (page)
-			part = min(iov_iter_count(iter),
-				   map_page_room(page, offset_in_page(pos) + iov_iter_count(iter)) -
-					   offset_in_page(pos));
+		if (page) {
+			part = min_t(size_t, iov_iter_count(iter), COPY_MOST);
+			part = min(part, map_page_room(page, offset_in_page(pos) + part) -
+						 offset_in_page(pos));
+		}
 		/* As it is now: if it is less, the page may have gone. */
 		if (!write)
 			part = min_t(loff_t, part, max(i_size_read(inode) - pos, 0LL));
