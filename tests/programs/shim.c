@@ -111,33 +111,18 @@ static int seal(int fd, unsigned int seals, int cmd, int *result)
 	return 0;
 }
 
-static int do_fcntl(int fd, int cmd, long arg)
+int fcntl(int fd, int cmd, ...)
 {
+	va_list list;
 	int result;
+	long arg;
 
+	va_start(list, cmd);
+	arg = va_arg(list, long);
+	va_end(list);
 	if ((cmd == F_ADD_SEALS || cmd == F_GET_SEALS) && !seal(fd, arg, cmd, &result))
 		return result;
 	return REAL(fcntl64)(fd, cmd, arg);
 }
 
-int fcntl(int fd, int cmd, ...)
-{
-	va_list list;
-	long arg;
-
-	va_start(list, cmd);
-	arg = va_arg(list, long);
-	va_end(list);
-	return do_fcntl(fd, cmd, arg);
-}
-
-int fcntl64(int fd, int cmd, ...)
-{
-	va_list list;
-	long arg;
-
-	va_start(list, cmd);
-	arg = va_arg(list, long);
-	va_end(list);
-	return do_fcntl(fd, cmd, arg);
-}
+int fcntl64(int fd, int cmd, ...) __attribute__((alias("fcntl")));
