@@ -34,36 +34,21 @@ static void file_make(struct object *object, enum side side, uint64_t length)
 		morsel_tune(object, PAGE);
 	}
 	object->flags &= ~MAP_POPULATE;
-}
-
-/* Where no address agrees with an offset, so that each page is mapped by itself. */
-static char *edge_map(const struct object *object, uint64_t length)
-{
-	char *place = mmap(NULL, length + 2 * HUGE_PAGE, PROT_NONE,
-			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	if (place == MAP_FAILED)
-		die("no room");
-	munmap(place, length + 2 * HUGE_PAGE);
-	place = (char *)round_up_to((uintptr_t)place, HUGE_PAGE) + PAGE;
-	if (mmap(place, length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED_NOREPLACE,
-		 object->fd, 0) != place)
-		die("cannot map %s", object->what);
-	return place;
+	/* Where no address agrees with an offset. */
+	object->mapped = length;
+	object->align = HUGE_PAGE;
+	object->apart = PAGE;
 }
 
 static uint64_t touch_edge(enum side side, uint64_t length)
 {
 	struct object object;
-	uint64_t start, taken, offset;
+	uint64_t taken;
 	char *memory;
 
 	file_make(&object, side, length);
-	memory = edge_map(&object, length);
-	start = now_ns();
-	for (offset = 0; offset < length; offset += PAGE)
-		*(volatile char *)(memory + offset) = 1;
-	taken = now_ns() - start;
+	memory = object_map(&object, length);
+	taken = touch_memory(memory, length, PAGE);
 	munmap(memory, length);
 	object_close(&object);
 	return taken;
@@ -87,7 +72,7 @@ static uint64_t read_edge(enum side side, uint64_t length)
 
 	file_make(&object, side, length);
 	write_pages(&object, length);
-	memory = edge_map(&object, length);
+	memory = object_map(&object, length);
 	start = now_ns();
 	read_memory(memory, length, READ_PAGES);
 	taken = now_ns() - start;

@@ -62,17 +62,14 @@ static uint64_t populate_fresh(const struct way *way, uint64_t length)
 static uint64_t touch_fresh(const struct way *way, uint64_t length)
 {
 	struct object object;
-	uint64_t start, taken, offset;
+	uint64_t taken;
 	char *memory;
 
 	if (!make_fresh(&object, way, length))
 		return 0;
 	object.flags &= ~MAP_POPULATE;
 	memory = object_map(&object, length);
-	start = now_ns();
-	for (offset = 0; offset < length; offset += PAGE)
-		*(volatile char *)(memory + offset) = 1;
-	taken = now_ns() - start;
+	taken = touch_memory(memory, length, PAGE);
 	munmap(memory, length);
 	object_close(&object);
 	return taken;

@@ -80,13 +80,11 @@ _Noreturn static void serve_orders(const struct object *object, unsigned int cpu
 {
 	enum order order;
 	char *memory, byte = 0;
-	uint64_t offset;
 
 	stay_on(0);
 	memory = object_map(object, LENGTH);
 	/* What was written to is the usual case. */
-	for (offset = 0; offset < LENGTH; offset += HUGE_PAGE)
-		*(volatile char *)(memory + offset) = 1;
+	touch_memory(memory, LENGTH, HUGE_PAGE);
 	busy.cpu = cpu;
 	sem_init(&busy.go, 0, 0);
 	if (pthread_create(&busy.thread, NULL, keep_busy, NULL))

@@ -144,6 +144,19 @@ uint64_t read_memory(const void *memory, uint64_t length, enum reading reading)
 	return sum;
 }
 
+/**
+ * touch_memory() - write a byte at each @stride
+ * Return: how many ns that took.
+ */
+uint64_t touch_memory(char *memory, uint64_t length, uint64_t stride)
+{
+	uint64_t start = now_ns(), offset;
+
+	for (offset = 0; offset < length; offset += stride)
+		*(volatile char *)(memory + offset) = 1;
+	return now_ns() - start;
+}
+
 /*
  * The first call of anything in a fresh process pays for cold code and a private copy of the stack:
  * take that before the clock starts.
@@ -172,7 +185,7 @@ static uint64_t mapped_length(const struct object *object, uint64_t length)
  */
 static void *place_for(const struct object *object, uint64_t length)
 {
-	uint64_t room = mapped_length(object, length) + object->align;
+	uint64_t room = mapped_length(object, length) + object->align + object->apart;
 	void *memory;
 
 	if (!object->align)
@@ -181,7 +194,7 @@ static void *place_for(const struct object *object, uint64_t length)
 	if (memory == MAP_FAILED)
 		die("no room for %s", object->what);
 	munmap(memory, room);
-	return (void *)round_up_to((uintptr_t)memory, object->align);
+	return (char *)round_up_to((uintptr_t)memory, object->align) + object->apart;
 }
 
 static void *object_map_at(const struct object *object, uint64_t length, void *place)
@@ -533,14 +546,13 @@ struct toucher {
 static void *touch_pieces(void *argument)
 {
 	struct toucher *toucher = argument;
-	uint64_t piece = 64 * PAGE, at, offset;
+	uint64_t piece = 64 * PAGE, at;
 
 	stay_on(toucher->cpu);
 	pthread_barrier_wait(toucher->start);
 	toucher->began = now_ns();
 	for (at = toucher->cpu * piece; at < toucher->length; at += toucher->cpus * piece)
-		for (offset = at; offset < at + piece; offset += PAGE)
-			*(volatile char *)(toucher->memory + offset) = 1;
+		touch_memory(toucher->memory + at, piece, PAGE);
 	toucher->ended = now_ns();
 	return NULL;
 }

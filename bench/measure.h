@@ -38,6 +38,7 @@ enum reading {
  * @flags:	for mmap, beside MAP_SHARED
  * @prot:	for mmap
  * @align:	its address is to be a multiple of this; 0: the kernel chooses
+ * @apart:	and this much more: a page, so that each is mapped by itself
  * @first:	what to read as part of mapping it, so that no fault is left
  * @holder:	a process that keeps it mapped, since others share its tables; or 0
  * @held_bytes:	what the tables take that the holder has of it
@@ -52,6 +53,7 @@ struct object {
 	int flags;
 	int prot;
 	uint64_t align;
+	uint64_t apart;
 	enum reading first;
 	pid_t holder;
 	uint64_t held_bytes;
@@ -124,6 +126,7 @@ void measure_many(const struct object *object, uint64_t length, enum reading rea
 uint64_t touch_with(unsigned int cpus, void *memory, uint64_t length);
 void *object_map(const struct object *object, uint64_t length);
 uint64_t read_memory(const void *memory, uint64_t length, enum reading reading);
+uint64_t touch_memory(char *memory, uint64_t length, uint64_t stride);
 
 void morsel_create(struct object *object, uint64_t length, uint32_t granule);
 void morsel_make(struct object *object, uint64_t length, uint32_t granule);
