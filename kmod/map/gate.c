@@ -17,7 +17,6 @@ void gate_init(struct gate *gate)
 {
 	spin_lock_init(&gate->lock);
 	INIT_LIST_HEAD(&gate->closed);
-	gate->nr_closed = 0;
 	init_waitqueue_head(&gate->opened);
 }
 
@@ -60,13 +59,6 @@ bool gate_has_open(struct map *map, unsigned long first, unsigned long end)
 	return open;
 }
 
-/* With the gate's lock held. */
-static void gate_count(struct gate *gate, int more)
-{
-	/* Pairs with gate_is_open(). */
-	smp_store_release(&gate->nr_closed, gate->nr_closed + more);
-}
-
 static bool close_if_open(struct map *map, struct closed *range)
 {
 	struct gate *gate = &map->gate;
@@ -77,7 +69,6 @@ static bool close_if_open(struct map *map, struct closed *range)
 	if (open) {
 		spin_lock(&gate->lock);
 		list_add(&range->list, &gate->closed);
-		gate_count(gate, 1);
 		spin_unlock(&gate->lock);
 	}
 	up_write(&map->sem);
@@ -115,7 +106,6 @@ void gate_open(struct map *map, struct closed *range)
 	down_write(&map->sem);
 	spin_lock(&map->gate.lock);
 	list_del(&range->list);
-	gate_count(&map->gate, -1);
 	spin_unlock(&map->gate.lock);
 	up_write(&map->sem);
 	wake_up_all(&map->gate.opened);

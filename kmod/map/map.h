@@ -65,13 +65,11 @@ struct closed {
  * struct gate - what holds accesses back
  * @lock:	protects @closed; who changes it has the map's sem for writing, too
  * @closed:	ranges, none of which overlap
- * @nr_closed:	how many these are; gate_is_open() looks without a lock
  * @opened:	who waits until one is opened
  */
 struct gate {
 	spinlock_t lock;
 	struct list_head closed;
-	unsigned int nr_closed;
 	wait_queue_head_t opened;
 };
 
@@ -190,8 +188,8 @@ static inline bool gate_is_closed(const struct map *map, unsigned long first, un
 
 static inline bool gate_is_open(struct map *map, unsigned long first, unsigned long end)
 {
-	/* Who finds that none is sees what was done meanwhile; pairs with gate_count(). */
-	return !smp_load_acquire(&map->gate.nr_closed) || gate_has_open(map, first, end);
+	/* By one word, which the list's functions write as one that others read without the lock. */
+	return list_empty(&map->gate.closed) || gate_has_open(map, first, end);
 }
 
 static inline int gate_wait(struct map *map, unsigned long first, unsigned long end)
