@@ -237,6 +237,47 @@ int morsel_punch(int fd, uint64_t offset, uint64_t length);
 int morsel_tune(int fd, uint32_t fault_around);
 
 /**
+ * morsel_clone() - make a morsel with the contents that another has now
+ * @fd:		that one's descriptor
+ * @name:	NULL or "" for none
+ * @mode:	permission bits; 0 means 0600
+ * @flags:	MORSEL_CLONE_SNAPSHOT (nobody ever writes to it), MORSEL_CLONE_SEALABLE, or 0
+ *
+ * No memory is copied: both share it until one of them writes.
+ *
+ * Return: the clone's descriptor (close-on-exec), a snapshot's for reading only; -EEXIST: the name is
+ * taken; -EACCES, -EROFS: names cannot be made; -EINVAL: a bad name or mode; -EDQUOT: over the caller's
+ * ceiling; -ENOMEM; -EMFILE, -ENFILE; -EINTR: a fatal signal; -EIO: memory that is pinned has failed;
+ * -ENOTTY: the module is older than this call.
+ */
+int morsel_clone(int fd, const char *name, uint32_t mode, uint32_t flags);
+
+/**
+ * morsel_rollback() - have a morsel be as another is, at one instant, for all who have it
+ * @fd:		its descriptor
+ * @from:	that of the other one, most often a snapshot of it
+ *
+ * Return: 0; -EBADF: one is for reading only, or none of a morsel; -EINVAL: they have other granules; -EPERM:
+ * seals; -EBUSY: some of it is reserved; -ENOMEM, -EDQUOT; -EINTR: a fatal signal; -EIO: memory that is pinned
+ * has failed.
+ */
+int morsel_rollback(int fd, int from);
+
+/**
+ * morsel_diff() - call a function for each part in which a morsel differs from another
+ * @fd:		its descriptor
+ * @other:	that of the other one
+ * @visit:	called by ascending offset; a value other than 0 ends the walk
+ * @context:	passed on
+ *
+ * By memory, not by bytes: what both share is no difference.
+ *
+ * Return: 0, what @visit returned, -EBADF: one is none of a morsel, or another negative errno.
+ */
+int morsel_diff(int fd, int other,
+		int (*visit)(const struct morsel_difference *part, void *context), void *context);
+
+/**
  * morsel_seal() - have some things not be done to a morsel any more
  * @fd:		its descriptor
  * @seals:	MORSEL_SEAL_* to add, or 0

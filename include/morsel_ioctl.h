@@ -352,6 +352,8 @@ struct morsel_list {
  *		without CAP_SYS_ADMIN
  * @level:	MORSEL_LEVEL_*: what the extent is
  * @node:	NUMA node of the frames, MORSEL_ANY for a hole
+ * @shared:	MORSEL_SHARED_*: what of it other morsels have, too, as one is a clone of the other
+ * @reserved:	0
  *
  * Holes are extents too: HOLE_4K is a hole below a table of 4 KiB entries,
  * HOLE_2M one in a table of 2 MiB entries, HOLE_1G one that has no table at
@@ -363,7 +365,13 @@ struct morsel_extent {
 	__u64 frame;
 	__u32 level;
 	__u32 node;
+	__u32 shared;
+	__u32 reserved;
 };
+
+#define MORSEL_SHARED_FRAMES (1U << 0)
+#define MORSEL_SHARED_PTES (1U << 1) /* the table of 4 KiB entries */
+#define MORSEL_SHARED_PMDS (1U << 2) /* the table of 2 MiB entries, and so all below it */
 
 #define MORSEL_LEVEL_4K 1 /* frames of 4 KiB */
 #define MORSEL_LEVEL_2M 2 /* frames of 2 MiB: leaves in a PMD table */
@@ -467,6 +475,95 @@ struct morsel_seal {
 #define MORSEL_SEAL_WRITE 0x0008U /* it is not written, nor punched */
 #define MORSEL_SEAL_FUTURE_WRITE 0x0010U /* but by mappings that there are already */
 #define MORSEL_SEALS 0x001fU /* all of these */
+
+/**
+ * struct morsel_clone - make a morsel with the contents that another has (MORSEL_IOC_CLONE on that one's
+ * descriptor)
+ * @size:	sizeof(struct morsel_clone)
+ * @flags:	MORSEL_CLONE_*
+ * @fd:		out: descriptor of the clone, open for reading and writing; of a snapshot, for reading
+ * @mode:	permission bits, as in struct morsel_create
+ * @id:		out: the clone's id
+ * @name:	as in struct morsel_create; "" for none
+ *
+ * The clone has what the morsel had at one instant: what is written by any way in the order A, B is never
+ * seen there as B without A.  Both share memory and page tables until one of them is written, and then
+ * have copies of the pages that are (or, of frames of 2 MiB, of these).  A frame that is pinned (O_DIRECT, RDMA)
+ * is copied at once, and so is what is reserved, as that is to be written without taking memory.  Everything else about
+ * the clone is its own: size, seals, mode, owner, reservations; clones can be cloned, and go in any order.
+ *
+ * A clone has the granule, the pools and the policy of its source.
+ *
+ * Errors: as of MORSEL_IOC_CREATE, but for those of what it does not take; EIO (pinned memory has
+ * failed).
+ */
+struct morsel_clone {
+	__u32 size;
+	__u32 flags;
+	__s32 fd;
+	__u32 mode;
+	__u64 id;
+	char name[MORSEL_NAME_MAX];
+};
+
+#define MORSEL_CLONE_SNAPSHOT (1U << 0) /* it has all seals: nobody ever writes to it */
+#define MORSEL_CLONE_CLOEXEC (1U << 1)
+#define MORSEL_CLONE_SEALABLE (1U << 2) /* as MORSEL_CREATE_SEALABLE */
+
+/**
+ * struct morsel_rollback - have a morsel be as another is (MORSEL_IOC_ROLLBACK on its descriptor)
+ * @size:	sizeof(struct morsel_rollback)
+ * @flags:	0
+ * @from:	descriptor of the other one, most often a snapshot of the morsel
+ * @reserved:	0
+ *
+ * Contents and size are those of the other one, at one instant, for all who have the morsel, also by mappings; what it
+ * had is gone.  All else stays as it was.  No memory is copied, as with MORSEL_IOC_CLONE.
+ *
+ * Errors: EBADF (a descriptor that is for reading only; @from is none of a morsel, or for reading only, and not
+ * sealed); EINVAL (it has another granule); EPERM (seals); EBUSY (some of it is reserved); and those of
+ * MORSEL_IOC_CLONE: then nothing has changed.
+ */
+struct morsel_rollback {
+	__u32 size;
+	__u32 flags;
+	__s32 from;
+	__u32 reserved;
+};
+
+/**
+ * struct morsel_diff - in which parts a morsel differs from another (MORSEL_IOC_DIFF on its descriptor)
+ * @list:	as of MORSEL_IOC_EXTENTS; filled with struct morsel_difference
+ * @other:	descriptor of the other one
+ * @reserved:	0
+ *
+ * Told by memory, not by bytes: what a morsel and a clone of it share is no difference, what was written since is
+ * one, also if it is the same again.  What changes meanwhile is told as it is at some moment.
+ *
+ * Errors: EBADF (@other is none of a morsel), EINVAL, EINTR (a fatal signal).
+ */
+struct morsel_diff {
+	struct morsel_list list;
+	__s32 other;
+	__u32 reserved;
+};
+
+/**
+ * struct morsel_difference - a part in which two morsels differ
+ * @offset:	first byte
+ * @length:	bytes
+ * @flags:	MORSEL_DIFF_HERE: there is memory of the morsel's own; MORSEL_DIFF_THERE: of the other one's
+ * @reserved:	0
+ */
+struct morsel_difference {
+	__u64 offset;
+	__u64 length;
+	__u32 flags;
+	__u32 reserved;
+};
+
+#define MORSEL_DIFF_HERE (1U << 0)
+#define MORSEL_DIFF_THERE (1U << 1)
 
 /**
  * struct morsel_limit - a user's ceiling (MORSEL_IOC_LIMIT_GET,
@@ -603,6 +700,9 @@ struct morsel_pool {
 #define MORSEL_IOC_TUNE _IOW(MORSEL_IOC_MAGIC, 0x24, struct morsel_tune)
 #define MORSEL_IOC_SEAL _IOWR(MORSEL_IOC_MAGIC, 0x25, struct morsel_seal)
 #define MORSEL_IOC_RESERVE _IOW(MORSEL_IOC_MAGIC, 0x26, struct morsel_range)
+#define MORSEL_IOC_CLONE _IOWR(MORSEL_IOC_MAGIC, 0x27, struct morsel_clone)
+#define MORSEL_IOC_ROLLBACK _IOW(MORSEL_IOC_MAGIC, 0x28, struct morsel_rollback)
+#define MORSEL_IOC_DIFF _IOWR(MORSEL_IOC_MAGIC, 0x29, struct morsel_diff)
 
 /* The layout is ABI: a compiler that disagrees must not get past here. */
 #ifdef __cplusplus
@@ -617,10 +717,14 @@ MORSEL_ASSERT_SIZE(struct morsel_unlink, 272);
 MORSEL_ASSERT_SIZE(struct morsel_info, 352);
 MORSEL_ASSERT_SIZE(struct morsel_node, 32);
 MORSEL_ASSERT_SIZE(struct morsel_list, 32);
-MORSEL_ASSERT_SIZE(struct morsel_extent, 32);
+MORSEL_ASSERT_SIZE(struct morsel_extent, 40);
 MORSEL_ASSERT_SIZE(struct morsel_range, 24);
 MORSEL_ASSERT_SIZE(struct morsel_tune, 16);
 MORSEL_ASSERT_SIZE(struct morsel_seal, 16);
+MORSEL_ASSERT_SIZE(struct morsel_clone, 280);
+MORSEL_ASSERT_SIZE(struct morsel_rollback, 16);
+MORSEL_ASSERT_SIZE(struct morsel_diff, 40);
+MORSEL_ASSERT_SIZE(struct morsel_difference, 24);
 MORSEL_ASSERT_SIZE(struct morsel_limit, 32);
 MORSEL_ASSERT_SIZE(struct morsel_pool_info, 120);
 MORSEL_ASSERT_SIZE(struct morsel_pool, 32);

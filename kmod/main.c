@@ -6,6 +6,7 @@
 
 #include <asm/cpufeature.h>
 
+#include "attach/attach.h"
 #include "debug/debug.h"
 #include "morsel.h"
 #include "map/map.h"
@@ -47,9 +48,12 @@ static int __init morsel_init(void)
 	err = tablesets_init();
 	if (err)
 		goto out_tables;
-	err = morsel_objects_init(&morsel_fops);
+	err = spaces_init();
 	if (err)
 		goto out_tablesets;
+	err = morsel_objects_init(&morsel_fops);
+	if (err)
+		goto out_spaces;
 	err = morsel_dram_init();
 	if (err)
 		goto out_objects;
@@ -74,6 +78,8 @@ out_dram:
 	morsel_dram_exit();
 out_objects:
 	morsel_objects_exit();
+out_spaces:
+	spaces_exit();
 out_tablesets:
 	tablesets_exit();
 out_tables:
@@ -91,6 +97,7 @@ static void __exit morsel_exit(void)
 	morsel_mount_exit();
 	morsel_control_exit();
 	morsel_objects_exit();
+	spaces_exit();
 	tablesets_exit();
 	morsel_tables_exit();
 	morsel_pools_exit();

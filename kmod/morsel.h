@@ -96,8 +96,10 @@
  * @in_vain_at:	its address
  * @seals:	MORSEL_SEAL_*; set with the inode's lock held for writing, and never taken away
  * @finish:	gives back what is behind the end, where who shrank it was killed
- * @attached_lock: protects @attached and @flush_cpus
+ * @attached_lock: protects @attached and what follows
  * @attached:	the attachments
+ * @displaced:	tables that may be looked at still, and were displaced one after the other
+ * @epoch:	in which the last of these was
  * @flush_cpus:	where those to be flushed are gathered
  */
 struct morsel {
@@ -119,6 +121,8 @@ struct morsel {
 	struct work_struct finish;
 	struct mutex attached_lock;
 	struct list_head attached;
+	struct list_head displaced;
+	unsigned long epoch;
 	cpumask_var_t flush_cpus;
 };
 

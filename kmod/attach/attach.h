@@ -70,9 +70,34 @@ struct splices {
 };
 
 /**
+ * struct space - an address space that has attachments
+ * @node:	among all; under the spaces' lock (space.c), as @users and @listening
+ * @mm:		the address space, with a reference
+ * @attachments: its attachments; under its mmap_lock
+ * @look:	sees that nobody looks at what was displaced
+ * @vain:	how often that was in vain, one after the other
+ * @users:	attachments that it has, or is about to have
+ * @listening:	those of which the notifiers are sure to be there
+ */
+struct space {
+	struct hlist_node node;
+	struct mm_struct *mm;
+	struct list_head attachments;
+	struct delayed_work look;
+	unsigned int vain;
+	unsigned int users;
+	unsigned int listening;
+};
+
+/**
  * struct attachment - a morsel in an address space
+ * @space:	the address space, of which this is one
  * @notifier:	tells of what is about to happen to the range
  * @list:	in the morsel's @attached, under its @attached_lock
+ * @in_space:	in the space's @attachments
+ * @seen:	nobody looks at what the morsel displaced up to this epoch; under that lock
+ * @asks:	its mappings ask before they write what of it may be shared (cow.c), or nobody will write by them;
+ *		likewise
  * @m:		the morsel; the file of the VMAs holds it
  * @view:	how its holder sees it
  * @start:	first address
@@ -92,8 +117,12 @@ struct splices {
  * @splices:	what stands in the address space's tables
  */
 struct attachment {
+	struct space *space;
 	struct mmu_interval_notifier notifier;
 	struct list_head list;
+	struct list_head in_space;
+	unsigned long seen;
+	enum map_shares asks;
 	struct morsel *m;
 	struct view *view;
 	unsigned long start;
@@ -147,6 +176,8 @@ static inline bool attachment_fits(const struct attachment *att, const struct vm
 
 /* vma.c */
 extern const struct vm_operations_struct morsel_vm_ops;
+extern const struct vm_operations_struct morsel_huge_cow_vm_ops;
+extern const struct vm_operations_struct morsel_cow_vm_ops;
 extern const struct vm_operations_struct morsel_private_vm_ops;
 
 int morsel_mmap(struct file *file, struct vm_area_struct *vma);
@@ -156,6 +187,15 @@ unsigned long morsel_get_unmapped_area(struct file *file, unsigned long addr, un
 /* fault.c */
 vm_fault_t morsel_fault(struct vm_fault *vmf);
 vm_fault_t morsel_private_fault(struct vm_fault *vmf);
+void tell_of_writing(const struct vm_fault *vmf);
+
+/* cow.c */
+bool cow_is_due(const struct vm_area_struct *vma);
+enum map_shares cow_asks(const struct vm_area_struct *vma);
+bool cow_is_due_for_pages(const struct vm_area_struct *vma);
+void cow_begin(struct vm_area_struct *vma, bool pages);
+vm_fault_t morsel_page_mkwrite(struct vm_fault *vmf);
+vm_fault_t morsel_huge_write(struct vm_fault *vmf, bool pmd);
 
 /* edge.c */
 vm_fault_t edge_fault(struct vm_fault *vmf, struct view *view);
@@ -165,12 +205,29 @@ struct attachment *attachment_create(struct morsel *m, struct vm_area_struct *vm
 int attachment_add(struct attachment *att, struct vm_area_struct *vma, bool made);
 void attachment_destroy(struct attachment *att);
 
+/* space.c */
+int spaces_init(void);
+void spaces_exit(void);
+void space_asks(struct attachment *att, const struct vm_area_struct *vma);
+int spaces_ask(struct morsel *m);
+void space_displaced(struct morsel *m, struct displaced *displaced);
+void space_displaced_file(struct morsel *m, struct file *file);
+struct space *space_get(struct mm_struct *mm);
+void space_put(struct space *space);
+void space_add(struct attachment *att);
+void space_remove(struct attachment *att);
+bool nobody_else_listens(const struct attachment *att);
+
 /* revoke.c */
 int morsel_revoke(struct morsel *m, loff_t start, loff_t end,
 		  void (*act)(struct view *view, struct hidden *hidden));
 int morsel_truncate(struct morsel *m, loff_t start, loff_t end);
 int morsel_cut(struct morsel *m, unsigned long index);
+int morsel_share(struct morsel *m, struct map *clone);
+int morsel_exchange(struct morsel *m, struct map *other);
+extern const struct map_reach morsel_map_reach;
 bool unsplice_range(struct attachment *att, unsigned long start, unsigned long end, bool gone);
+void unsplice_span(struct attachment *att, unsigned long addr);
 void unsplice_gone(struct attachment *att, unsigned long start, unsigned long end);
 void flush_unspliced(struct attachment *att);
 void walkers_keep_out(struct morsel *m);
@@ -181,6 +238,7 @@ struct attachment *attachment_alloc(struct morsel *m, struct vm_area_struct *vma
 void attachment_free(struct attachment *att);
 bool splices_tops(void);
 bool is_spliced(struct attachment *att, unsigned long addr);
+bool is_huge_leaf(const struct vm_fault *vmf);
 int splice_around(struct attachment *att, struct vm_area_struct *vma, unsigned long addr,
 		  unsigned long seq);
 void splice_all(struct attachment *att, struct vm_area_struct *vma);
@@ -193,5 +251,6 @@ void morsel_forget_here(unsigned long addr);
 void morsel_flush_mm(struct mm_struct *mm);
 void morsel_flush_add(struct mm_struct *mm, struct cpumask *cpus);
 void morsel_flush_cpus(const struct cpumask *cpus, unsigned int spaces);
+void morsel_flush_page(const struct cpumask *cpus, unsigned int spaces, unsigned long addr);
 
 #endif /* MORSEL_ATTACH_H */

@@ -128,15 +128,18 @@ int attachment_add(struct attachment *att, struct vm_area_struct *vma, bool made
 
 	att->made = made ? vma : NULL;
 	refcount_set(&att->vmas, 1);
+	att->space = space_get(vma->vm_mm);
+	if (!att->space)
+		return -ENOMEM;
 	err = insert(att, vma->vm_mm);
 	if (err == -EINTR)
 		err = insert_undisturbed(att, vma->vm_mm);
-	if (err)
+	if (err) {
+		space_put(att->space);
 		return err;
+	}
 	atomic_inc(&m->attachments);
-	mutex_lock(&m->attached_lock);
-	list_add(&att->list, &m->attached);
-	mutex_unlock(&m->attached_lock);
+	space_add(att);
 	return 0;
 }
 
@@ -193,10 +196,9 @@ void attachment_destroy(struct attachment *att)
 		spin_unlock(&att->splices.lock);
 		spin_unlock(&att->notifier.mm->page_table_lock);
 	}
-	mutex_lock(&m->attached_lock);
-	list_del(&att->list);
-	mutex_unlock(&m->attached_lock);
+	space_remove(att);
 	mmu_interval_notifier_remove(&att->notifier);
+	space_put(att->space);
 	if (att->devices)
 		dec_tlb_flush_pending(att->notifier.mm);
 	atomic_dec(&m->attachments);

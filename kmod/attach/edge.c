@@ -110,7 +110,7 @@ static bool may_map(struct page *page)
 }
 
 /* Into a shared mapping goes what there is around the page, as far as all of it is there. */
-static vm_fault_t map_shared(struct vm_fault *vmf, struct view *view)
+static vm_fault_t show_shared(struct vm_fault *vmf, struct view *view)
 {
 	struct run run = unmapped_around(vmf);
 	unsigned int first = (vmf->address - run.start) / PAGE_SIZE, end = first + 1;
@@ -121,7 +121,8 @@ static vm_fault_t map_shared(struct vm_fault *vmf, struct view *view)
 	int err = 0;
 
 	view_keep_pages(view, page_at(vmf->vma, run.start), count, pages);
-	page = pages[first];
+	/* Before it was cloned, it was found that the mapping need not ask. */
+	page = cow_is_due_for_pages(vmf->vma) ? NULL : pages[first];
 	if (may_map(page)) {
 		while (first && may_map(pages[first - 1]))
 			first--;
@@ -163,7 +164,7 @@ vm_fault_t edge_fault(struct vm_fault *vmf, struct view *view)
 		/* It has gone since the kernel looked, which makes another ready with the next fault. */
 		if (pmd_none(READ_ONCE(*vmf->pmd)))
 			return VM_FAULT_NOPAGE;
-		return map_shared(vmf, view);
+		return show_shared(vmf, view);
 	}
 	page = lock_shown(vmf, view, vmf->pgoff);
 	if (!page)

@@ -111,6 +111,7 @@ static vm_fault_t attach_late(struct vm_fault *vmf)
 		err = att ? attachment_add(att, vma, false) : -ENOMEM;
 		if (!err) {
 			vma->vm_private_data = att;
+			space_asks(att, vma);
 			att = NULL;
 		}
 	}
@@ -155,6 +156,28 @@ out:
 	return VM_FAULT_RETRY;
 }
 
+/* Have the mapping ask before it is written, or before pages of it are; that takes the mmap_lock for writing, too. */
+static vm_fault_t become_cow(struct vm_fault *vmf, bool pages)
+{
+	struct mm_struct *mm = vmf->vma->vm_mm;
+	struct file *file = vmf->vma->vm_file;
+	struct vm_area_struct *vma;
+
+	if (!may_leave(vmf))
+		return stay(vmf);
+	get_file(file);
+	vma = lock_for_writing(mm, file, vmf->address);
+	if (!IS_ERR(vma)) {
+		if (vma && (pages ? cow_is_due_for_pages(vma) : cow_is_due(vma))) {
+			vma_start_write(vma);
+			cow_begin(vma, pages);
+		}
+		mmap_write_unlock(mm);
+	}
+	fput(file);
+	return VM_FAULT_RETRY;
+}
+
 /* Wait as view_wait() does, without keeping others from the address space. */
 static vm_fault_t wait_outside(struct vm_fault *vmf, int err)
 {
@@ -169,30 +192,39 @@ static vm_fault_t wait_outside(struct vm_fault *vmf, int err)
 	return VM_FAULT_RETRY;
 }
 
+/* Is the morsel to be written? */
+static bool writes(const struct vm_fault *vmf)
+{
+	return vmf->flags & FAULT_FLAG_WRITE && vmf->vma->vm_flags & VM_SHARED;
+}
+
 /*
  * Have the view show the page; if there is no memory, look once more, so that it is known whether
  * any came back while it was looked: then, or while some is on its way, it is worth waiting.
  */
 static int show_page(struct vm_fault *vmf, struct view *view, enum morsel_rights rights, bool *wait)
 {
-	int err = view->ops->fault(view, rights, vma_policy(vmf->vma), vmf->pgoff);
+	enum map_access access = writes(vmf) ? MAP_WRITE : MAP_READ;
+	int err = view->ops->fault(view, rights, vma_policy(vmf->vma), vmf->pgoff, access);
 	unsigned long ended = 0;
 
 	if (err == -ENOMEM || err == -EDQUOT) {
 		ended = view_ended(view);
-		err = view->ops->fault(view, rights, vma_policy(vmf->vma), vmf->pgoff);
+		err = view->ops->fault(view, rights, vma_policy(vmf->vma), vmf->pgoff, access);
 	}
 	*wait = view_waits(view, err, ended);
 	return err;
 }
 
-/*
- * That a file was written by way of a mapping is told by the faults that this takes, as of other files:
- * what is mapped already is written unseen.
+/**
+ * tell_of_writing() - tell that a file was written by way of a mapping
+ * @vmf: the fault
+ *
+ * The faults that this takes do, as of other files: what is mapped already is written unseen.
  */
-static void tell_of_writing(const struct vm_fault *vmf)
+void tell_of_writing(const struct vm_fault *vmf)
 {
-	if (vmf->flags & FAULT_FLAG_WRITE && vmf->vma->vm_flags & VM_SHARED)
+	if (writes(vmf))
 		file_update_time(vmf->vma->vm_file);
 }
 
@@ -307,7 +339,10 @@ static vm_fault_t fault_attached(struct vm_fault *vmf, struct attachment *att)
 			return unpark(vmf);
 		/* Where a mapping was moved to, the kernel may have put a table of its own. */
 		if (err == -EBUSY)
-			return edge_fault(vmf, att->view);
+			return cow_is_due_for_pages(vma) ? become_cow(vmf, true)
+							 : edge_fault(vmf, att->view);
+		if (err == -EXDEV)
+			return VM_FAULT_NOPAGE;
 	}
 
 	/*
@@ -370,6 +405,8 @@ vm_fault_t morsel_fault(struct vm_fault *vmf)
 	/* Without rights only a debugger comes here, and tables would serve the program, too. */
 	if (vmf->pgoff >= map_pages(&file_morsel(vma->vm_file)->map) || !vma_is_accessible(vma))
 		return VM_FAULT_SIGBUS;
+	if (cow_is_due(vma))
+		return become_cow(vmf, false);
 	if (!in_span(vma, addr))
 		return fault_edge(vmf);
 	ret = att ? fault_attached(vmf, att) : attach_late(vmf);

@@ -118,6 +118,23 @@ void walkers_may_come(struct morsel *m)
 }
 
 /**
+ * unsplice_span() - take out what is spliced at an address
+ * @att:	the attachment
+ * @addr:	the address
+ */
+void unsplice_span(struct attachment *att, unsigned long addr)
+{
+	unsigned long start = addr & PMD_MASK;
+	bool flush;
+
+	spin_lock(&att->splices.lock);
+	flush = unsplice_range(att, start, start + PMD_SIZE, false);
+	spin_unlock(&att->splices.lock);
+	if (flush)
+		flush_unspliced(att);
+}
+
+/**
  * unsplice_gone() - take out what is spliced where nobody can be looking but who comes
  * by way of the file, parked entries, too
  * @att:	the attachment
@@ -178,14 +195,14 @@ static void wait_until_linked(struct morsel *m)
  *
  * Finds all attachments, also those of mappings that are just being made, which
  * unmap_mapping_range() does not know yet; when this returns, it does.  Nobody
- * uses what was spliced any more then.  However many address spaces there are,
- * each processor is interrupted once.
+ * uses what was spliced any more then, but for devices that walk the tables: are there
+ * any?  However many address spaces there are, each processor is interrupted once.
  */
-static void unsplice_everywhere(struct morsel *m, loff_t start, loff_t end)
+static bool unsplice_everywhere(struct morsel *m, loff_t start, loff_t end)
 {
 	unsigned int spaces = 0;
+	bool unlinked = false, devices = false;
 	struct attachment *att;
-	bool unlinked = false;
 
 	mutex_lock(&m->attached_lock);
 	cpumask_clear(m->flush_cpus);
@@ -206,11 +223,13 @@ static void unsplice_everywhere(struct morsel *m, loff_t start, loff_t end)
 		}
 		att->unlinked = att->made && !vma_linked(att->made);
 		unlinked |= att->unlinked;
+		devices |= compat_devices_walk(att->notifier.mm);
 		cond_resched();
 	}
 	if (!spaces)
 		goto out;
-	morsel_flush_cpus(m->flush_cpus, spaces);
+	if (!morsel_planted(PLANT_LOST_FLUSH))
+		morsel_flush_cpus(m->flush_cpus, spaces);
 	list_for_each_entry(att, &m->attached, list) {
 		if (att->to_flush)
 			flushed(att);
@@ -220,6 +239,7 @@ out:
 	mutex_unlock(&m->attached_lock);
 	if (unlinked)
 		wait_until_linked(m);
+	return devices;
 }
 
 /*
@@ -267,10 +287,15 @@ static int revoke(struct morsel *m, struct hidden *hidden, loff_t start, loff_t 
 		  void (*act)(struct view *view, struct hidden *hidden))
 {
 	struct view *view = &m->plain;
+	loff_t part;
 	int err = 0;
 
+	/* Nothing is behind the end: so tables that clones share go as a whole. */
+	if (view_shares(view) && end >= (loff_t)m->map.tail << PAGE_SHIFT)
+		end = round_up(end, PUD_SIZE);
 	for (; start < end && !err; start = hidden->pos) {
-		err = view_close(view, hidden, start, part_end(m, start, end));
+		part = part_end(m, start, end);
+		err = view_own_range(view, start, part) ?: view_close(view, hidden, start, part);
 		if (err)
 			break;
 		view->ops->hide(view, hidden);
@@ -296,7 +321,8 @@ static int revoke(struct morsel *m, struct hidden *hidden, loff_t start, loff_t 
  * secondary MMUs; then it is acted on, and the gate is opened.  Who is about to
  * fill the range again waits until then.  A part after the other, so that nobody waits for more
  * than one.
- * Return: 0; -EINTR: a fatal signal came in, and it is done for a part of the range.
+ * Return: 0; -EINTR: a fatal signal came in, and it is done for a part of the range; where clones share
+ * some: -ENOMEM, -EDQUOT, -EIO (memory has failed of which some is to stay).
  */
 int morsel_revoke(struct morsel *m, loff_t start, loff_t end,
 		  void (*act)(struct view *view, struct hidden *hidden))
@@ -313,13 +339,20 @@ int morsel_revoke(struct morsel *m, loff_t start, loff_t end,
  * @end:	byte after the last
  *
  * Private mappings lose their copies, too, as of other files.
- * Return: 0; -EINTR: a fatal signal came in, and it is done for a part of the range.
+ * Return: 0; as morsel_revoke(), and it is done for a part of the range.
  */
 int morsel_truncate(struct morsel *m, loff_t start, loff_t end)
 {
+	loff_t next = min(end, round_up(start, PMD_SIZE));
 	struct hidden hidden = {.cows = true};
+	int err = 0;
 
-	return revoke(m, &hidden, start, end, view_discard);
+	/* What lies across the end may take memory where clones share it: that last. */
+	if (view_shares(&m->plain)) {
+		err = revoke(m, &hidden, next, end, view_discard);
+		end = next;
+	}
+	return err ?: revoke(m, &hidden, start, end, view_discard);
 }
 
 /**
@@ -344,4 +377,140 @@ int morsel_cut(struct morsel *m, unsigned long index)
 	err = revoke(m, &hidden, start, start + PMD_SIZE, view_cut);
 	view_cut_end(&m->plain);
 	return hidden.err ?: err;
+}
+
+static struct morsel *map_morsel(struct map *map)
+{
+	return container_of(map, struct morsel, map);
+}
+
+/* As struct map_reach has it, as the next. */
+static void reach_unsplice(struct map *map, unsigned long first, unsigned long end)
+{
+	struct morsel *m = map_morsel(map);
+	loff_t start = (loff_t)first << PAGE_SHIFT, stop = (loff_t)end << PAGE_SHIFT;
+
+	/* Devices are told by what the kernel does about it. */
+	if (unsplice_everywhere(m, start, stop))
+		unmap_mapping_range(m->inode.i_mapping, start, stop - start, 0);
+}
+
+/*
+ * Flush a page everywhere, of which the leaf has changed in tables that stay; false: somebody who is not
+ * reached so may have it, and it is not done.
+ */
+static bool flush_page(struct morsel *m, unsigned long index)
+{
+	unsigned long addr = 0;
+	unsigned int spaces = 0;
+	struct attachment *att;
+	bool all = !READ_ONCE(m->map.paged);
+
+	mutex_lock(&m->attached_lock);
+	cpumask_clear(m->flush_cpus);
+	list_for_each_entry(att, &m->attached, list) {
+		if (index < att->pgoff ||
+		    index - att->pgoff >= (att->end - att->start) >> PAGE_SHIFT)
+			continue;
+		all = all && nobody_else_listens(att);
+		if (!all)
+			break;
+		addr = att->start + ((index - att->pgoff) << PAGE_SHIFT);
+		morsel_flush_add(att->notifier.mm, m->flush_cpus);
+		spaces++;
+		cond_resched();
+	}
+	if (all && spaces)
+		morsel_flush_page(m->flush_cpus, spaces, addr);
+	mutex_unlock(&m->attached_lock);
+	return all;
+}
+
+static void reach_changed(struct map *map, unsigned long first, unsigned int order)
+{
+	struct morsel *m = map_morsel(map);
+
+	/* Of huge leaves address spaces have copies. */
+	if (!order && flush_page(m, first))
+		return;
+	unsplice_everywhere(m, (loff_t)first << PAGE_SHIFT,
+			    (loff_t)(first + (1UL << order)) << PAGE_SHIFT);
+	unmap_mapping_range(m->inode.i_mapping, (loff_t)first << PAGE_SHIFT, PAGE_SIZE << order, 0);
+}
+
+static void reach_displaced(struct map *map, struct displaced *displaced)
+{
+	space_displaced(map_morsel(map), displaced);
+}
+
+const struct map_reach morsel_map_reach = {
+	.displaced = reach_displaced,
+	.unsplice = reach_unsplice,
+	.changed = reach_changed,
+};
+
+/* Take all of a morsel out of all address spaces, where nobody gets it back; -EINTR: a fatal signal. */
+static int unmap_all(struct morsel *m)
+{
+	unsigned long gib, gibs = DIV_ROUND_UP(map_pages(&m->map), GIB_PAGES);
+
+	unsplice_everywhere(m, 0, MORSEL_MAX_LENGTH);
+	for (gib = 0; gib < gibs && !fatal_signal_pending(current); gib++)
+		if (view_has_gib(&m->plain, gib))
+			unmap_mapping_range(m->inode.i_mapping, (loff_t)gib << PUD_SHIFT, PUD_SIZE,
+					    0);
+	return fatal_signal_pending(current) ? -EINTR : 0;
+}
+
+/* Do something with a morsel's map and another one, at one instant. */
+static int at_once(struct morsel *m, struct map *other,
+		   int (*act)(struct view *view, struct map *other))
+{
+	struct view *view = &m->plain;
+	/* Of a clone that is being made, nothing. */
+	enum map_shares least = other->shares;
+	struct closed range;
+	int err;
+
+	while ((err = view_share_begin(view, &range, least)) == -EAGAIN) {
+		view_share_prepare(view, least);
+		err = spaces_ask(m);
+		if (err)
+			return err;
+	}
+	if (err)
+		return err;
+	err = unmap_all(m) ?: act(view, other);
+	/* Once more, what was about to be mapped one by one, if it is another by now. */
+	if (!err && act == view_exchange && READ_ONCE(m->map.paged))
+		unmap_mapping_range(m->inode.i_mapping, 0, 0, 0);
+	view_share_end(view, &range);
+	return err;
+}
+
+/**
+ * morsel_share() - have a clone show what a morsel has at one instant
+ * @m:		the morsel, with the inode's lock held for writing
+ * @clone:	the clone's map, which nobody uses yet
+ *
+ * Nobody has anything of it spliced, nor mapped, nor begins to write, from before the first page is looked
+ * at until after the last.  Mappings get all of it back by faults.
+ * Return: as map_share(): with an error, the clone's map is to be freed.
+ */
+int morsel_share(struct morsel *m, struct map *clone)
+{
+	return at_once(m, clone, view_share);
+}
+
+/**
+ * morsel_exchange() - have a morsel be what another is, at one instant
+ * @m:		the morsel, with the inode's lock held for writing
+ * @other:	the other one's map, as map_exchange() has it
+ *
+ * Mappings show that by faults.
+ * Return: as map_exchange(); -EINTR (a fatal signal), and nothing has changed.
+ */
+int morsel_exchange(struct morsel *m, struct map *other)
+{
+	return at_once(m, other, view_exchange);
 }

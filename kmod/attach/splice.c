@@ -384,6 +384,16 @@ bool is_spliced(struct attachment *att, unsigned long addr)
 	return gib && test_bit(pmd_index(addr), gib->entries);
 }
 
+/**
+ * is_huge_leaf() - is what a fault was taken for mapped by a huge leaf?
+ * @vmf: what the kernel knows of it
+ * Return: whether it was when it looked.
+ */
+bool is_huge_leaf(const struct vm_fault *vmf)
+{
+	return pmd_trans_huge(vmf->orig_pmd);
+}
+
 /* Make what a GiB needs that is not spliced as a whole, or was not free. */
 static int make_gib(struct splices *s, unsigned long addr)
 {
@@ -408,6 +418,12 @@ static bool is_stuck(struct attachment *att, const struct attached_gib *gib, uns
 	       ((top && top->parked) ||
 		test_bit(gib_bit(&att->splices, addr), att->splices.parked) ||
 		(gib && test_bit(pmd_index(addr), gib->parked)));
+}
+
+/* Not while the morsel is being cloned, nor what others have where the kernel would not ask before writing. */
+static bool may_splice(const struct attachment *att, const struct vm_area_struct *vma)
+{
+	return !READ_ONCE(att->m->map.still) && !cow_is_due(vma);
 }
 
 /* As splice_around(), with the lock held; -ENOENT: a struct attached_gib is needed. */
@@ -436,7 +452,8 @@ static int splice_locked(struct attachment *att, struct vm_area_struct *vma, str
  * @vma:	the mapping, or a part of it that a split made
  * @addr:	the address, of which the morsel has a page; upper tables exist
  * @seq:	from mmu_interval_read_begin()
- * Return: 0; -EAGAIN (the notifier came in between), -ENOMEM, -EBUSY; -ESTALE: what is parked
+ * Return: 0; -EAGAIN (the notifier came in between), -ENOMEM, -EBUSY; -EXDEV: the morsel is being cloned,
+ * or was, and the mapping is not ready for that; -ESTALE: what is parked
  * there is to be taken out first, and flushed, as devices walk the tables.
  */
 int splice_around(struct attachment *att, struct vm_area_struct *vma, unsigned long addr,
@@ -450,6 +467,8 @@ int splice_around(struct attachment *att, struct vm_area_struct *vma, unsigned l
 		spin_lock(&s->lock);
 		if (mmu_interval_read_retry(&att->notifier, seq))
 			err = -EAGAIN;
+		else if (!may_splice(att, vma))
+			err = -EXDEV;
 		else
 			err = splice_locked(att, vma, set, addr);
 		spin_unlock(&s->lock);
@@ -508,7 +527,7 @@ static long splice_new(struct attachment *att, struct vm_area_struct *vma, struc
 	long spliced = -EAGAIN;
 
 	spin_lock(&s->lock);
-	if (!mmu_interval_read_retry(&att->notifier, seq))
+	if (!mmu_interval_read_retry(&att->notifier, seq) && may_splice(att, vma))
 		spliced = splice_top(att, vma, set, start) ? 1
 							   : splice_gibs(att, vma, set, start, end);
 	spin_unlock(&s->lock);

@@ -114,3 +114,25 @@ void morsel_flush_cpus(const struct cpumask *cpus, unsigned int spaces)
 	on_each_cpu_mask(cpus, flush_here, NULL, true);
 	trace_morsel_flush(spaces);
 }
+
+/**
+ * morsel_flush_page() - as morsel_flush_cpus(), where only one page of an address space has changed
+ * @cpus:	from morsel_flush_add()
+ * @spaces:	how many address spaces that was called for
+ * @addr:	where it is in the last
+ *
+ * Where that one is in use here and nowhere else, as with programs of one thread, no more than the page is
+ * flushed.  But where the kernel has page tables of its own, a translation of the others would stay.
+ */
+void morsel_flush_page(const struct cpumask *cpus, unsigned int spaces, unsigned long addr)
+{
+	int cpu = get_cpu();
+	bool here = spaces == 1 && cpumask_equal(cpus, cpumask_of(cpu)) &&
+		    !boot_cpu_has(X86_FEATURE_PTI);
+
+	if (here)
+		morsel_forget_here(addr);
+	put_cpu();
+	if (!here)
+		morsel_flush_cpus(cpus, spaces);
+}

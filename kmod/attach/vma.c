@@ -131,7 +131,8 @@ static int morsel_vma_access(struct vm_area_struct *vma, unsigned long addr, voi
 	if (!(vma->vm_flags & (write ? VM_WRITE : VM_MAYREAD)) || index >= map_pages(view->map))
 		return -EFAULT;
 	while (err == -EBUSY && view_wait(view, index, err))
-		err = view->ops->fault(view, RIGHTS_RW, vma_policy(vma), index);
+		err = view->ops->fault(view, RIGHTS_RW, vma_policy(vma), index,
+				       write ? MAP_WRITE : MAP_READ);
 	if (err)
 		return err;
 	return view_copy(view, index, offset_in_page(addr), buf, len, write);
@@ -143,6 +144,31 @@ const struct vm_operations_struct morsel_vm_ops = {
 	.may_split = morsel_vma_may_split,
 	.mprotect = morsel_vma_mprotect,
 	.fault = morsel_fault,
+	.access = morsel_vma_access,
+};
+
+COMPAT_HUGE_FAULT(huge_fault, morsel_huge_write)
+
+/* Of a morsel that was cloned, or is a clone: where what is shared is in huge frames, */
+const struct vm_operations_struct morsel_huge_cow_vm_ops = {
+	.open = morsel_vma_open,
+	.close = morsel_vma_close,
+	.may_split = morsel_vma_may_split,
+	.mprotect = morsel_vma_mprotect,
+	.fault = morsel_fault,
+	.huge_fault = huge_fault,
+	.access = morsel_vma_access,
+};
+
+/* and wherever it is. */
+const struct vm_operations_struct morsel_cow_vm_ops = {
+	.open = morsel_vma_open,
+	.close = morsel_vma_close,
+	.may_split = morsel_vma_may_split,
+	.mprotect = morsel_vma_mprotect,
+	.fault = morsel_fault,
+	.huge_fault = huge_fault,
+	.page_mkwrite = morsel_page_mkwrite,
 	.access = morsel_vma_access,
 };
 
@@ -215,8 +241,12 @@ int morsel_mmap(struct file *file, struct vm_area_struct *vma)
 	vm_flags_clear(vma, PKEY_FLAGS);
 	vma->vm_ops = &morsel_vm_ops;
 	vma->vm_private_data = att;
-	if (att)
+	if (cow_is_due(vma))
+		cow_begin(vma, false);
+	if (att) {
 		att->populate = populate;
+		space_asks(att, vma);
+	}
 	if (splice)
 		splice_all(att, vma);
 	return 0;

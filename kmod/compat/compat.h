@@ -107,6 +107,14 @@ static inline spinlock_t *compat_leaf_lock(pmd_t *pmdp)
 	return pmd_val(*pmdp) & _PAGE_PSE ? pmd_lockptr(NULL, pmdp) : pte_lockptr(NULL, pmdp);
 }
 
+/* The same, of all huge leaves of a PMD table. */
+static inline spinlock_t *compat_huge_lock(pmd_t *pmds)
+{
+	static DEFINE_SPINLOCK(none);
+
+	return COMPAT_PMD_TABLE_LOCKS ? pmd_lockptr(NULL, pmds) : &none;
+}
+
 /*
  * May who saw a small leaf before it was taken out write it again, as generic code takes
  * another lock than compat_leaf_lock()?  Where tables have none of their own; and on old
@@ -151,6 +159,35 @@ static inline void zap_special_vma_range(struct vm_area_struct *vma, unsigned lo
 	vm_flags_clear(vma, VM_PFNMAP);
 }
 #endif
+
+/* Faults of huge leaves are told the size, which has been an order since 6.6: is it that of a PMD entry? */
+#ifndef COMPAT_HAVE_PAGE_ENTRY_SIZE
+#define COMPAT_HUGE_FAULT(operation, function)                                \
+	static vm_fault_t operation(struct vm_fault *vmf, unsigned int order) \
+	{                                                                     \
+		return function(vmf, order == PMD_ORDER);                     \
+	}
+#else
+#define COMPAT_HUGE_FAULT(operation, function)                                       \
+	static vm_fault_t operation(struct vm_fault *vmf, enum page_entry_size size) \
+	{                                                                            \
+		return function(vmf, size == PE_SIZE_PMD);                           \
+	}
+#endif
+
+/* How often pages of a frame are mapped, one by one. */
+static inline unsigned int compat_mappings(struct page *page, unsigned int order)
+{
+#ifdef COMPAT_HAVE_PAGE_MAPCOUNT
+	unsigned int mappings = 0, i;
+
+	for (i = 0; i < 1U << order; i++)
+		mappings += page_mapcount(page + i);
+	return mappings;
+#else
+	return folio_mapcount(page_folio(page));
+#endif
+}
 
 /* Do devices walk the address space's tables? */
 static inline bool compat_devices_walk(struct mm_struct *mm)
@@ -255,18 +292,18 @@ static inline void compat_forget_negatives(struct super_block *sb)
 
 /* An inode's operation that makes a file was told whether it must be new, before 7.3. */
 #ifdef COMPAT_HAVE_CREATE_EXCL
-#define COMPAT_CREATE(operation, function)                                                \
+#define COMPAT_CREATE(operation, function)                                                      \
 	static int operation(struct mnt_idmap *idmap, struct inode *dir, struct dentry *dentry, \
-			     umode_t mode, bool excl)                                     \
-	{                                                                                 \
-		return function(idmap, dir, dentry, mode);                                \
+			     umode_t mode, bool excl)                                           \
+	{                                                                                       \
+		return function(idmap, dir, dentry, mode);                                      \
 	}
 #else
-#define COMPAT_CREATE(operation, function)                                                \
+#define COMPAT_CREATE(operation, function)                                                      \
 	static int operation(struct mnt_idmap *idmap, struct inode *dir, struct dentry *dentry, \
-			     umode_t mode)                                                \
-	{                                                                                 \
-		return function(idmap, dir, dentry, mode);                                \
+			     umode_t mode)                                                      \
+	{                                                                                       \
+		return function(idmap, dir, dentry, mode);                                      \
 	}
 #endif
 

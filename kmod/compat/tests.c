@@ -56,6 +56,24 @@ void test(struct vm_area_struct *vma)
 }
 #endif
 
+/* Until 6.6: huge faults are told the level, and not the order. */
+#ifdef TEST_PAGE_ENTRY_SIZE
+bool test(enum page_entry_size size);
+bool test(enum page_entry_size size)
+{
+	return size == PE_SIZE_PMD;
+}
+#endif
+
+/* Until 6.11; from then on there is a function, in a header, that counts the mappings of all pages of a folio. */
+#ifdef TEST_PAGE_MAPCOUNT
+int test(struct page *page);
+int test(struct page *page)
+{
+	return page_mapcount(page);
+}
+#endif
+
 /* 7.1 */
 #ifdef TEST_ZAP_SPECIAL_VMA_RANGE
 void test(struct vm_area_struct *vma);

@@ -173,7 +173,7 @@ static unsigned int pool_way_get(struct worker *worker)
 	unsigned int got = 0, more;
 
 	for (; got < row->count; got += more) {
-		more = pool->ops->get(pool, true, row->order, next_batch(row, got, row->count),
+		more = pool->ops->get(pool, TAKE_HARD, row->order, next_batch(row, got, row->count),
 				      worker->numbers + got);
 		if (!more)
 			break;

@@ -25,6 +25,9 @@ static const char *const names[] = {
 	[PLANT_PUTTING] = "putting",
 	[PLANT_NO_NUMBER] = "no-number",
 	[PLANT_STUCK] = "stuck",
+	[PLANT_LOST_FLUSH] = "lost-flush",
+	[PLANT_LOW_COUNT] = "low-count",
+	[PLANT_LATER_WRITE] = "later-write",
 };
 
 static enum morsel_plant planted;
@@ -49,7 +52,7 @@ static const struct kernel_param_ops plant_ops = {
 	.get = plant_get,
 };
 module_param_cb(plant, &plant_ops, NULL, 0600);
-MODULE_PARM_DESC(plant, "Fault to plant: use-after-free, leak, lock-order, early-free, race, slow-put, no-number, stuck (default: none)");
+MODULE_PARM_DESC(plant, "Fault to plant: use-after-free, leak, lock-order, early-free, race, slow-put, no-number, stuck, lost-flush, low-count, later-write (default: none)");
 
 /* For good: frames that are free then have the pattern, or have none. */
 bool morsel_poisons = true;
@@ -59,13 +62,14 @@ MODULE_PARM_DESC(poison, "Fill free frames with a pattern, and look after it (de
 /**
  * morsel_planted() - is a fault asked for, here and now?
  * @plant: which
- * Return: true once; for PLANT_RACE always, as it takes two, and for PLANT_STUCK.
+ * Return: true once; for those that take two, which are a race, always, and for PLANT_STUCK.
  */
 bool morsel_planted(enum morsel_plant plant)
 {
 	if (READ_ONCE(planted) != plant)
 		return false;
-	return plant == PLANT_RACE || plant == PLANT_STUCK ||
+	return plant == PLANT_RACE || plant == PLANT_STUCK || plant == PLANT_LOST_FLUSH ||
+	       plant == PLANT_LATER_WRITE ||
 	       cmpxchg(&planted, plant, PLANT_NONE) == plant;
 }
 

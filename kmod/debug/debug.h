@@ -21,6 +21,9 @@
  * @PLANT_PUTTING:	until somebody finds none and is not sure, or nothing is planted any
  *			more
  * @PLANT_NO_NUMBER:	a dram pool has no number left for what it is to borrow
+ * @PLANT_LOST_FLUSH:	what is taken out of all address spaces is not flushed
+ * @PLANT_LOW_COUNT:	a frame that clones share counts one of them too few
+ * @PLANT_LATER_WRITE:	what is cloned stays for writing, so that clones see it
  * @PLANT_STUCK:	who is not attached is not attached by its faults either, until that is
  *			noticed
  */
@@ -35,6 +38,9 @@ enum morsel_plant {
 	PLANT_PUTTING,
 	PLANT_NO_NUMBER,
 	PLANT_STUCK,
+	PLANT_LOST_FLUSH,
+	PLANT_LOW_COUNT,
+	PLANT_LATER_WRITE,
 };
 
 #ifdef MORSEL_DEBUG

@@ -33,7 +33,7 @@ static bool span_huge(const struct map *map, unsigned long span)
 /*
  * Put frames into the holes of a span from @first to before @end.  Returns how many were
  * used; -EEXIST: something else is there, or the span is closed; -ERANGE: the map has become
- * shorter.
+ * shorter; -EXDEV: others have its tables.
  */
 static int add(struct map *map, unsigned long first, unsigned long end, unsigned int order,
 	       const u64 *frames, unsigned int count)
@@ -131,6 +131,8 @@ static int fill_range(struct map *map, unsigned long first, unsigned long end,
 			return 0;
 		if (!gate_is_open(map, span * SPAN_PAGES, (span + 1) * SPAN_PAGES))
 			return -EBUSY;
+		if (READ_ONCE(map->shares) && !tableset_is_own(map->truth, span, true))
+			return -EXDEV;
 		if (empty && span_huge(map, span)) {
 			err = fill_huge(map, fill->policy, span);
 			if (!err || err == -EAGAIN || map->granule == MORSEL_GRANULE_2M)
@@ -165,10 +167,15 @@ static int fill_all(struct map *map, const struct fill *fill)
 
 static struct mutex fill_locks[1 << FILL_LOCK_BITS];
 
+static struct mutex *lock_of(const struct map *map, unsigned long start)
+{
+	return &fill_locks[hash_long((unsigned long)map + start, FILL_LOCK_BITS)];
+}
+
 /* Fill with the lock of what begins at page @start held; with nobody else filling, if @alone. */
 static int fill_locked(struct map *map, const struct fill *fill, unsigned long start, bool alone)
 {
-	struct mutex *lock = &fill_locks[hash_long((unsigned long)map + start, FILL_LOCK_BITS)];
+	struct mutex *lock = lock_of(map, start);
 	int err = -EINTR;
 
 	if (mutex_lock_killable(lock))
@@ -197,14 +204,27 @@ static int fill_part(struct map *map, const struct fill *fill, unsigned long sta
 	return err == -ENOMEM || err == -EDQUOT ? fill_locked(map, fill, start, true) : err;
 }
 
-/* The same, waiting at the gate where the span is closed. */
-static int fill_part_waiting(struct map *map, const struct fill *fill, unsigned long start)
+/* As fill_part(), with the tables made the map's own where others have them. */
+static int fill_own(struct map *map, const struct fill *fill, unsigned long start)
 {
-	unsigned long span = round_down(start, SPAN_PAGES);
 	int err;
 
 	do {
-		err = gate_wait(map, span, span + SPAN_PAGES) ?: fill_part(map, fill, start);
+		err = fill_part(map, fill, start);
+		if (err != -EXDEV)
+			return err;
+		err = map_own_tables(map, start, true);
+	} while (!err);
+	return err;
+}
+
+/* The same, waiting at the gate where the span is closed. */
+static int fill_part_waiting(struct map *map, const struct fill *fill, unsigned long start)
+{
+	int err;
+
+	do {
+		err = gate_wait_page(map, start) ?: fill_own(map, fill, start);
 	} while (err == -EBUSY);
 	return err;
 }
@@ -252,7 +272,36 @@ int map_fill(struct map *map, const struct mempolicy *policy, unsigned long inde
 		return 0;
 	if (empty && span_huge(map, index / SPAN_PAGES))
 		block = round_down(index, SPAN_PAGES);
-	return fill_part(map, &fill, block);
+	return fill_own(map, &fill, block);
+}
+
+/**
+ * map_fill_alone() - do something for a page as map_fill() would: with nobody else at it in its span,
+ * and once more with nobody else filling, if there was no memory
+ * @map:	the map
+ * @policy:	for that
+ * @index:	the page
+ * @access:	likewise
+ * @fill:	what
+ * Return: what that returns; -EINTR (a fatal signal).
+ */
+int map_fill_alone(struct map *map, const struct mempolicy *policy, unsigned long index,
+		   enum map_access access,
+		   int (*fill)(struct map *map, const struct mempolicy *policy, unsigned long index,
+			       enum map_access access))
+{
+	struct mutex *lock = lock_of(map, round_down(index, SPAN_PAGES));
+	int err;
+
+	if (mutex_lock_killable(lock))
+		return -EINTR;
+	err = fill(map, policy, index, access);
+	if ((err == -ENOMEM || err == -EDQUOT) && !down_write_killable(&map->filling)) {
+		err = fill(map, policy, index, access);
+		up_write(&map->filling);
+	}
+	mutex_unlock(lock);
+	return err;
 }
 
 /**
@@ -287,7 +336,7 @@ int map_populate(struct map *map, const struct mempolicy *policy, unsigned long 
 		else if (signal_pending_state(state, current))
 			err = -EINTR;
 		else if (state == TASK_RUNNING)
-			err = fill_part(map, &fill, round_down(first, SPAN_PAGES));
+			err = fill_own(map, &fill, round_down(first, SPAN_PAGES));
 		else
 			err = fill_part_waiting(map, &fill, round_down(first, SPAN_PAGES));
 		cond_resched();

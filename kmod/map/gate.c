@@ -76,6 +76,23 @@ static bool close_if_open(struct map *map, struct closed *range)
 }
 
 /**
+ * gate_try_close() - close a range, unless somebody has a part of it closed
+ * @map:	the map
+ * @range:	for gate_open()
+ * @first:	first page
+ * @end:	page after the last
+ *
+ * Who adds frames there has done so when it returns.
+ * Return: whether it is closed.
+ */
+bool gate_try_close(struct map *map, struct closed *range, unsigned long first, unsigned long end)
+{
+	range->first = first;
+	range->end = end;
+	return close_if_open(map, range);
+}
+
+/**
  * gate_close() - close a range, once nobody else has a part of it closed
  * @map:	the map
  * @range:	for gate_open()

@@ -16,6 +16,7 @@
 #include "pools/source.h"
 #include "tables/tableset.h"
 
+struct family;
 struct map;
 
 /**
@@ -50,6 +51,26 @@ struct map_ops {
 };
 
 /**
+ * struct map_reach - how those are reached who have something of a map
+ * @unsplice:	take what is spliced of the pages from @first to before @end out of all address spaces;
+ *		nobody uses the tables that were any more when it returns
+ * @displaced:	tables were displaced, and unspliced: drop them (displaced_drop()) once nobody looks at them
+ * @changed:	as @unsplice, where the frame is another, of 1 << @order pages: who has mapped the pages one by one,
+ *		and what devices have of them, goes, too.  Tables that have the new leaf may stay
+ */
+struct map_reach {
+	void (*unsplice)(struct map *map, unsigned long first, unsigned long end);
+	void (*displaced)(struct map *map, struct displaced *displaced);
+	void (*changed)(struct map *map, unsigned long first, unsigned int order);
+};
+
+/* What maps may have that others have, too: nothing; tables, and huge frames; or all. */
+enum map_shares { SHARES_NONE, SHARES_HUGE, SHARES_SMALL };
+
+/* What a page is wanted for; MAP_WRITE_HELD: by who has a reference to the frame, if there is one. */
+enum map_access { MAP_READ, MAP_WRITE, MAP_WRITE_HELD };
+
+/**
  * struct closed - a range that is being changed
  * @list:	in its gate
  * @first:	first page
@@ -76,6 +97,7 @@ struct gate {
 /**
  * struct map - which frames a morsel has
  * @ops:	how it is kept
+ * @reach:	who has something of it
  * @pages:	how many pages there are; changed with the sem held for writing, by size.c
  * @tail:	page after the last that may have a frame: behind @pages while there are some that
  *		are to be removed as the map has become shorter
@@ -87,10 +109,16 @@ struct gate {
  * @granule:	MORSEL_GRANULE_*
  * @fault_around: pages that a fault fills at once, a power of two
  * @source:	where frames and tables come from, and who pays
+ * @shares:	it is a clone, or was cloned, or is about to be: what there may be that others have, too; set
+ *		with the sem held for writing, and less only where the inode's lock is held, too
+ * @still:	it is being cloned: nothing is spliced, and nobody writes; set so, too
+ * @family:	maps with which it may share something, or NULL (family.c)
+ * @kin:	among these
+ * @share_begun: since when
+ * @rest:	until then it is not to be cloned again
  * @paged:	pages have been mapped one by one, and not in tablesets alone; once true, always
- * @mapping:	what its frames say they belong to, so that futexes in them
- *		are the same ones in all processes.  It knows of no VMA: the
- *		kernel must not get from a frame to the tables that map it
+ * @number:	by which its frames say that they are its own, so that futexes in them are the
+ *		same ones in all processes (owner.c)
  * @sets:	its tablesets; more are added in front, by cmpxchg
  * @truth:	the last of these: the tables are the map
  * @sem:	held for reading to add frames or to use them, for
@@ -99,10 +127,13 @@ struct gate {
  *		out whether there are none
  * @small:	frames of 4 KiB
  * @gate:	what is being changed
+ * @copying:	how many copy a frame that is to take the place of one; they begin with the sem held, where the
+ *		gate is open, and who clones waits for them
  * @huge:	frames of 2 MiB
  */
 struct map {
 	const struct map_ops *ops;
+	const struct map_reach *reach;
 	unsigned long pages;
 	unsigned long tail;
 	unsigned int cuts;
@@ -112,8 +143,14 @@ struct map {
 	u32 granule;
 	unsigned int fault_around;
 	struct source *source;
+	enum map_shares shares;
+	bool still;
+	struct family *family;
+	struct list_head kin;
+	ktime_t share_begun;
+	ktime_t rest;
 	bool paged;
-	struct address_space mapping;
+	unsigned int number;
 	struct tableset *sets;
 	struct tableset *truth;
 
@@ -124,6 +161,7 @@ struct map {
 	struct gate gate;
 
 	atomic_long_t huge ____cacheline_aligned_in_smp;
+	atomic_t copying;
 };
 
 /* How many pages there are: there is room for them in all tablesets. */
@@ -152,15 +190,6 @@ static inline bool map_fault_around_valid(u32 bytes)
 	return is_power_of_2(bytes) && bytes >= PAGE_SIZE && bytes <= PMD_SIZE;
 }
 
-/* Have a frame, which nobody sees yet, say whose it is, and which page. */
-static inline void map_claim(struct map *map, u64 frame, unsigned long index)
-{
-	struct folio *folio = page_folio(frame_page(frame));
-
-	folio->index = index;
-	WRITE_ONCE(folio->mapping, &map->mapping);
-}
-
 /* Frames have come. */
 static inline void map_count(struct map *map, unsigned int order, unsigned int count,
 			     const u64 *frames)
@@ -169,9 +198,18 @@ static inline void map_count(struct map *map, unsigned int order, unsigned int c
 	source_count(map->source, order, count, frames, true);
 }
 
+/* Some that had come are not there. */
+static inline void map_uncount(struct map *map, unsigned int order, unsigned int count,
+			       const u64 *frames)
+{
+	atomic_long_sub(count, order ? &map->huge : &map->small);
+	source_count(map->source, order, count, frames, false);
+}
+
 /* gate.c */
 void gate_init(struct gate *gate);
 int gate_close(struct map *map, struct closed *range, unsigned long first, unsigned long end);
+bool gate_try_close(struct map *map, struct closed *range, unsigned long first, unsigned long end);
 void gate_open(struct map *map, struct closed *range);
 bool gate_overlaps(const struct map *map, unsigned long first, unsigned long end);
 bool gate_has_open(struct map *map, unsigned long first, unsigned long end);
@@ -197,8 +235,26 @@ static inline int gate_wait(struct map *map, unsigned long first, unsigned long 
 	return gate_is_open(map, first, end) ? 0 : gate_wait_open(map, first, end);
 }
 
+/*
+ * The same, for a page that was refused: its span may be closed; where tables are shared, so may a
+ * part of its GiB, for which they could not be made the map's own.
+ */
+static inline int gate_wait_page(struct map *map, unsigned long index)
+{
+	unsigned long pages = READ_ONCE(map->shares) ? GIB_PAGES : SPAN_PAGES;
+	unsigned long first = round_down(index, pages);
+
+	return gate_wait(map, first, first + pages);
+}
+
 /* owner.c */
+void map_owner_init(struct inode *host);
+int map_number_get(struct map *map);
+void map_number_put(struct map *map);
+void map_claim(const struct map *map, u64 frame, unsigned long index);
+unsigned long map_index_of(u64 frame);
 void map_wait_mappers(struct map *map, const struct frame_batch *batch);
+void map_wait_mapper(struct map *map, u64 frame);
 void map_give(struct map *map, struct frame_batch *batch);
 void map_give_unused(struct map *map, unsigned int order, unsigned int count, const u64 *frames);
 
@@ -206,12 +262,16 @@ void map_give_unused(struct map *map, unsigned int order, unsigned int count, co
 void map_fill_init(void);
 int map_set_fault_around(struct map *map, u32 bytes);
 int map_fill(struct map *map, const struct mempolicy *policy, unsigned long index);
+int map_fill_alone(struct map *map, const struct mempolicy *policy, unsigned long index,
+		   enum map_access access,
+		   int (*fill)(struct map *map, const struct mempolicy *policy, unsigned long index,
+			       enum map_access access));
 int map_populate(struct map *map, const struct mempolicy *policy, unsigned long first,
 		 unsigned long end, unsigned int state);
 
 /* page.c */
 struct leaf map_look(struct map *map, unsigned long index);
-struct page *map_page(struct map *map, unsigned long index, bool fill);
+struct page *map_page(struct map *map, unsigned long index, bool write);
 struct page *map_peek(struct map *map, unsigned long index);
 void map_keep_pages(struct map *map, unsigned long first, unsigned int count, struct page **pages);
 void map_let_go(struct map *map);
@@ -220,7 +280,41 @@ void map_put_page(struct page *page);
 bool map_pinned(const struct map *map);
 unsigned long map_find(struct map *map, unsigned long index, unsigned long end, bool present);
 
+/* share.c */
+unsigned int map_shared(const struct map *map, unsigned long index, const struct leaf *leaf);
+int map_own_tables(struct map *map, unsigned long index, bool ptes);
+int map_copy_small(struct map *map, const struct mempolicy *policy, u64 frame, unsigned int count,
+		   u64 *frames);
+int map_own_wait(struct map *map, unsigned long index);
+int map_own_frames(struct map *map, loff_t start, loff_t end);
+void map_unshared(struct map *map);
+int map_own_range(struct map *map, loff_t start, loff_t end);
+int map_own(struct map *map, const struct mempolicy *policy, unsigned long index,
+	    enum map_access access);
+loff_t map_drop_table(struct map *map, loff_t start, loff_t end, struct list_head *dropped);
+void map_wait_dropped(struct map *map, const struct list_head *dropped);
+void map_give_dropped(struct map *map, struct list_head *dropped);
+void map_clear_caches(struct map *map, unsigned long span, unsigned long end);
+void map_share_prepare(struct map *map, enum map_shares least);
+int map_share_begin(struct map *map, struct closed *range, enum map_shares least);
+void map_share_end(struct map *map, struct closed *range);
+int map_share(struct map *map, struct map *clone);
+int map_exchange(struct map *map, struct map *other);
+
+/* compare.c */
+unsigned int map_compare(struct map *map, struct map *other, unsigned long index,
+			 unsigned long *end);
+
+/* family.c */
+int family_join(struct map *map, struct map *clone);
+void family_exchange(struct map *map, struct map *other,
+		     void (*exchange)(struct map *map, struct map *other));
+void family_leave(struct map *map);
+void family_left_frame(struct map *map, unsigned int order, u64 frame);
+void family_left_tables(struct map *map, unsigned long index, const struct displaced *displaced);
+
 /* size.c */
+int map_make_room(struct map *map, unsigned long gibs);
 int map_grow(struct map *map, unsigned long pages);
 void map_shrink(struct map *map, unsigned long pages);
 void map_end_tail(struct map *map);
@@ -229,14 +323,15 @@ void map_cut_end(struct map *map);
 int map_cut(struct map *map, struct frame_batch *batch, unsigned long end);
 
 /* remove.c */
-void map_zero(struct map *map, loff_t start, loff_t end);
+int map_zero(struct map *map, loff_t start, loff_t end);
 void map_remove(struct map *map, loff_t *start, loff_t end, struct frame_batch *batch,
-		loff_t *first, loff_t *last);
+		struct list_head *dropped, loff_t *first, loff_t *last);
 
 /* reserve.c */
 void map_reserve_init(struct map *map);
 void map_reserve_exit(struct map *map);
 bool map_is_reserved(struct map *map, unsigned long index, unsigned long *end);
+bool map_has_reserved(struct map *map, unsigned long first, unsigned long end);
 int map_reserve(struct map *map, unsigned long first, unsigned long end);
 int map_unreserve(struct map *map, unsigned long first, unsigned long end);
 int map_show_reserved(struct map *map, enum morsel_rights rights, unsigned long first,
@@ -244,7 +339,7 @@ int map_show_reserved(struct map *map, enum morsel_rights rights, unsigned long 
 bool map_may_cut(struct map *map, unsigned long end);
 
 /* tables_map.c */
-int tables_map_init(struct map *map, struct source *source, struct inode *host);
+int tables_map_init(struct map *map, struct source *source);
 void tables_map_free(struct map *map);
 struct tableset *tables_map_set(const struct map *map, enum morsel_rights rights);
 struct tableset *tables_map_make_set(struct map *map, enum morsel_rights rights);
@@ -252,6 +347,7 @@ int tables_map_show(struct map *map, struct tableset *set, unsigned long first, 
 int tables_map_prepare(struct map *map, struct tableset *set, unsigned long first,
 		       unsigned long end);
 int tables_map_show_page(struct map *map, struct tableset *set, unsigned long index);
+bool tables_map_comes_back(const struct map *map);
 unsigned long map_nr_tables(const struct map *map);
 unsigned long map_ended(const struct map *map);
 bool map_waits(const struct map *map, int err, unsigned long ended);

@@ -40,6 +40,22 @@ struct leaf map_look(struct map *map, unsigned long index)
 	return leaf;
 }
 
+/* As map_peek(); to be written: ERR_PTR(-EACCES): it is not the map's own, or being cloned. */
+static struct page *peek(struct map *map, unsigned long index, bool write)
+{
+	struct page *page = NULL;
+	struct leaf leaf;
+
+	down_read(&map->sem);
+	leaf = map->ops->look(map, index);
+	if (leaf.present && write && (!leaf.own || map->still))
+		page = ERR_PTR(-EACCES);
+	else if (leaf.present)
+		page = frame_hold(leaf_frame(&leaf, index));
+	up_read(&map->sem);
+	return page;
+}
+
 /**
  * map_peek() - take a reference to the frame behind a page, if it is there now
  * @map:	the map
@@ -50,29 +66,20 @@ struct leaf map_look(struct map *map, unsigned long index)
  */
 struct page *map_peek(struct map *map, unsigned long index)
 {
-	struct page *page = NULL;
-	struct leaf leaf;
-
-	down_read(&map->sem);
-	leaf = map->ops->look(map, index);
-	if (leaf.present)
-		page = frame_hold(leaf_frame(&leaf, index));
-	up_read(&map->sem);
-	return page;
+	return peek(map, index, false);
 }
 
 /**
  * map_page() - take a reference to the frame behind a page
  * @map:	the map
  * @index:	the page, below @map->pages
- * @fill:	allocate one if there is none
+ * @write:	it is to be written: allocate one if there is none, or it is not the map's own
  * Return: the page, to be released with map_put_page(); NULL for a hole;
  * ERR_PTR(-ENOMEM), ERR_PTR(-EDQUOT), ERR_PTR(-EINTR): as map_fill(); ERR_PTR(-EIO): its memory
  * has failed.
  */
-struct page *map_page(struct map *map, unsigned long index, bool fill)
+struct page *map_page(struct map *map, unsigned long index, bool write)
 {
-	unsigned long span = round_down(index, SPAN_PAGES);
 	struct page *page;
 	bool waited = false;
 	unsigned int cuts;
@@ -81,19 +88,19 @@ struct page *map_page(struct map *map, unsigned long index, bool fill)
 	for (;;) {
 		/* As in map_look(). */
 		cuts = smp_load_acquire(&map->cuts);
-		page = map_peek(map, index);
+		page = peek(map, index, write);
 		if (!page && was_cut(map, cuts))
 			continue;
-		if (page && frame_failed(page_to_pfn(page))) {
+		if (!IS_ERR_OR_NULL(page) && frame_failed(page_to_pfn(page))) {
 			frame_release(page);
 			return ERR_PTR(-EIO);
 		}
-		if (page || !fill)
+		if (!write || !IS_ERR_OR_NULL(page))
 			return page;
 
-		err = map_fill(map, NULL, index);
+		err = page ? map_own(map, NULL, index, MAP_WRITE) : map_fill(map, NULL, index);
 		if (err == -EBUSY) {
-			err = gate_wait(map, span, span + SPAN_PAGES);
+			err = gate_wait_page(map, index);
 			if (!err)
 				continue;
 		}
@@ -121,7 +128,7 @@ void map_keep_pages(struct map *map, unsigned long first, unsigned int count, st
 	unsigned long index = first, end = first + count, next;
 
 	down_read(&map->sem);
-	end = min(end, max(map->pages, first));
+	end = map->still ? first : min(end, max(map->pages, first));
 	memset(pages + (end - first), 0, (count - (end - first)) * sizeof(*pages));
 	for (; index < end; index = next) {
 		next = min(end, round_down(index, SPAN_PAGES) + SPAN_PAGES);

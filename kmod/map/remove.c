@@ -63,11 +63,12 @@ static loff_t gather(struct map *map, loff_t start, loff_t end, struct frame_bat
  *		all is done
  * @end:	byte after the last
  * @batch:	gets the frames
+ * @dropped:	gets tables that others have, too, and that show nothing that stays
  * @first:	gets the first byte of the spans that some were taken out of
  * @last:	gets the byte after the last of these; not behind @first, if there were none
  */
 void map_remove(struct map *map, loff_t *start, loff_t end, struct frame_batch *batch,
-		loff_t *first, loff_t *last)
+		struct list_head *dropped, loff_t *first, loff_t *last)
 {
 	loff_t begin = *start, pos, next;
 	unsigned int spans = 0;
@@ -82,6 +83,13 @@ void map_remove(struct map *map, loff_t *start, loff_t end, struct frame_batch *
 			break;
 		leaf = map->ops->look(map, pos >> PAGE_SHIFT);
 		cond_resched();
+		*start = map_drop_table(map, pos, end, dropped);
+		if (*start > pos) {
+			spans++;
+			*first = min(*first, pos);
+			*last = *start;
+			continue;
+		}
 		*start = min(end, byte_end(&leaf, pos));
 		/* What was never touched holds nothing. */
 		if (!leaf.present && leaf.order)
@@ -105,14 +113,18 @@ void map_remove(struct map *map, loff_t *start, loff_t end, struct frame_batch *
 
 /**
  * map_zero() - clear what frames there are
- * @map:	the map
+ * @map:	the map, which nobody clones meanwhile
  * @start:	first byte
  * @end:	byte after the last
+ * Return: 0; of frames that others have, too: -ENOMEM, -EDQUOT, -EIO, -EINTR (a fatal signal).
  */
-void map_zero(struct map *map, loff_t start, loff_t end)
+int map_zero(struct map *map, loff_t start, loff_t end)
 {
+	int err = map_own_frames(map, start, end);
 	loff_t pos, next;
 
+	if (err)
+		return err;
 	down_read(&map->sem);
 	for (pos = start; pos < end; pos = next) {
 		struct leaf leaf = map->ops->look(map, pos >> PAGE_SHIFT);
@@ -123,4 +135,5 @@ void map_zero(struct map *map, loff_t start, loff_t end)
 			zero_part(leaf.frame, pos & mask, ((next - 1) & mask) + 1);
 	}
 	up_read(&map->sem);
+	return 0;
 }

@@ -67,6 +67,20 @@ static unsigned long reserved_in(struct map *map, unsigned long first, unsigned 
 	return count;
 }
 
+/**
+ * map_has_reserved() - is anything of a range reserved?
+ * @map:	the map
+ * @first:	first page
+ * @end:	page after the last
+ * Return: whether.
+ */
+bool map_has_reserved(struct map *map, unsigned long first, unsigned long end)
+{
+	unsigned long next;
+
+	return !mtree_empty(&map->reserved) && (map_is_reserved(map, first, &next) || next < end);
+}
+
 /* Have a range reach over what is reserved on both sides of it, so that few entries say all. */
 static void widen(struct map *map, unsigned long *first, unsigned long *end)
 {
@@ -116,14 +130,17 @@ static int show_to_all(struct map *map, unsigned long first, unsigned long end)
  * @map:	the map; nobody removes frames, or changes what is reserved, meanwhile
  * @first:	first page
  * @end:	page after the last
- * Return: 0; -ENOMEM, -EDQUOT, -EINTR (a fatal signal): not all of it is.
+ * Return: 0; -ENOMEM, -EDQUOT, -EINTR (a fatal signal), -EIO (what others have, too, has failed): not
+ * all of it is.
  */
 int map_reserve(struct map *map, unsigned long first, unsigned long end)
 {
 	unsigned long next;
 	bool already;
-	int err = 0;
+	int err;
 
+	/* To write it takes no memory, either. */
+	err = map_own_frames(map, (loff_t)first << PAGE_SHIFT, (loff_t)end << PAGE_SHIFT);
 	for (; first < end && !err; first = next) {
 		already = map_is_reserved(map, first, &next);
 		next = min(next, end);

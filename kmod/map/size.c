@@ -10,8 +10,13 @@
 
 #include "map/map.h"
 
-/* Give all sets room, twice as much as they had, so that the roots that they leave behind are few. */
-static int grow_sets(struct map *map, unsigned long gibs)
+/**
+ * map_make_room() - give all tablesets of a map room
+ * @map:	the map; nobody else changes its length meanwhile
+ * @gibs:	for how much; they get twice as much as they had, so that the roots that they leave behind are few
+ * Return: 0, -ENOMEM, -EDQUOT.
+ */
+int map_make_room(struct map *map, unsigned long gibs)
 {
 	struct table_root *root;
 	struct tableset *set;
@@ -67,7 +72,7 @@ int map_grow(struct map *map, unsigned long pages)
 	int err;
 
 	do {
-		err = grow_sets(map, gibs);
+		err = map_make_room(map, gibs);
 		if (err)
 			return err;
 		/* None is added meanwhile (tables_map_make_set()). */
@@ -121,25 +126,6 @@ void map_cut_end(struct map *map)
 	wake_up_all(&map->gate.opened);
 }
 
-/* Small frames with what the first pages of a huge one have; 0, or why there are none. */
-static int copy_small(struct map *map, u64 frame, unsigned int count, u64 *frames)
-{
-	unsigned int got, i;
-
-	for (got = 0; got < count; got += i) {
-		i = source_take(map->source, NULL, 0, count - got, frames + got);
-		if (!i)
-			break;
-	}
-	if (got < count) {
-		map_give_unused(map, 0, got, frames);
-		return source_short(map->source, 0);
-	}
-	for (i = 0; i < count; i++)
-		copy_highpage(frame_page(frames[i]), frame_page(frame + i));
-	return 0;
-}
-
 static int replace(struct map *map, unsigned long first, unsigned long end, u64 frame)
 {
 	u64 *frames = kmalloc_array(end - first, sizeof(*frames), GFP_KERNEL);
@@ -147,7 +133,7 @@ static int replace(struct map *map, unsigned long first, unsigned long end, u64 
 
 	if (!frames)
 		return -ENOMEM;
-	err = copy_small(map, frame, end - first, frames);
+	err = map_copy_small(map, NULL, frame, end - first, frames);
 	if (!err) {
 		down_read(&map->sem);
 		/* The span is closed, so all of them come in, or none. */

@@ -40,7 +40,7 @@ static int add_huge(struct map *map, unsigned long first, u64 frame)
 	if (err)
 		return err;
 	map_claim(map, frame, first);
-	return tableset_add_huge(map->truth, first / SPAN_PAGES, frame) ? 1 : -EEXIST;
+	return tableset_add_huge(map->truth, first / SPAN_PAGES, frame, true) ? 1 : -EEXIST;
 }
 
 static int add_small(struct map *map, unsigned long first, unsigned long end, const u64 *frames,
@@ -77,9 +77,11 @@ static void mark_stale(struct map *map, unsigned long gib)
 static int tables_add(struct map *map, unsigned long first, unsigned long end, unsigned int order,
 		      const u64 *frames, unsigned int count)
 {
-	int used = order ? add_huge(map, first, *frames)
-			 : add_small(map, first, end, frames, count);
+	int used;
 
+	if (map->shares && !tableset_is_own(map->truth, first / SPAN_PAGES, true))
+		return -EXDEV;
+	used = order ? add_huge(map, first, *frames) : add_small(map, first, end, frames, count);
 	if (used > 0) {
 		map_count(map, order, used, frames);
 		mark_stale(map, first / GIB_PAGES);
@@ -105,11 +107,17 @@ static void tables_remove(struct map *map, unsigned long first, unsigned long en
 
 static void tables_put_back(struct map *map, unsigned long first, u64 frame)
 {
-	tableset_add_huge(map->truth, first / SPAN_PAGES, frame);
+	/* Where it may have been one for reading, who writes finds out (map_own()). */
+	tableset_add_huge(map->truth, first / SPAN_PAGES, frame, !map->shares);
 	mark_stale(map, first / GIB_PAGES);
 }
 
-static bool leaves_come_back(const struct map *map)
+/**
+ * tables_map_comes_back() - may who saw a small leaf write it again after it was changed?
+ * @map: the map
+ * Return: whether somebody may, on this kernel.
+ */
+bool tables_map_comes_back(const struct map *map)
 {
 	struct tableset *set;
 
@@ -129,7 +137,7 @@ static void tables_settle(struct map *map, unsigned long first, unsigned long en
 	struct leaf leaf;
 	bool found;
 
-	if (!leaves_come_back(map))
+	if (!tables_map_comes_back(map))
 		return;
 	do {
 		found = false;
@@ -368,30 +376,26 @@ unsigned long map_nr_tables(const struct map *map)
 	return tables;
 }
 
-/* Dirtying a frame, as who has written to it by way of a pin does, means nothing here. */
-static const struct address_space_operations frame_aops = {
-	.dirty_folio = noop_dirty_folio,
-};
-
 /**
  * tables_map_init() - make an empty map
  * @map:	the map, zeroed but for @pages and @granule
  * @source:	where frames and tables are to come from; takes the reference
- * @host:	whose frames they will be
  * Return: 0; -ENOMEM, -EDQUOT, and the reference is the caller's still.
  */
-int tables_map_init(struct map *map, struct source *source, struct inode *host)
+int tables_map_init(struct map *map, struct source *source)
 {
 	unsigned long gibs = max(DIV_ROUND_UP(map->pages, GIB_PAGES), 1UL);
 	struct tableset *truth = tableset_make(source, RIGHTS_RW, gibs, false);
 
 	if (IS_ERR(truth))
 		return PTR_ERR(truth);
+	if (map_number_get(map)) {
+		tableset_free(truth);
+		return -ENOMEM;
+	}
 	map->ops = &tables_map_ops;
 	map->tail = map->pages;
 	map->source = source;
-	map->mapping.host = host;
-	map->mapping.a_ops = &frame_aops;
 	init_rwsem(&map->sem);
 	init_rwsem(&map->filling);
 	gate_init(&map->gate);
@@ -410,10 +414,15 @@ void tables_map_free(struct map *map)
 	loff_t pos = 0, end = (loff_t)round_up(map->tail, SPAN_PAGES) << PAGE_SHIFT, first, last;
 	struct tableset *set, *next;
 	struct frame_batch batch;
+	LIST_HEAD(dropped);
 
 	batch_init(&batch);
-	while (pos < end && (atomic_long_read(&map->small) || atomic_long_read(&map->huge))) {
-		map_remove(map, &pos, end, &batch, &first, &last);
+	family_leave(map);
+	if (map->shares)
+		tableset_let_go(map->truth);
+	while (!map->shares && pos < end &&
+	       (atomic_long_read(&map->small) || atomic_long_read(&map->huge))) {
+		map_remove(map, &pos, end, &batch, &dropped, &first, &last);
 		map_give(map, &batch);
 	}
 	for (set = map->sets; set; set = next) {
@@ -421,6 +430,7 @@ void tables_map_free(struct map *map)
 		tableset_free(set);
 	}
 	map_reserve_exit(map);
+	map_number_put(map);
 	source_close(map->source);
 }
 

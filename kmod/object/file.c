@@ -297,6 +297,16 @@ long morsel_fallocate(struct file *file, int mode, loff_t offset, loff_t len)
 	case FALLOC_FL_KEEP_SIZE:
 		err = morsel_file_error(allocate(m, file_view(file), offset, end, !mode));
 		break;
+	case FALLOC_FL_UNSHARE_RANGE:
+	case FALLOC_FL_UNSHARE_RANGE | FALLOC_FL_KEEP_SIZE:
+		err = allocate(m, file_view(file), offset, end, !(mode & FALLOC_FL_KEEP_SIZE));
+		/* So that it can be written without more memory. */
+		if (!err)
+			err = map_own_frames(&m->map, offset, min(end, i_size_read(&m->inode)));
+		if (!err)
+			map_unshared(&m->map);
+		err = morsel_file_error(err);
+		break;
 	default:
 		err = -EOPNOTSUPP;
 	}

@@ -40,7 +40,6 @@ struct inode *morsel_alloc_inode(struct super_block *sb)
 	if (!m)
 		return NULL;
 	memset((void *)m + sizeof(m->inode), 0, sizeof(*m) - sizeof(m->inode));
-	address_space_init_once(&m->map.mapping);
 	return &m->inode;
 }
 
@@ -261,6 +260,7 @@ int morsel_objects_init(const struct file_operations *fops)
 	}
 	super = mount->mnt_sb;
 	super->s_maxbytes = MORSEL_MAX_LENGTH;
+	map_owner_init(d_inode(super->s_root));
 	/* Ours, beside that of the mount: see morsel_objects_exit(). */
 	atomic_inc(&super->s_active);
 	return 0;

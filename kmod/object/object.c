@@ -9,6 +9,7 @@
 #include <linux/sched.h>
 #include <linux/xarray.h>
 
+#include "attach/attach.h"
 #include "map/map.h"
 #include "object/mount.h"
 #include "object/object.h"
@@ -78,6 +79,8 @@ static int found(struct morsel *m, const struct morsel_maker *maker,
 		.policy = args->policy,
 		.nodes = args->policy == MORSEL_POLICY_NEAR ? NULL : maker->nodes,
 	};
+	/* Nobody else is to wait meanwhile: for a folder, or for what is cloned. */
+	bool patient = !maker->dir_locked && !maker->original;
 	struct source *source;
 	struct payers payers;
 	int err = payers_get(&payers);
@@ -86,26 +89,31 @@ static int found(struct morsel *m, const struct morsel_maker *maker,
 		return err;
 	if (maker->payer)
 		payers_add(&payers, maker->payer);
-	source = source_make(&placement, &payers);
+	source = maker->original ? source_clone(maker->original->map.source, &payers)
+				 : source_make(&placement, &payers);
 	if (IS_ERR(source))
 		return PTR_ERR(source);
 	err = source_charge(source, OWN_PAGES);
-	if (err && !maker->dir_locked && source_wait(source, err))
+	if (err && patient && source_wait(source, err))
 		err = source_charge(source, OWN_PAGES);
 	if (err) {
 		source_close(source);
 		return err;
 	}
 	/* Once the source is the map's, all goes with that. */
-	err = tables_map_init(&m->map, source, &m->inode);
-	if (err && !maker->dir_locked && source_wait(source, err))
-		err = tables_map_init(&m->map, source, &m->inode);
+	err = tables_map_init(&m->map, source);
+	if (err && patient && source_wait(source, err))
+		err = tables_map_init(&m->map, source);
 	if (err) {
 		source_uncharge(source, OWN_PAGES);
 		source_close(source);
 	}
 	return err;
 }
+
+/* Who has a snapshot reads it. */
+#define SNAPSHOT_SEALS \
+	(MORSEL_SEALS_WRITE | MORSEL_SEAL_SHRINK | MORSEL_SEAL_GROW | MORSEL_SEAL_SEAL)
 
 /**
  * morsel_make() - make a morsel
@@ -115,7 +123,7 @@ static int found(struct morsel *m, const struct morsel_maker *maker,
  */
 struct morsel *morsel_make(const struct morsel_maker *maker, const struct morsel_create *args)
 {
-	struct morsel *m = morsel_inode(maker, args->mode);
+	struct morsel *m = morsel_inode(maker, args->mode), *original = maker->original;
 	int err;
 
 	if (!m)
@@ -124,14 +132,28 @@ struct morsel *morsel_make(const struct morsel_maker *maker, const struct morsel
 	m->dump = args->flags & MORSEL_CREATE_DUMP;
 	m->reserves = args->flags & MORSEL_CREATE_RESERVE;
 	m->seals = args->flags & MORSEL_CREATE_SEALABLE ? 0 : MORSEL_SEAL_SEAL;
-	morsel_size_begin(m, args->length);
+	if (maker->snapshot)
+		m->seals = SNAPSHOT_SEALS;
 	mutex_init(&m->attached_lock);
 	INIT_LIST_HEAD(&m->attached);
+	INIT_LIST_HEAD(&m->displaced);
 	map_set_fault_around(&m->map, args->fault_around ?: default_around(args->granule));
 	m->plain = (struct view){&plain_view_ops, &m->map};
+	m->map.reach = &morsel_map_reach;
+	/* While its size stays. */
+	err = original ? morsel_share_begin(original, SHARES_NONE) : 0;
+	if (err) {
+		iput(&m->inode);
+		return ERR_PTR(err);
+	}
+	morsel_size_begin(m, original ? i_size_read(&original->inode) : args->length);
 	err = found(m, maker, args);
 	if (!err && !zalloc_cpumask_var(&m->flush_cpus, GFP_KERNEL_ACCOUNT))
 		err = -ENOMEM;
+	if (!err && original)
+		err = morsel_share(original, &m->map);
+	if (original)
+		inode_unlock(&original->inode);
 	if (!err && args->flags & MORSEL_CREATE_RESERVE)
 		err = morsel_reserve(m, 0, map_pages(&m->map), TASK_KILLABLE);
 	else if (!err && args->flags & MORSEL_CREATE_POPULATE)
@@ -175,7 +197,7 @@ static struct file *create(const struct morsel_maker *maker, struct morsel_creat
 		file = ERR_CAST(dentry);
 		dentry = NULL;
 	} else {
-		file = morsel_file(m, dentry, O_RDWR);
+		file = morsel_file(m, dentry, maker->snapshot ? O_RDONLY : O_RDWR);
 		if (IS_ERR(file) && dentry)
 			morsel_unname(dentry, true);
 	}
@@ -199,24 +221,46 @@ void morsel_uncreate(struct file *file)
 }
 
 /* With a name, in the folder that names are in, if the caller may write there. */
-static struct file *create_named(struct morsel_create *args, const nodemask_t *nodes)
+static struct file *create_named(struct morsel_maker *maker, struct morsel_create *args)
 {
 	struct super_block *sb = morsel_make_first();
-	struct morsel_maker maker = {.sb = sb, .idmap = &nop_mnt_idmap, .nodes = nodes};
 	struct file *file;
 	int err;
 
 	if (IS_ERR(sb))
 		return ERR_CAST(sb);
-	maker.dir = d_inode(mount_of(sb)->top);
-	maker.payer = READ_ONCE(mount_of(sb)->payer);
+	maker->sb = sb;
+	maker->dir = d_inode(mount_of(sb)->top);
+	maker->payer = READ_ONCE(mount_of(sb)->payer);
 	err = morsel_may_name(sb);
 	/* Populating may take long: see early that it is not in vain. */
 	if (!err && morsel_name_taken(sb, args->name))
 		err = -EEXIST;
-	file = err ? ERR_PTR(err) : create(&maker, args);
+	file = err ? ERR_PTR(err) : create(maker, args);
 	morsel_drop_fs(sb);
 	return file;
+}
+
+/**
+ * morsel_make_file() - make a morsel, and a file of it
+ * @args:	how; the id is filled in
+ * @nodes:	of the policy
+ * @original:	what it is to be a clone of, or NULL
+ * @snapshot:	and nobody is to write to it
+ * Return: the file, or ERR_PTR.
+ */
+struct file *morsel_make_file(struct morsel_create *args, const nodemask_t *nodes,
+			      struct morsel *original, bool snapshot)
+{
+	struct morsel_maker maker = {
+		.sb = morsel_nameless(),
+		.idmap = &nop_mnt_idmap,
+		.nodes = nodes,
+		.original = original,
+		.snapshot = snapshot,
+	};
+
+	return args->name[0] ? create_named(&maker, args) : create(&maker, args);
 }
 
 /**
@@ -227,16 +271,9 @@ static struct file *create_named(struct morsel_create *args, const nodemask_t *n
  */
 struct file *morsel_create(struct morsel_create *args, const nodemask_t *nodes)
 {
-	const struct morsel_maker maker = {
-		.sb = morsel_nameless(),
-		.idmap = &nop_mnt_idmap,
-		.nodes = nodes,
-	};
 	int err = check_create(args);
 
-	if (err)
-		return ERR_PTR(err);
-	return args->name[0] ? create_named(args, nodes) : create(&maker, args);
+	return err ? ERR_PTR(err) : morsel_make_file(args, nodes, NULL, false);
 }
 
 /**

@@ -23,6 +23,8 @@ struct seq_file;
  * @dir_locked:	the caller has its lock: nobody else is to wait because there is no memory
  * @payer:	who pays beside the caller, or NULL
  * @nodes:	of the policy that it is to have, if any
+ * @original:	what it is to be a clone of, or NULL
+ * @snapshot:	and nobody is to write to it
  */
 struct morsel_maker {
 	struct super_block *sb;
@@ -31,17 +33,26 @@ struct morsel_maker {
 	bool dir_locked;
 	struct payer *payer;
 	const nodemask_t *nodes;
+	struct morsel *original;
+	bool snapshot;
 };
 
 /* object.c */
 struct morsel *morsel_make(const struct morsel_maker *maker, const struct morsel_create *args);
 struct file *morsel_create(struct morsel_create *args, const nodemask_t *nodes);
+struct file *morsel_make_file(struct morsel_create *args, const nodemask_t *nodes,
+			      struct morsel *original, bool snapshot);
 struct file *morsel_open(struct morsel_open *args);
 void morsel_uncreate(struct file *file);
 int morsel_unlink(const struct morsel_unlink *args);
 void morsel_stat(struct morsel *m, struct morsel_info *info);
 unsigned int morsel_nodes(struct morsel *m, struct morsel_node *nodes);
 void morsel_unmake(struct morsel *m);
+
+/* clone.c */
+int morsel_share_begin(struct morsel *m, enum map_shares least);
+struct file *morsel_clone(struct morsel *m, struct morsel_clone *args);
+int morsel_rollback(struct morsel *m, struct morsel *to);
 
 /* names.c */
 void morsel_names_exit(void);
@@ -67,6 +78,7 @@ int morsel_size_init(void);
 void morsel_size_exit(void);
 void morsel_size_begin(struct morsel *m, loff_t size);
 int morsel_resize(struct morsel *m, loff_t size);
+int morsel_drop_tail(struct morsel *m);
 int morsel_reach(struct morsel *m, loff_t size);
 void morsel_settle_size(struct morsel *m, loff_t size);
 

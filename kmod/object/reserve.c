@@ -85,12 +85,15 @@ int morsel_unreserve(struct morsel *m, unsigned long first, unsigned long end)
 static int clear(struct morsel *m, loff_t start, loff_t end)
 {
 	loff_t next;
+	int err;
 
 	for (; start < end; start = next) {
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		next = min(end, round_down(start, (loff_t)PMD_SIZE) + (loff_t)PMD_SIZE);
-		map_zero(&m->map, start, next);
+		err = map_zero(&m->map, start, next);
+		if (err)
+			return err;
 		cond_resched();
 	}
 	return 0;

@@ -91,6 +91,16 @@ static int grow(struct morsel *m, unsigned long before, unsigned long pages)
 }
 
 /**
+ * morsel_drop_tail() - see that nothing is left behind the end
+ * @m: the morsel, with the inode's lock held for writing
+ * Return: 0; -ENOMEM, -EDQUOT, -EIO, -EINTR (a fatal signal).
+ */
+int morsel_drop_tail(struct morsel *m)
+{
+	return drop_tail(m, map_end(m));
+}
+
+/**
  * morsel_reach() - have the map reach farther than the size, so that it can be written there
  * @m:		the morsel, with the inode's lock held for writing
  * @size:	how far, in bytes
@@ -103,13 +113,9 @@ int morsel_reach(struct morsel *m, loff_t size)
 {
 	unsigned long pages = pages_of(m, size), before = map_pages(&m->map);
 	loff_t end = map_end(m);
-	int err = drop_tail(m, end);
+	int err = drop_tail(m, end) ?: map_zero(&m->map, i_size_read(&m->inode), min(end, size));
 
-	if (!err && pages > before)
-		err = grow(m, before, pages);
-	if (!err)
-		map_zero(&m->map, i_size_read(&m->inode), min(end, size));
-	return err;
+	return err || pages <= before ? err : grow(m, before, pages);
 }
 
 /* So often it is tried to cut a frame that is pinned, with some ms in between. */

@@ -269,6 +269,21 @@ static struct payer *charge(struct account *account, unsigned long pages)
 	return NULL;
 }
 
+/* Frames, or tables, are charged, which may be given back when nothing else has the account. */
+static void hold_charged(struct account *account, unsigned long pages)
+{
+	if (atomic_long_add_return(pages, &account->charged) == pages)
+		account_ref(account);
+}
+
+/* They are given back; the account may be gone then. */
+static void uncharge_held(struct account *account, unsigned long pages)
+{
+	account_uncharge(account, pages);
+	if (atomic_long_sub_and_test(pages, &account->charged))
+		account_unref(account);
+}
+
 /* How much all may take yet; *@least gets who may take the least. */
 static unsigned long room(const struct account *account, struct payer **least)
 {
@@ -305,6 +320,44 @@ void account_clamp(const struct account *account, unsigned long *limit, unsigned
 		*limit = min(*limit, payer_limit(account->shares[i].payer));
 		*room = min(*room, payer_room(account->shares[i].payer));
 	}
+}
+
+/**
+ * accounts_agree() - are two accounts of the same payers?
+ * @account:	one
+ * @other:	the other
+ * Return: whether, of whatever pools.
+ */
+bool accounts_agree(const struct account *account, const struct account *other)
+{
+	unsigned int i;
+
+	if (account->nr != other->nr)
+		return false;
+	for (i = 0; i < account->nr; i++)
+		if (account->shares[i].payer != other->shares[i].payer)
+			return false;
+	return true;
+}
+
+/**
+ * account_take_over() - have a frame, or a page of a table, be charged to an account, and not where it is
+ * @account:	the account, of the same pool
+ * @page:	the frame, or page, which nobody gives back meanwhile
+ * @order:	log2 of its pages
+ *
+ * Ceilings do not matter: it is there already.
+ */
+void account_take_over(struct account *account, struct page *page, unsigned int order)
+{
+	struct account *before = frame_account(page);
+	unsigned int i;
+
+	for (i = 0; i < account->nr; i++)
+		payer_charge_anyway(account->shares[i].payer, 1UL << order);
+	hold_charged(account, 1UL << order);
+	frame_set_account(page, account);
+	uncharge_held(before, 1UL << order);
 }
 
 /**
@@ -464,7 +517,7 @@ int account_wait(struct account *account, int err)
 /**
  * account_take() - get frames, fewer where a ceiling is near
  * @account:	the account
- * @hard:	by reclaiming memory, too
+ * @how:	TAKE_HARD, TAKE_AS_IS
  * @order:	log2 of a frame's pages
  * @count:	how many frames
  * @frames:	where to put them
@@ -473,13 +526,13 @@ int account_wait(struct account *account, int err)
  * Only what was got is charged: what the pool does not have must not be missing to the
  * payers' other morsels.
  */
-unsigned int account_take(struct account *account, bool hard, unsigned int order,
+unsigned int account_take(struct account *account, unsigned int how, unsigned int order,
 			  unsigned int count, u64 *frames)
 {
 	struct frame_pool *pool = account->pool;
 	struct payer *payer;
 	unsigned long most = room(account, &payer) >> order;
-	unsigned int got = 0, kept;
+	unsigned int got = 0, kept, i;
 
 	if (most < count) {
 		accounts_reap(payer);
@@ -489,15 +542,20 @@ unsigned int account_take(struct account *account, bool hard, unsigned int order
 	while (count > most)
 		count /= 2;
 	if (count)
-		got = pool->ops->get(pool, hard, order, count, frames);
+		got = pool->ops->get(pool, how, order, count, frames);
 	/* Of all that nobody has a pin on any more, the pool has looked at some. */
 	if (count && !got && quarantine_reap_account(account))
-		got = pool->ops->get(pool, hard, order, count, frames);
+		got = pool->ops->get(pool, how, order, count, frames);
 	kept = got;
 	while (kept && charge(account, (unsigned long)kept << order))
 		kept /= 2;
 	if (kept < got)
 		pool->ops->put(pool, order, got - kept, frames + kept);
+	if (!kept)
+		return 0;
+	hold_charged(account, (unsigned long)kept << order);
+	for (i = 0; i < kept; i++)
+		frame_set_account(frame_page(frames[i]), account);
 	return kept;
 }
 
@@ -507,6 +565,8 @@ unsigned int account_take(struct account *account, bool hard, unsigned int order
  * @order:	log2 of a frame's pages
  * @count:	how many
  * @frames:	the frames
+ *
+ * The account may be gone then, unless the caller has a reference.
  */
 void account_put_frames(struct account *account, unsigned int order, unsigned int count,
 			const u64 *frames)
@@ -514,7 +574,7 @@ void account_put_frames(struct account *account, unsigned int order, unsigned in
 	if (!count)
 		return;
 	account->pool->ops->put(account->pool, order, count, frames);
-	account_uncharge(account, (unsigned long)count << order);
+	uncharge_held(account, (unsigned long)count << order);
 }
 
 /**
@@ -531,6 +591,7 @@ void account_give(struct account *account, unsigned int order, unsigned int coun
 {
 	unsigned int first = 0, i;
 
+	account_ref(account);
 	for (i = 0; i < count; i++) {
 		if (!frame_pinned(frames[i], order))
 			continue;
@@ -539,6 +600,7 @@ void account_give(struct account *account, unsigned int order, unsigned int coun
 		first = i + 1;
 	}
 	account_put_frames(account, order, count - first, frames + first);
+	account_unref(account);
 }
 
 /**
@@ -553,18 +615,23 @@ struct page *account_take_table(struct account *account)
 	if (account_charge(account, 1))
 		return NULL;
 	table = account->pool->ops->get_table(account->pool);
-	if (!table)
+	if (table) {
+		hold_charged(account, 1);
+		frame_set_account(table, account);
+	} else {
 		account_uncharge(account, 1);
+	}
 	return table;
 }
 
 /**
  * account_give_table() - give a page of account_take_table() back
- * @account:	what it was taken for
- * @table:	the page
+ * @table: the page
  */
-void account_give_table(struct account *account, struct page *table)
+void account_give_table(struct page *table)
 {
+	struct account *account = frame_account(table);
+
 	account->pool->ops->put_table(account->pool, table);
-	account_uncharge(account, 1);
+	uncharge_held(account, 1);
 }

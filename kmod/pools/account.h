@@ -33,7 +33,9 @@ struct share {
  * struct account - what payers have of a pool; one for each pool and set of payers
  * @pool:	the pool
  * @node:	among all, by who made the morsels; under the accounts' lock (account.c)
- * @refs:	those of account_get() and account_ref(), and one while it is in quarantine
+ * @refs:	those of account_get() and account_ref(), one while it is in quarantine, and one while
+ *		anything is charged that has it by itself (frame_account())
+ * @charged:	pages that are charged so
  * @aside:	among the quarantine's accounts while one of its queues has frames; under
  *		the quarantine's lock, as the next two
  * @small:	frames of 4 KiB that are set aside
@@ -45,6 +47,7 @@ struct account {
 	struct frame_pool *pool;
 	struct hlist_node node;
 	refcount_t refs;
+	atomic_long_t charged;
 	struct list_head aside;
 	struct frame_queue small;
 	struct frame_queue huge;
@@ -57,12 +60,14 @@ struct account *account_beside(const struct account *account, struct frame_pool 
 void account_put(struct account *account);
 void account_ref(struct account *account);
 void account_unref(struct account *account);
-unsigned int account_take(struct account *account, bool hard, unsigned int order,
+unsigned int account_take(struct account *account, unsigned int how, unsigned int order,
 			  unsigned int count, u64 *frames);
 void account_give(struct account *account, unsigned int order, unsigned int count,
 		  const u64 *frames);
 struct page *account_take_table(struct account *account);
-void account_give_table(struct account *account, struct page *table);
+void account_give_table(struct page *table);
+bool accounts_agree(const struct account *account, const struct account *other);
+void account_take_over(struct account *account, struct page *page, unsigned int order);
 void account_clamp(const struct account *account, unsigned long *limit, unsigned long *room);
 int account_charge(struct account *account, unsigned long pages);
 void account_uncharge(struct account *account, unsigned long pages);

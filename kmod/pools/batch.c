@@ -116,7 +116,7 @@ bool batch_next(struct batch_walk *walk, unsigned int *order, u64 *frame)
 }
 
 /* Give a part's frames back, as many at once as follow each other in one order. */
-static void part_give(struct batch_part *part, struct source *source)
+static void part_give(struct batch_part *part)
 {
 	unsigned int first, end, order;
 
@@ -124,7 +124,7 @@ static void part_give(struct batch_part *part, struct source *source)
 		order = order_of(part->frames[first]);
 		for (end = first; end < part->nr && order_of(part->frames[end]) == order; end++)
 			part->frames[end] &= ~HUGE_MARK;
-		source_give(source, order, end - first, part->frames + first);
+		source_give(order, end - first, part->frames + first);
 	}
 	cond_resched();
 }
@@ -146,14 +146,13 @@ void batch_forget(struct frame_batch *batch)
 
 /**
  * batch_give() - give all frames back; the batch is empty again
- * @batch:	the batch
- * @source:	what they were taken for
+ * @batch: the batch
  */
-void batch_give(struct frame_batch *batch, struct source *source)
+void batch_give(struct frame_batch *batch)
 {
 	struct batch_part *part;
 
 	for (part = &batch->first; part; part = part->next)
-		part_give(part, source);
+		part_give(part);
 	batch_forget(batch);
 }

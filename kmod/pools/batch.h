@@ -7,8 +7,6 @@
 
 #include <linux/types.h>
 
-struct source;
-
 /* Frames that fit without further memory. */
 #define BATCH_INLINE 30
 
@@ -86,6 +84,6 @@ void batch_reserve(struct frame_batch *batch, unsigned long count);
 bool batch_add(struct frame_batch *batch, unsigned int order, u64 frame);
 bool batch_next(struct batch_walk *walk, unsigned int *order, u64 *frame);
 void batch_forget(struct frame_batch *batch);
-void batch_give(struct frame_batch *batch, struct source *source);
+void batch_give(struct frame_batch *batch);
 
 #endif /* MORSEL_BATCH_H */

@@ -305,6 +305,16 @@ int payer_charge(struct payer *payer, unsigned long pages)
 }
 
 /**
+ * payer_charge_anyway() - the same, also above the ceiling
+ * @payer:	the payer
+ * @pages:	how many there are
+ */
+void payer_charge_anyway(struct payer *payer, unsigned long pages)
+{
+	atomic_long_add(pages, &payer->used);
+}
+
+/**
  * payer_uncharge() - take pages off what a payer has
  * @payer:	the payer
  * @pages:	how many were given back

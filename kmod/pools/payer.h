@@ -41,6 +41,7 @@ struct outgoing *payer_outgoing(struct payer *payer);
 unsigned long payer_limit(const struct payer *payer);
 unsigned long payer_room(const struct payer *payer);
 int payer_charge(struct payer *payer, unsigned long pages);
+void payer_charge_anyway(struct payer *payer, unsigned long pages);
 void payer_uncharge(struct payer *payer, unsigned long pages);
 int morsel_limit_get(struct morsel_limit *args);
 int morsel_limit_set(const struct morsel_limit *args);

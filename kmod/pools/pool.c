@@ -211,6 +211,17 @@ struct frame_pool *morsel_pool_beside(const struct frame_pool *pool, u32 node)
 }
 
 /**
+ * morsel_pool_hold() - count one more morsel on a pool
+ * @pool: the pool, on which one is already
+ */
+void morsel_pool_hold(struct frame_pool *pool)
+{
+	mutex_lock(&pools_lock);
+	pool->morsels++;
+	mutex_unlock(&pools_lock);
+}
+
+/**
  * morsel_pool_there() - is there a pool?
  * @id: its id
  * Return: whether there was just now.

@@ -14,6 +14,13 @@
 
 struct frame_pool;
 
+/*
+ * How frames are taken: small ones not only of what is at hand, but by reclaiming memory, too; and not cleared,
+ * as all of it will be overwritten before anybody sees it.
+ */
+#define TAKE_HARD (1U << 0)
+#define TAKE_AS_IS (1U << 1)
+
 /**
  * struct pool_ops - what a kind of pool does
  * @kind:	MORSEL_POOL_*
@@ -21,8 +28,7 @@ struct frame_pool;
  * @create:	make a pool of at most @limit pages on @node; or ERR_PTR
  * @destroy:	give everything back; nothing is in use, but frames may be
  *		pinned still
- * @get:	take up to @count frames of 1 << @order pages, cleared; not @hard: of those
- *		that are at hand, without reclaiming memory for small ones;
+ * @get:	take up to @count frames of 1 << @order pages, @how: TAKE_HARD, TAKE_AS_IS;
  *		returns how many.  May sleep.  A frame has one reference,
  *		which is the pool's; a frame of more than one page is a
  *		compound page
@@ -41,7 +47,7 @@ struct pool_ops {
 	const char *name;
 	struct frame_pool *(*create)(u32 node, unsigned long limit);
 	void (*destroy)(struct frame_pool *pool);
-	unsigned int (*get)(struct frame_pool *pool, bool hard, unsigned int order,
+	unsigned int (*get)(struct frame_pool *pool, unsigned int how, unsigned int order,
 			    unsigned int count, u64 *frames);
 	void (*put)(struct frame_pool *pool, unsigned int order, unsigned int count,
 		    const u64 *frames);
@@ -86,6 +92,7 @@ void morsel_pools_exit(void);
 void frame_pool_init(struct frame_pool *pool, const struct pool_ops *ops, u32 node);
 struct frame_pool *morsel_pool_choose(u32 id, u32 node, const nodemask_t *nodes);
 struct frame_pool *morsel_pool_beside(const struct frame_pool *pool, u32 node);
+void morsel_pool_hold(struct frame_pool *pool);
 bool morsel_pool_there(u32 id);
 void morsel_pools_room(u32 id, const nodemask_t *nodes, unsigned long *limit, unsigned long *room);
 void morsel_pool_release(struct frame_pool *pool);

@@ -193,13 +193,154 @@ static struct source_part *part_for(struct source *source, int node)
 	return part_on(source, node) ?: go_on_to(source, node);
 }
 
-/* Up to @count frames of a node; @hard: by reclaiming, too. */
-static unsigned int take_on(struct source *source, int node, bool hard, unsigned int order,
+/**
+ * source_clone() - where a clone's frames come from: of the same pools as the source's
+ * @source:	of what is cloned
+ * @payers:	who pays for the clone, with references that are taken over, also on failure
+ * Return: as source_make().
+ */
+struct source *source_clone(struct source *source, const struct payers *payers)
+{
+	bool has_nodes = source->policy != MORSEL_POLICY_NEAR;
+	struct source *clone = kzalloc(struct_size(clone, nodes, has_nodes), GFP_KERNEL_ACCOUNT);
+
+	if (!clone) {
+		payers_put(payers);
+		return ERR_PTR(-ENOMEM);
+	}
+	refcount_set(&clone->refs, 1);
+	clone->one = source->one;
+	clone->policy = source->policy;
+	if (has_nodes)
+		clone->nodes[0] = source->nodes[0];
+	morsel_pool_hold(source->first.account->pool);
+	clone->first.account = account_get(source->first.account->pool, payers);
+	if (!clone->first.account) {
+		kfree(clone);
+		return ERR_PTR(-ENOMEM);
+	}
+	return clone;
+}
+
+/**
+ * source_copy_counts() - a clone's map is to have what its source's has
+ * @clone:	the clone's source
+ * @source:	of source_clone(); no frames come into its map, or leave it
+ *
+ * So a clone holds all pools that it has frames of.
+ * Return: 0; -ENOMEM.
+ */
+int source_copy_counts(struct source *clone, const struct source *source)
+{
+	const struct source_part *part;
+	struct source_part *to;
+
+	/* What it goes on to meanwhile, its map has nothing of. */
+	for (part = READ_ONCE(source->more); part; part = part->next) {
+		to = part_for(clone, part->account->pool->node);
+		if (!to)
+			return -ENOMEM;
+		atomic_long_set(&to->small, atomic_long_read(&part->small));
+		atomic_long_set(&to->huge, atomic_long_read(&part->huge));
+	}
+	return 0;
+}
+
+/**
+ * source_meet() - see that a map may have what another has
+ * @source:	the map's source
+ * @other:	that of the other one
+ * Return: 0; -ENOMEM.
+ */
+int source_meet(struct source *source, struct source *other)
+{
+	const struct source_part *part;
+
+	for_each_source_part(part, other)
+		if (!part_for(source, part->account->pool->node))
+			return -ENOMEM;
+	return 0;
+}
+
+static atomic_long_t *count_of(struct source_part *part, unsigned int order)
+{
+	return order ? &part->huge : &part->small;
+}
+
+/* What there is of the first part, which is not counted. */
+static long rest_of(struct source *source, unsigned int order, long total)
+{
+	struct source_part *part;
+
+	for (part = READ_ONCE(source->more); part; part = part->next)
+		total -= atomic_long_read(count_of(part, order));
+	return total;
+}
+
+/**
+ * source_exchange_counts() - two maps are given each other's frames
+ * @source:	the source of one; no frames come into the maps, or leave them
+ * @other:	that of the other; source_meet() was called for both
+ * @order:	log2 of a frame's pages
+ * @total:	how many frames the one has
+ * @other_total: the other
+ */
+void source_exchange_counts(struct source *source, struct source *other, unsigned int order,
+			    atomic_long_t *total, atomic_long_t *other_total)
+{
+	long rest = rest_of(source, order, atomic_long_read(total)), some, others;
+	long other_rest = rest_of(other, order, atomic_long_read(other_total));
+	struct source_part *part, *to;
+
+	for_each_source_part(part, source) {
+		to = part_on(other, part->account->pool->node);
+		/* Of what it went on to since, there is nothing. */
+		if (!to)
+			continue;
+		some = part == &source->first ? rest : atomic_long_read(count_of(part, order));
+		others = to == &other->first ? other_rest : atomic_long_read(count_of(to, order));
+		if (part != &source->first)
+			atomic_long_set(count_of(part, order), others);
+		if (to != &other->first)
+			atomic_long_set(count_of(to, order), some);
+	}
+	some = atomic_long_read(total);
+	atomic_long_set(total, atomic_long_read(other_total));
+	atomic_long_set(other_total, some);
+}
+
+/**
+ * source_pays() - do those who pay for a source pay for a frame, or a page of a table?
+ * @source:	the source
+ * @page:	the frame, or page, which nobody else takes over meanwhile
+ * Return: whether.
+ */
+bool source_pays(const struct source *source, struct page *page)
+{
+	return accounts_agree(source->first.account, frame_account(page));
+}
+
+/**
+ * source_pay() - have those who pay for a source pay for a frame, or a page of a table, instead of who did
+ * @source:	the source, the map of which has it
+ * @page:	the frame, or page
+ * @order:	log2 of its pages
+ */
+void source_pay(struct source *source, struct page *page, unsigned int order)
+{
+	struct source_part *part = part_on(source, frame_account(page)->pool->node);
+
+	if (part)
+		account_take_over(part->account, page, order);
+}
+
+/* Up to @count frames of a node. */
+static unsigned int take_on(struct source *source, int node, unsigned int how, unsigned int order,
 			    unsigned int count, u64 *frames)
 {
 	struct source_part *part = part_for(source, node);
 
-	return part ? account_take(part->account, hard, order, count, frames) : 0;
+	return part ? account_take(part->account, how, order, count, frames) : 0;
 }
 
 /* The next node of some, or of all, that is to be asked; NUMA_NO_NODE: all have been. */
@@ -229,7 +370,7 @@ static int next_node_near(const struct source *source, const struct wish *wish,
 
 /* Of the nearest of some nodes, or of all, that has some. */
 static unsigned int take_near(struct source *source, const struct wish *wish,
-			      const nodemask_t *nodes, bool hard, unsigned int order,
+			      const nodemask_t *nodes, unsigned int how, unsigned int order,
 			      unsigned int count, u64 *frames)
 {
 	nodemask_t asked = NODE_MASK_NONE;
@@ -240,7 +381,7 @@ static unsigned int take_near(struct source *source, const struct wish *wish,
 		node = next_node_near(source, wish, nodes, &asked);
 		if (node == NUMA_NO_NODE)
 			break;
-		got = take_on(source, node, hard, order, count, frames);
+		got = take_on(source, node, how, order, count, frames);
 		/* A ceiling is one everywhere. */
 	} while (!got && !account_poor(source->first.account, order));
 	return got;
@@ -250,7 +391,7 @@ static unsigned int take_near(struct source *source, const struct wish *wish,
  * Of each of some nodes in turn, and so in equal parts, whatever the batches are that they are asked
  * for in.
  */
-static unsigned int take_spread(struct source *source, const struct wish *wish, bool hard,
+static unsigned int take_spread(struct source *source, const struct wish *wish, unsigned int how,
 				unsigned int order, unsigned int count, u64 *frames)
 {
 	unsigned int turn = atomic_fetch_add(count, &source->turns[!!order]), left, skip, got = 0;
@@ -266,22 +407,22 @@ static unsigned int take_spread(struct source *source, const struct wish *wish, 
 	for (skip = turn % left; skip; skip--)
 		node = next_node_in(node, nodes);
 	for (; left && got < count; left--, node = next_node_in(node, nodes))
-		got += take_on(source, node, hard, order, DIV_ROUND_UP(count - got, left),
+		got += take_on(source, node, how, order, DIV_ROUND_UP(count - got, left),
 			       frames + got);
 	return got;
 }
 
-static unsigned int take_as_wished(struct source *source, const struct wish *wish, bool hard,
+static unsigned int take_as_wished(struct source *source, const struct wish *wish, unsigned int how,
 				   unsigned int order, unsigned int count, u64 *frames)
 {
 	unsigned int got = 0;
 
 	if (wish->how == SPREAD)
-		got = take_spread(source, wish, hard, order, count, frames);
+		got = take_spread(source, wish, how, order, count, frames);
 	else if (wish->nodes)
-		got = take_near(source, wish, wish->nodes, hard, order, count, frames);
+		got = take_near(source, wish, wish->nodes, how, order, count, frames);
 	if (!got && (wish->how != ONLY || !wish->nodes))
-		got = take_near(source, wish, NULL, hard, order, count, frames);
+		got = take_near(source, wish, NULL, how, order, count, frames);
 	return got;
 }
 
@@ -353,8 +494,26 @@ static bool source_alone(const struct source *source)
 	return source->one || nr_online_nodes == 1;
 }
 
+static unsigned int take(struct source *source, const struct mempolicy *policy, unsigned int how,
+			 unsigned int order, unsigned int count, u64 *frames)
+{
+	struct wish wish;
+	unsigned int got;
+
+	if (source_alone(source))
+		return account_take(source->first.account, how | TAKE_HARD, order, count, frames);
+	/* Where nobody wishes anything, it is as the source has it all the same. */
+	if (!policy_wishes(policy, &wish) && !source_wishes(source, &wish))
+		policy_wishes(task_policy(), &wish);
+	got = take_as_wished(source, &wish, how, order, count, frames);
+	/* Huge ones are never tried hard for. */
+	if (got || order || account_poor(source->first.account, order))
+		return got;
+	return take_as_wished(source, &wish, how | TAKE_HARD, order, count, frames);
+}
+
 /**
- * source_take() - get frames for a morsel
+ * source_take() - get frames for a morsel, cleared
  * @source:	the source
  * @policy:	of the mapping, or NULL; it stays meanwhile
  * @order:	log2 of a frame's pages
@@ -365,19 +524,21 @@ static bool source_alone(const struct source *source)
 unsigned int source_take(struct source *source, const struct mempolicy *policy, unsigned int order,
 			 unsigned int count, u64 *frames)
 {
-	struct wish wish;
-	unsigned int got;
+	return take(source, policy, 0, order, count, frames);
+}
 
-	if (source_alone(source))
-		return account_take(source->first.account, true, order, count, frames);
-	/* Where nobody wishes anything, it is as the source has it all the same. */
-	if (!policy_wishes(policy, &wish) && !source_wishes(source, &wish))
-		policy_wishes(task_policy(), &wish);
-	got = take_as_wished(source, &wish, false, order, count, frames);
-	/* Huge ones are never tried hard for. */
-	if (got || order || account_poor(source->first.account, order))
-		return got;
-	return take_as_wished(source, &wish, true, order, count, frames);
+/**
+ * source_take_as_is() - the same of one frame, with whatever is in it, to be overwritten as a whole
+ * @source:	as above, as are the next two
+ * @policy:	of the mapping, or NULL
+ * @order:	log2 of the frame's pages
+ * @frame:	gets it
+ * Return: whether there is one.
+ */
+bool source_take_as_is(struct source *source, const struct mempolicy *policy, unsigned int order,
+		       u64 *frame)
+{
+	return take(source, policy, TAKE_AS_IS, order, 1, frame);
 }
 
 /* The part that has a frame. */
@@ -407,22 +568,46 @@ static unsigned int of_one_part(struct source *source, struct source_part **part
 	return nr;
 }
 
+/*
+ * A frame is nobody's any more.  Under its lock, since who has that may rely on the mapping, and on
+ * the map then; who looks without it does so under RCU.
+ */
+static void disclaim(u64 frame)
+{
+	struct folio *folio = page_folio(frame_page(frame));
+
+	folio_lock(folio);
+	WRITE_ONCE(folio->mapping, NULL);
+	folio_unlock(folio);
+	cond_resched();
+}
+
 /**
  * source_give() - give frames back, which no address space can reach any more
- * @source:	what they were taken of
  * @order:	log2 of a frame's pages
  * @count:	how many
  * @frames:	these
+ *
+ * Those that somebody else has, too, stay.
  */
-void source_give(struct source *source, unsigned int order, unsigned int count, const u64 *frames)
+void source_give(unsigned int order, unsigned int count, const u64 *frames)
 {
-	struct source_part *part;
-	unsigned int done, some;
+	struct account *account = NULL, *other;
+	unsigned int first = 0, i;
 
-	for (done = 0; done < count; done += some) {
-		some = of_one_part(source, &part, count - done, frames + done);
-		account_give(part->account, order, some, frames + done);
+	for (i = 0; i < count; i++) {
+		other = frame_unshare(frames[i]) ? frame_account(frame_page(frames[i])) : NULL;
+		if (other)
+			disclaim(frames[i]);
+		if (other == account)
+			continue;
+		if (account)
+			account_give(account, order, i - first, frames + first);
+		account = other;
+		first = i;
 	}
+	if (account)
+		account_give(account, order, count - first, frames + first);
 }
 
 /**
@@ -482,20 +667,6 @@ struct page *source_take_table(struct source *source)
 	if (table || source_alone(source) || account_poor(source->first.account, 0))
 		return table;
 	return take_table_beside(source);
-}
-
-/**
- * source_give_table() - give a page of source_take_table() back
- * @source:	what it was taken of
- * @table:	the page
- */
-void source_give_table(struct source *source, struct page *table)
-{
-	/* Where there are several pools, they are of nodes. */
-	struct source_part *part = READ_ONCE(source->more) ? part_on(source, page_to_nid(table))
-							   : &source->first;
-
-	account_give_table(part->account, table);
 }
 
 /**

@@ -83,14 +83,22 @@ struct rounds {
 };
 
 struct source *source_make(const struct placement *placement, const struct payers *payers);
+struct source *source_clone(struct source *source, const struct payers *payers);
+int source_meet(struct source *source, struct source *other);
+void source_exchange_counts(struct source *source, struct source *other, unsigned int order,
+			    atomic_long_t *total, atomic_long_t *other_total);
+bool source_pays(const struct source *source, struct page *page);
+void source_pay(struct source *source, struct page *page, unsigned int order);
+int source_copy_counts(struct source *clone, const struct source *source);
 void source_close(struct source *source);
 void source_ref(struct source *source);
 void source_unref(struct source *source);
 unsigned int source_take(struct source *source, const struct mempolicy *policy, unsigned int order,
 			 unsigned int count, u64 *frames);
-void source_give(struct source *source, unsigned int order, unsigned int count, const u64 *frames);
+bool source_take_as_is(struct source *source, const struct mempolicy *policy, unsigned int order,
+		       u64 *frame);
+void source_give(unsigned int order, unsigned int count, const u64 *frames);
 struct page *source_take_table(struct source *source);
-void source_give_table(struct source *source, struct page *table);
 void source_count(struct source *source, unsigned int order, unsigned int count, const u64 *frames,
 		  bool come);
 int source_lacks(struct source *source, unsigned long pages);
@@ -110,6 +118,12 @@ static inline struct source_part *source_next(const struct source *source,
 #define for_each_source_part(part, source) \
 	for ((part) = &(source)->first; (part); (part) = source_next(source, part))
 
+/* Has it gone on to more than one pool? */
+static inline bool source_spread(const struct source *source)
+{
+	return READ_ONCE(source->more);
+}
+
 /* Who pays is the same for all parts. */
 static inline int source_charge(struct source *source, unsigned long pages)
 {
@@ -119,6 +133,11 @@ static inline int source_charge(struct source *source, unsigned long pages)
 static inline void source_uncharge(struct source *source, unsigned long pages)
 {
 	account_uncharge(source->first.account, pages);
+}
+
+static inline bool source_same_payers(const struct source *source, const struct source *other)
+{
+	return accounts_agree(source->first.account, other->first.account);
 }
 
 static inline int source_short(const struct source *source, unsigned int order)

@@ -14,9 +14,10 @@
 
 #include "tables/tableset.h"
 
-static inline pgprot_t rights_prot(enum morsel_rights rights)
+/* What a leaf allows, of a frame that nobody else has (@own), or that only is to be read. */
+static inline pgprot_t rights_prot(enum morsel_rights rights, bool own)
 {
-	bool write = rights == RIGHTS_RW || rights == RIGHTS_RWX;
+	bool write = own && rights_write(rights);
 	bool exec = rights == RIGHTS_RWX || rights == RIGHTS_ROX;
 	pgprot_t prot = vm_get_page_prot(VM_SHARED | VM_READ | (write ? VM_WRITE : 0) |
 					 (exec ? VM_EXEC : 0));
@@ -28,9 +29,20 @@ static inline pgprot_t rights_prot(enum morsel_rights rights)
 	return write ? __pgprot(pgprot_val(prot) | _PAGE_DIRTY) : prot;
 }
 
-static inline pmd_t pmd_leaf_entry(u64 frame, enum morsel_rights rights)
+static inline pmd_t pmd_leaf_entry(u64 frame, enum morsel_rights rights, bool own)
 {
-	return pmd_mkhuge(pfn_pmd(frame, rights_prot(rights)));
+	return pmd_mkhuge(pfn_pmd(frame, rights_prot(rights, own)));
+}
+
+/* Is a leaf of the truth one that nobody else has?  It may be invalid for a moment. */
+static inline bool pmd_is_own(pmd_t pmd)
+{
+	return pmd_val(pmd) & _PAGE_RW;
+}
+
+static inline bool pte_is_own(pte_t pte)
+{
+	return pte_val(pte) & _PAGE_RW;
 }
 
 static inline bool pmd_is_leaf(pmd_t pmd)

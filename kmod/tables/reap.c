@@ -12,7 +12,7 @@
 
 static struct workqueue_struct *reaper;
 
-static void reap_pmds(struct source *source, pmd_t *pmds)
+static void reap_pmds(pmd_t *pmds)
 {
 	int i;
 
@@ -21,19 +21,19 @@ static void reap_pmds(struct source *source, pmd_t *pmds)
 			continue;
 		/* The truth's have been given back; the others' map what is not theirs. */
 		if (!pmd_is_leaf(pmds[i]))
-			table_give(source, pmd_page(pmds[i]));
+			table_give(pmd_page(pmds[i]));
 	}
-	table_give(source, virt_to_page(pmds));
+	table_give(virt_to_page(pmds));
 }
 
-static void reap_puds(struct source *source, pud_t *puds, unsigned int entries)
+static void reap_puds(pud_t *puds, unsigned int entries)
 {
 	unsigned int i;
 
 	for (i = 0; i < entries; i++) {
 		if (pud_shows_nothing(puds[i]))
 			continue;
-		reap_pmds(source, pud_pgtable(puds[i]));
+		reap_pmds(pud_pgtable(puds[i]));
 		cond_resched();
 	}
 }
@@ -47,11 +47,11 @@ static void reap(struct work_struct *work)
 	for (top = 0; top < whole; top++) {
 		if (!root->tops[top])
 			continue;
-		reap_puds(set->source, root->tops[top], TOP_GIBS);
-		table_give(set->source, virt_to_page(root->tops[top]));
+		reap_puds(root->tops[top], TOP_GIBS);
+		table_give(virt_to_page(root->tops[top]));
 	}
 	if (rest)
-		reap_puds(set->source, root->tops[whole], rest);
+		reap_puds(root->tops[whole], rest);
 	for (; root; root = old) {
 		old = root->old;
 		tableset_root_free(set, root);
@@ -70,6 +70,22 @@ void tableset_free(struct tableset *set)
 	source_outgoing(set->source, &set->outgoing);
 	INIT_RCU_WORK(&set->dead, reap);
 	queue_rcu_work(reaper, &set->dead);
+}
+
+static void drop(struct work_struct *work)
+{
+	displaced_free(container_of(to_rcu_work(work), struct displaced, dead));
+}
+
+/**
+ * displaced_drop() - drop displaced tables, which nothing has spliced any more, after a grace period
+ * @displaced: these
+ */
+void displaced_drop(struct displaced *displaced)
+{
+	source_outgoing(displaced->source, &displaced->outgoing);
+	INIT_RCU_WORK(&displaced->dead, drop);
+	queue_rcu_work(reaper, &displaced->dead);
 }
 
 /**

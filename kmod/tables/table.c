@@ -23,21 +23,22 @@ struct page *table_take(struct source *source)
 	struct page *table = source_take_table(source);
 
 	if (table && !compat_table_ctor(table)) {
-		source_give_table(source, table);
+		account_give_table(table);
 		return NULL;
 	}
+	if (table)
+		atomic_long_set(table_owners(table), 0);
 	return table;
 }
 
 /**
  * table_give() - give a page of tables back that no walker can be in any more
- * @source:	from where it is
- * @table:	the page
+ * @table: the page
  */
-void table_give(struct source *source, struct page *table)
+void table_give(struct page *table)
 {
 	compat_table_dtor(table);
-	source_give_table(source, table);
+	account_give_table(table);
 }
 
 /* A table that belongs to no morsel. */

@@ -26,7 +26,7 @@ static struct page *take(struct tableset *set)
 /* Somebody else's table was first. */
 static void give(struct tableset *set, struct page *table)
 {
-	table_give(set->source, table);
+	table_give(table);
 	atomic_long_dec(&set->nr_tables);
 }
 
@@ -201,16 +201,10 @@ pmd_t tableset_span(const struct tableset *set, unsigned long span)
 	pmd_t pmd = read_span(set, span);
 
 	/* A leaf may be invalid for a moment, see tableset_clear(): that is not to be copied. */
-	return pmd_is_leaf(pmd) ? pmd_leaf_entry(pmd_pfn(pmd), set->rights) : pmd;
+	return pmd_is_leaf(pmd) ? pmd_leaf_entry(pmd_pfn(pmd), set->rights, pmd_is_own(pmd)) : pmd;
 }
 
-/**
- * tableset_look() - what is there for a page?
- * @set:	the tableset
- * @index:	the page
- * Return: the leaf, or the hole; without the map's sem, a hint.
- */
-struct leaf tableset_look(const struct tableset *set, unsigned long index)
+static struct leaf look(const struct tableset *set, unsigned long index)
 {
 	pmd_t *pmds = tableset_pmds(set, index / GIB_PAGES), pmd;
 	pte_t pte;
@@ -221,11 +215,27 @@ struct leaf tableset_look(const struct tableset *set, unsigned long index)
 	if (pmd_none(pmd))
 		return (struct leaf){.order = HUGE_ORDER};
 	if (pmd_is_leaf(pmd))
-		return (struct leaf){pmd_pfn(pmd), HUGE_ORDER, true};
+		return (struct leaf){pmd_pfn(pmd), HUGE_ORDER, true, pmd_is_own(pmd)};
 	pte = READ_ONCE(pmd_ptes(pmd)[index % SPAN_PAGES]);
 	if (pte_none(pte))
 		return (struct leaf){};
-	return (struct leaf){pte_pfn(pte), 0, true};
+	return (struct leaf){pte_pfn(pte), 0, true, pte_is_own(pte)};
+}
+
+/**
+ * tableset_look() - what is there for a page?
+ * @set:	the tableset
+ * @index:	the page
+ * Return: the leaf, or the hole; without the map's sem, a hint.
+ */
+struct leaf tableset_look(const struct tableset *set, unsigned long index)
+{
+	struct leaf leaf;
+
+	rcu_read_lock();
+	leaf = look(set, index);
+	rcu_read_unlock();
+	return leaf;
 }
 
 /**
@@ -268,17 +278,18 @@ void tableset_pages(const struct tableset *set, unsigned long first, unsigned lo
 unsigned int tableset_holes(const struct tableset *set, unsigned long first, unsigned long end,
 			    bool *empty)
 {
-	pmd_t pmd = read_span(set, first / SPAN_PAGES);
 	unsigned int holes = 0;
 	unsigned long index;
+	pmd_t pmd;
 
+	rcu_read_lock();
+	pmd = read_span(set, first / SPAN_PAGES);
 	*empty = pmd_none(pmd);
 	if (*empty)
-		return end - first;
-	if (pmd_is_leaf(pmd))
-		return 0;
-	for (index = first; index < end; index++)
+		holes = end - first;
+	for (index = first; index < end && !*empty && !pmd_is_leaf(pmd); index++)
 		holes += pte_none(READ_ONCE(pmd_ptes(pmd)[index % SPAN_PAGES]));
+	rcu_read_unlock();
 	return holes;
 }
 
@@ -290,14 +301,23 @@ unsigned int tableset_holes(const struct tableset *set, unsigned long first, uns
  */
 bool tableset_has_ptes(const struct tableset *set, unsigned long span)
 {
-	pmd_t pmd = read_span(set, span);
+	pmd_t pmd;
 
+	rcu_read_lock();
+	pmd = read_span(set, span);
+	rcu_read_unlock();
 	return !pmd_none(pmd) && !pmd_is_leaf(pmd);
 }
 
-/* The PUD entries of a top, made where there are none; NULL without memory. */
-static pud_t *make_puds(struct table_root *root, struct tableset *set, unsigned long top)
+/**
+ * tableset_make_puds() - the PUD entries of 512 GiB, made where there are none
+ * @set:	the tableset, with the map's sem held, so that its root stays
+ * @top:	which 512 GiB
+ * Return: the entries; NULL without memory.
+ */
+pud_t *tableset_make_puds(struct tableset *set, unsigned long top)
 {
+	struct table_root *root = set->root;
 	pud_t *puds = READ_ONCE(root->tops[top]), *old;
 	struct page *table;
 
@@ -328,7 +348,7 @@ static pmd_t *make_pmds(struct tableset *set, unsigned long gib)
 
 	if (pmds)
 		return pmds;
-	puds = make_puds(set->root, set, gib / TOP_GIBS);
+	puds = tableset_make_puds(set, gib / TOP_GIBS);
 	table = puds ? take(set) : NULL;
 	if (!table)
 		return NULL;
@@ -375,13 +395,14 @@ int tableset_prepare(struct tableset *set, unsigned long span)
  * @set:	the tableset; tableset_prepare() has been called for the span
  * @span:	which span
  * @frame:	what it is to map
+ * @own:	nobody else has that
  *
  * Called with the map's sem held for reading.
  * Return: false if there was something.
  */
-bool tableset_add_huge(struct tableset *set, unsigned long span, u64 frame)
+bool tableset_add_huge(struct tableset *set, unsigned long span, u64 frame, bool own)
 {
-	return pmd_add(span_entry(set, span), pmd_leaf_entry(frame, set->rights));
+	return pmd_add(span_entry(set, span), pmd_leaf_entry(frame, set->rights, own));
 }
 
 /**
@@ -403,7 +424,7 @@ int tableset_leaves(struct tableset *set, unsigned long span, struct leaves *lea
 	if (pmd_is_leaf(pmd))
 		return -EEXIST;
 	leaves->ptes = pmd_ptes(pmd);
-	leaves->prot = rights_prot(set->rights);
+	leaves->prot = rights_prot(set->rights, true);
 	return 0;
 }
 
@@ -433,6 +454,7 @@ void tableset_stale(struct tableset *set, unsigned long gib)
 int tableset_copy(struct tableset *set, const struct tableset *from, unsigned long span)
 {
 	pmd_t *pmds = make_pmds(set, span / GIB_SPANS), pmd = read_span(from, span);
+	pgprot_t shared = rights_prot(set->rights, false);
 	struct leaves leaves;
 	pte_t *source;
 	int i, err;
@@ -441,19 +463,28 @@ int tableset_copy(struct tableset *set, const struct tableset *from, unsigned lo
 		return source_short(set->source, 0);
 	if (pmd_none(pmd))
 		return 0;
-	if (pmd_is_leaf(pmd)) {
-		WRITE_ONCE(pmds[span % GIB_SPANS], pmd_leaf_entry(pmd_pfn(pmd), set->rights));
+	/* Where there was a table once, it stays, and shows a huge frame, too. */
+	if (pmd_is_leaf(pmd) && !tableset_has_ptes(set, span)) {
+		WRITE_ONCE(pmds[span % GIB_SPANS],
+			   pmd_leaf_entry(pmd_pfn(pmd), set->rights, pmd_is_own(pmd)));
 		return 0;
 	}
-	source = pmd_ptes(pmd);
 	err = tableset_leaves(set, span, &leaves);
 	if (err)
 		return err;
+	if (pmd_is_leaf(pmd)) {
+		for (i = 0; i < SPAN_PAGES; i++)
+			WRITE_ONCE(leaves.ptes[i], pfn_pte(pmd_pfn(pmd) + i,
+							   pmd_is_own(pmd) ? leaves.prot : shared));
+		return 0;
+	}
+	source = pmd_ptes(pmd);
 	for (i = 0; i < SPAN_PAGES; i++) {
 		pte_t pte = READ_ONCE(source[i]);
 
 		if (!pte_none(pte))
-			WRITE_ONCE(leaves.ptes[i], pfn_pte(pte_pfn(pte), leaves.prot));
+			WRITE_ONCE(leaves.ptes[i],
+				   pfn_pte(pte_pfn(pte), pte_is_own(pte) ? leaves.prot : shared));
 	}
 	return 0;
 }

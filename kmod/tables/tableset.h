@@ -45,6 +45,11 @@
  */
 enum morsel_rights { RIGHTS_RW, RIGHTS_RO, RIGHTS_RWX, RIGHTS_ROX };
 
+static inline bool rights_write(enum morsel_rights rights)
+{
+	return rights == RIGHTS_RW || rights == RIGHTS_RWX;
+}
+
 struct source;
 
 /**
@@ -96,11 +101,13 @@ struct tableset {
  * @order:	log2 of the pages of the leaf, or of the hole as far as that can be told
  *		from one entry: HUGE_ORDER, GIB_ORDER
  * @present:	it is no hole
+ * @own:	nobody else has it, so that it may be written
  */
 struct leaf {
 	u64 frame;
 	unsigned int order;
 	bool present;
+	bool own;
 };
 
 /* The frame of one of a leaf's pages. */
@@ -125,6 +132,47 @@ struct leaves {
 	pgprot_t prot;
 };
 
+/**
+ * struct displaced - tables that others took the place of, as several maps have them
+ * @list:	for who knows whether they are looked at yet
+ * @epoch:	likewise
+ * @dead:	drops them
+ * @outgoing:	from source_outgoing()
+ * @source:	of the map that has them no more
+ * @release:	drops what else there is; or NULL
+ * @held:	that
+ * @pmds:	a PMD table, or NULL
+ * @ptes:	a PTE table, or NULL
+ * @changed:	some are
+ * @small:	of those that nothing took the place of, the frames of 4 KiB, and
+ * @huge:	of 2 MiB
+ * @tables:	how many of those there were
+ * @first:	the first page that they showed
+ */
+struct displaced {
+	struct list_head list;
+	unsigned long epoch;
+	struct rcu_work dead;
+	struct rounds outgoing;
+	struct source *source;
+	void (*release)(void *held);
+	void *held;
+	struct page *pmds;
+	struct page *ptes;
+	bool changed;
+	unsigned long small;
+	unsigned long huge;
+	unsigned long tables;
+	unsigned long first;
+};
+
+/* What tableset_freeze() is to do, and did. */
+struct freezing {
+	bool last;
+	bool changed;
+	bool busy;
+};
+
 static inline bool leaves_hole(const struct leaves *leaves, unsigned long index)
 {
 	return pte_none(READ_ONCE(leaves->ptes[index % SPAN_PAGES]));
@@ -144,6 +192,7 @@ struct tableset *tableset_make(struct source *source, enum morsel_rights rights,
 struct table_root *tableset_root_make(struct tableset *set, unsigned long gibs);
 void tableset_root_free(struct tableset *set, struct table_root *root);
 void tableset_grow(struct tableset *set, struct table_root *root);
+pud_t *tableset_make_puds(struct tableset *set, unsigned long top);
 pud_t *tableset_puds(const struct tableset *set, unsigned long top);
 pmd_t tableset_span(const struct tableset *set, unsigned long span);
 struct leaf tableset_look(const struct tableset *set, unsigned long index);
@@ -153,19 +202,47 @@ unsigned int tableset_holes(const struct tableset *set, unsigned long first, uns
 			    bool *empty);
 bool tableset_has_ptes(const struct tableset *set, unsigned long span);
 int tableset_prepare(struct tableset *set, unsigned long span);
-bool tableset_add_huge(struct tableset *set, unsigned long span, u64 frame);
+bool tableset_add_huge(struct tableset *set, unsigned long span, u64 frame, bool own);
 int tableset_leaves(struct tableset *set, unsigned long span, struct leaves *leaves);
 int tableset_copy(struct tableset *set, const struct tableset *from, unsigned long span);
 bool tableset_clear(struct tableset *set, unsigned long first, unsigned long end);
 bool tableset_comes_back(const struct tableset *set);
 void tableset_stale(struct tableset *set, unsigned long gib);
 
+/* share.c */
+struct page *tableset_own_table(const struct tableset *set, unsigned long span, bool ptes);
+bool tableset_shared(const struct tableset *set, unsigned long span, bool ptes);
+struct page *tableset_frozen(const struct tableset *set, unsigned long span, bool ptes);
+bool tableset_is_own(const struct tableset *set, unsigned long span, bool ptes);
+struct displaced *displaced_new(struct tableset *set);
+struct displaced *displaced_make(struct tableset *set, unsigned long span, bool ptes);
+void displaced_each(const struct displaced *displaced, void *context,
+		    void (*each)(void *context, unsigned int order, u64 frame));
+void displaced_free(struct displaced *displaced);
+bool tableset_own(struct tableset *set, unsigned long span, bool ptes, struct displaced *displaced);
+unsigned long tableset_freeze(struct tableset *set, unsigned long span, unsigned long end,
+			      struct freezing *freezing);
+bool tableset_drop(struct tableset *set, unsigned long span, bool whole,
+		   struct displaced *displaced);
+int tableset_share(struct tableset *set, struct tableset *clone, unsigned long gib, bool busy);
+bool tableset_replace(struct tableset *set, unsigned long index, unsigned int order, u64 old,
+		      u64 frame, bool own);
+bool tableset_split(struct tableset *set, unsigned long first, u64 old, struct page *table,
+		    const u64 *frames);
+int tableset_meet(struct tableset *set, struct tableset *other);
+void tableset_exchange(struct tableset *set, struct tableset *other);
+void tableset_let_go(struct tableset *set);
+
 /* reap.c */
+void displaced_drop(struct displaced *displaced);
 int tablesets_init(void);
 void tablesets_exit(void);
 void tableset_free(struct tableset *set);
 
-/* The PMD table of a GiB; NULL where there is none yet. */
+/*
+ * The PMD table of a GiB; NULL where there is none yet.  Another may take its place, but for who has
+ * the map's sem, or splices' lock; for others it stays until the end of their RCU read section.
+ */
 static inline pmd_t *tableset_pmds(const struct tableset *set, unsigned long gib)
 {
 	const struct table_root *root = READ_ONCE(set->root);

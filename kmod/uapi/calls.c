@@ -66,6 +66,11 @@ static const struct morsel_call calls[] = {
 	CALL(TUNE, 16, MORSEL, WRITER, 0, call_tune),
 	CALL(RESERVE, 24, MORSEL, WRITER, MORSEL_RESERVE_RELEASE, call_reserve),
 	CALL(SEAL, 16, MORSEL, ANYBODY, 0, call_seal),
+	CALL(CLONE, 280, MORSEL, ANYBODY,
+	     MORSEL_CLONE_SNAPSHOT | MORSEL_CLONE_CLOEXEC | MORSEL_CLONE_SEALABLE, call_clone,
+	     call_create_done),
+	CALL(ROLLBACK, 16, MORSEL, WRITER, 0, call_rollback),
+	CALL(DIFF, 40, MORSEL, ANYBODY, 0, call_diff),
 };
 
 /*

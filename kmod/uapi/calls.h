@@ -31,6 +31,9 @@ struct morsel_request {
 		struct morsel_query query;
 		struct morsel_create create;
 		struct morsel_open open;
+		struct morsel_clone clone;
+		struct morsel_rollback rollback;
+		struct morsel_diff diff;
 		struct morsel_unlink unlink;
 		struct morsel_info info;
 		struct morsel_cursor cursor;
@@ -50,9 +53,14 @@ struct morsel_request {
 long morsel_control_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 long morsel_object_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 
+/* diff.c */
+int call_diff(struct morsel_request *req);
+
 /* control.c */
 int call_query(struct morsel_request *req);
 int call_create(struct morsel_request *req);
+int call_clone(struct morsel_request *req);
+int call_rollback(struct morsel_request *req);
 void call_create_done(struct morsel_request *req, int err);
 int call_open(struct morsel_request *req);
 void call_open_done(struct morsel_request *req, int err);

@@ -108,8 +108,59 @@ int call_create(struct morsel_request *req)
 	return keep_opened(req, morsel_create(args, &nodes));
 }
 
+/* Cloning makes those who write copy what they do, and wait: that is for who may write, where anybody may. */
+static int may_clone(const struct file *file)
+{
+	return file->f_mode & FMODE_WRITE || is_sealed(file_morsel(file), MORSEL_SEAL_WRITE)
+		       ? 0
+		       : -EBADF;
+}
+
 /**
- * call_create_done() - after call_create()
+ * call_clone() - MORSEL_IOC_CLONE
+ * @req: the request
+ * Return: as call_create(), and call_create_done() is to follow.
+ */
+int call_clone(struct morsel_request *req)
+{
+	struct morsel_clone *args = &req->args.clone;
+	struct morsel *m = file_morsel(req->file);
+	int err;
+
+	err = may_clone(req->file) ?: reserve_fd(req, args->flags & MORSEL_CLONE_CLOEXEC);
+	if (err)
+		return err;
+	args->fd = req->fd;
+	return keep_opened(req, morsel_clone(m, args));
+}
+
+/**
+ * call_rollback() - MORSEL_IOC_ROLLBACK
+ * @req: the request
+ * Return: 0 or a negative errno.
+ */
+int call_rollback(struct morsel_request *req)
+{
+	const struct morsel_rollback *args = &req->args.rollback;
+	struct file *from;
+	int err;
+
+	if (args->reserved)
+		return -EINVAL;
+	from = fget(args->from);
+	if (!from)
+		return -EBADF;
+	err = from->f_op == &morsel_fops ? may_clone(from) : -EBADF;
+	if (!err)
+		err = morsel_rollback(file_morsel(req->file), file_morsel(from));
+	if (!err)
+		file_update_time(req->file);
+	fput(from);
+	return err;
+}
+
+/**
+ * call_create_done() - after call_create(), or call_clone()
  * @req:	the request
  * @err:	not 0: the caller cannot be told
  */

@@ -43,14 +43,14 @@ static u32 level_of(const struct leaf *leaf)
  * ones follow each other.
  */
 static void extent_add(struct extent_walk *walk, unsigned long first, unsigned long end,
-		       const struct leaf *leaf)
+		       const struct leaf *leaf, u32 shared)
 {
 	struct morsel_extent *last = walk->nr ? &walk->batch[walk->nr - 1] : NULL;
 	u64 frame = leaf->present ? leaf_frame(leaf, first) : 0;
 	u32 node = leaf->present ? frame_pool(frame)->node : MORSEL_ANY;
 	u64 length = (u64)(end - first) << PAGE_SHIFT;
 
-	if (last && last->level == level_of(leaf) && last->node == node &&
+	if (last && last->level == level_of(leaf) && last->node == node && last->shared == shared &&
 	    (!leaf->present || !walk->show_frames ||
 	     frame == last->frame + last->length / PAGE_SIZE)) {
 		last->length += length;
@@ -62,6 +62,7 @@ static void extent_add(struct extent_walk *walk, unsigned long first, unsigned l
 		.frame = frame,
 		.level = level_of(leaf),
 		.node = node,
+		.shared = shared,
 	};
 }
 
@@ -100,7 +101,7 @@ static unsigned long extent_gather(struct extent_walk *walk, struct map *map, un
 	for (; index < end; index = next) {
 		leaf = map->ops->look(map, index);
 		next = min(pages, leaf_end(&leaf, index));
-		extent_add(walk, index, next, &leaf);
+		extent_add(walk, index, next, &leaf, map_shared(map, index, &leaf));
 	}
 	up_read(&map->sem);
 	return index;

@@ -31,10 +31,18 @@ static int show_page(struct view *view, enum morsel_rights rights, unsigned long
  * the frame.
  */
 static int plain_fault(struct view *view, enum morsel_rights rights, const struct mempolicy *policy,
-		       unsigned long index)
+		       unsigned long index, enum map_access access)
 {
-	int err = map_fill(view->map, policy, index);
+	struct map *map = view->map;
+	int err;
 
+	/* Also of what is there. */
+	if (READ_ONCE(map->still))
+		return -EBUSY;
+	if (access != MAP_READ && READ_ONCE(map->shares))
+		err = map_own(map, policy, index, access);
+	else
+		err = map_fill(map, policy, index);
 	if (err || plain_tables(view, rights) == view->map->truth)
 		return err;
 	return show_page(view, rights, index);
@@ -46,9 +54,9 @@ static int plain_populate(struct view *view, const struct mempolicy *policy, uns
 	return map_populate(view->map, policy, first, end, state);
 }
 
-static struct page *plain_page(struct view *view, unsigned long index, bool fill)
+static struct page *plain_page(struct view *view, unsigned long index, bool write)
 {
-	return map_page(view->map, index, fill);
+	return map_page(view->map, index, write);
 }
 
 static void plain_hide(struct view *view, struct hidden *hidden)
@@ -56,7 +64,8 @@ static void plain_hide(struct view *view, struct hidden *hidden)
 	struct map *map = view->map;
 	loff_t start = hidden->pos;
 
-	map_remove(map, &hidden->pos, hidden->end, &hidden->frames, &hidden->first, &hidden->last);
+	map_remove(map, &hidden->pos, hidden->end, &hidden->frames, &hidden->dropped,
+		   &hidden->first, &hidden->last);
 	if (hidden->frames.nr_small)
 		map->ops->settle(map, DIV_ROUND_UP(start, PAGE_SIZE), hidden->pos >> PAGE_SHIFT);
 }

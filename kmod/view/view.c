@@ -40,10 +40,7 @@ bool view_waits(const struct view *view, int err, unsigned long ended)
  */
 bool view_wait(struct view *view, unsigned long index, int err)
 {
-	unsigned long span = round_down(index, SPAN_PAGES);
-
-	return err == -EBUSY ? !gate_wait(view->map, span, span + SPAN_PAGES)
-			     : map_wait(view->map, err);
+	return err == -EBUSY ? !gate_wait_page(view->map, index) : map_wait(view->map, err);
 }
 
 /**
@@ -126,6 +123,7 @@ int view_close(struct view *view, struct hidden *hidden, loff_t start, loff_t en
 	hidden->pos = start;
 	hidden->end = end;
 	batch_init(&hidden->frames);
+	INIT_LIST_HEAD(&hidden->dropped);
 	return gate_close(view->map, &hidden->range, start >> PAGE_SHIFT,
 			  DIV_ROUND_UP(end, PAGE_SIZE));
 }
@@ -148,6 +146,7 @@ void view_open(struct view *view, struct hidden *hidden)
 void view_discard(struct view *view, struct hidden *hidden)
 {
 	map_give(view->map, &hidden->frames);
+	map_give_dropped(view->map, &hidden->dropped);
 }
 
 /**
@@ -218,6 +217,7 @@ bool view_shows(const struct view *view, unsigned long index, const struct page 
 void view_wait_mappers(struct view *view, const struct hidden *hidden)
 {
 	map_wait_mappers(view->map, &hidden->frames);
+	map_wait_dropped(view->map, &hidden->dropped);
 }
 
 /**
@@ -255,4 +255,95 @@ bool view_cut_begin(struct view *view, unsigned long index)
 void view_cut_end(struct view *view)
 {
 	map_cut_end(view->map);
+}
+
+/**
+ * view_shows_own() - is a page what the view shows, and nobody else has?
+ * @view:	the view
+ * @index:	where in the morsel
+ * @page:	the page
+ * Return: whether; while the page's lock is held, who clones the morsel waits before it ends.
+ */
+bool view_shows_own(const struct view *view, unsigned long index, const struct page *page)
+{
+	struct leaf leaf = view->map->ops->look(view->map, index);
+
+	return leaf.present && leaf.own && frame_page(leaf_frame(&leaf, index)) == page;
+}
+
+/**
+ * view_own_range() - see that a range can be taken away: map_own_range()
+ * @view:	the view
+ * @start:	first byte
+ * @end:	byte after the last
+ * Return: as that.
+ */
+int view_own_range(struct view *view, loff_t start, loff_t end)
+{
+	return map_own_range(view->map, start, end);
+}
+
+/**
+ * view_share_prepare() - map_share_prepare()
+ * @view:	the view
+ * @least:	as there
+ */
+void view_share_prepare(struct view *view, enum map_shares least)
+{
+	map_share_prepare(view->map, least);
+}
+
+/**
+ * view_share_begin() - map_share_begin()
+ * @view:	the view
+ * @range:	as there
+ * @least:	as there
+ * Return: as that.
+ */
+int view_share_begin(struct view *view, struct closed *range, enum map_shares least)
+{
+	return map_share_begin(view->map, range, least);
+}
+
+/**
+ * view_share() - map_share()
+ * @view:	the view
+ * @clone:	as there
+ * Return: as that.
+ */
+int view_share(struct view *view, struct map *clone)
+{
+	return map_share(view->map, clone);
+}
+
+/**
+ * view_exchange() - map_exchange()
+ * @view:	the view
+ * @other:	as there
+ * Return: as that.
+ */
+int view_exchange(struct view *view, struct map *other)
+{
+	return map_exchange(view->map, other);
+}
+
+/**
+ * view_share_end() - map_share_end()
+ * @view:	the view
+ * @range:	as there
+ */
+void view_share_end(struct view *view, struct closed *range)
+{
+	map_share_end(view->map, range);
+}
+
+/**
+ * view_has_gib() - is there anything of a GiB?
+ * @view:	the view
+ * @gib:	the GiB
+ * Return: whether there are tables.
+ */
+bool view_has_gib(const struct view *view, unsigned long gib)
+{
+	return gib < map_gibs(view->map) && tableset_has_gib(view->map->truth, gib);
 }

@@ -18,15 +18,15 @@ struct hidden;
  *		to before @end, as far as that takes no longer than a fault; 0, -ENOMEM,
  *		-EDQUOT
  * @fault:	see that it shows page @index, which may have to be allocated, as @policy of the
- *		mapping has it, or with NULL as the morsel's and the task's have; 0,
- *		-ENOMEM, -EDQUOT, -EBUSY (its span is closed: it does not wait), -EINTR (a
- *		fatal signal)
+ *		mapping has it, or with NULL as the morsel's and the task's have, and, if it is to be
+ *		written (@access), is the view's own; 0, -ENOMEM, -EDQUOT, -EBUSY (its span is closed: it does
+ *		not wait), -EINTR (a fatal signal), -EIO (what is to be copied has failed)
  * @populate:	see that all pages from @first to before @end are allocated, in bulk; policy
  *		and errors as of @fault; @state says which signals end it.  Only with TASK_RUNNING, none, it does
  *		not wait where a span is closed
  * @page:	take a reference to what is behind a page, for reading or writing by the
  *		kernel, to be given back by map_put_page(); what follows in its frame is what the
- *		view has behind the next pages (map_page_room()); NULL: a hole, unless @fill;
+ *		view has behind the next pages (map_page_room()); NULL: a hole, unless @write;
  *		ERR_PTR() of what @fault returns, but for -EBUSY, as it waits; ERR_PTR(-EIO): its
  *		memory has failed
  * @hide:	take what there is from @hidden->pos to before @hidden->end out of its
@@ -38,10 +38,10 @@ struct view_ops {
 	int (*show)(struct view *view, enum morsel_rights rights, unsigned long first,
 		    unsigned long end);
 	int (*fault)(struct view *view, enum morsel_rights rights, const struct mempolicy *policy,
-		     unsigned long index);
+		     unsigned long index, enum map_access access);
 	int (*populate)(struct view *view, const struct mempolicy *policy, unsigned long first,
 			unsigned long end, unsigned int state);
-	struct page *(*page)(struct view *view, unsigned long index, bool fill);
+	struct page *(*page)(struct view *view, unsigned long index, bool write);
 	void (*hide)(struct view *view, struct hidden *hidden);
 };
 
@@ -63,6 +63,7 @@ struct view {
  * @first:	first byte of what was hidden last
  * @last:	byte after the last of that; not behind @first: there was nothing
  * @frames:	these frames
+ * @dropped:	tables that others have, too, with what they show
  * @cows:	private copies of what is taken away go, too
  * @keep:	view_cut(): page after the last that is to be kept
  * @err:	0, or why that could not be done
@@ -74,6 +75,7 @@ struct hidden {
 	loff_t first;
 	loff_t last;
 	struct frame_batch frames;
+	struct list_head dropped;
 	bool cows;
 	unsigned long keep;
 	int err;
@@ -91,6 +93,12 @@ static inline void view_be_paged(struct view *view)
 		return;
 	/* Before it is looked what is there. */
 	smp_store_mb(view->map->paged, true);
+}
+
+/* Is a morsel, or was it, cloned, so that there may be something in it that others have, too? */
+static inline enum map_shares view_shares(const struct view *view)
+{
+	return READ_ONCE(view->map->shares);
 }
 
 /* plain.c */
@@ -115,6 +123,14 @@ void view_let_go(struct view *view);
 void view_put_page(struct page *page);
 bool view_shows(const struct view *view, unsigned long index, const struct page *page);
 void view_wait_mappers(struct view *view, const struct hidden *hidden);
+bool view_shows_own(const struct view *view, unsigned long index, const struct page *page);
+int view_own_range(struct view *view, loff_t start, loff_t end);
+void view_share_prepare(struct view *view, enum map_shares least);
+int view_share_begin(struct view *view, struct closed *range, enum map_shares least);
+int view_share(struct view *view, struct map *clone);
+int view_exchange(struct view *view, struct map *other);
+void view_share_end(struct view *view, struct closed *range);
+bool view_has_gib(const struct view *view, unsigned long gib);
 bool view_cut_begin(struct view *view, unsigned long index);
 void view_cut_end(struct view *view);
 void view_cut(struct view *view, struct hidden *hidden);

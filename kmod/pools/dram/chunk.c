@@ -287,8 +287,8 @@ static unsigned int of_one_chunk(unsigned int count, const u64 *numbers)
 }
 
 /* As take_small(), of one chunk. */
-static unsigned int take_of_chunk(struct dram_pool *dram, unsigned int count, const u64 *numbers,
-				  u64 *frames)
+static unsigned int take_of_chunk(struct dram_pool *dram, bool clear, unsigned int count,
+				  const u64 *numbers, u64 *frames)
 {
 	struct dram_chunk *chunk = dram->chunks[*numbers / CHUNK_PAGES];
 	unsigned int got = 0, i;
@@ -304,7 +304,8 @@ static unsigned int take_of_chunk(struct dram_pool *dram, unsigned int count, co
 		}
 		if (test_and_set_bit(index, chunk->dirty)) {
 			morsel_check_poison(page, 0);
-			clear_highpage(page);
+			if (clear)
+				clear_highpage(page);
 		}
 		frames[got++] = page_to_pfn(page);
 	}
@@ -315,15 +316,15 @@ static unsigned int take_of_chunk(struct dram_pool *dram, unsigned int count, co
 
 /*
  * Of pages that were got, by number, leave out those that failed, and clear those that are
- * not clear; what is left are frames.
+ * not clear, if they are to be; what is left are frames.
  */
-static unsigned int take_small(struct dram_pool *dram, unsigned int count, u64 *frames)
+static unsigned int take_small(struct dram_pool *dram, bool clear, unsigned int count, u64 *frames)
 {
 	unsigned int got = 0, done, some;
 
 	for (done = 0; done < count; done += some) {
 		some = of_one_chunk(count - done, frames + done);
-		got += take_of_chunk(dram, some, frames + done, frames + got);
+		got += take_of_chunk(dram, clear, some, frames + done, frames + got);
 	}
 	return got;
 }
@@ -384,11 +385,13 @@ static int find_small_locked(struct dram_pool *dram, gfp_t first, unsigned int c
  * dram_get_small() - get pages
  * @dram:	the pool
  * @first:	how to borrow the first one, where some are borrowed
+ * @clear:	have them be cleared
  * @count:	how many
  * @frames:	where to put them
  * Return: how many there are.
  */
-unsigned int dram_get_small(struct dram_pool *dram, gfp_t first, unsigned int count, u64 *frames)
+unsigned int dram_get_small(struct dram_pool *dram, gfp_t first, bool clear, unsigned int count,
+			    u64 *frames)
 {
 	unsigned int got = 0, wanted, found, charged;
 	u64 *numbers;
@@ -409,7 +412,7 @@ unsigned int dram_get_small(struct dram_pool *dram, gfp_t first, unsigned int co
 		}
 		if (!charged)
 			break;
-		got += take_small(dram, charged, numbers);
+		got += take_small(dram, clear, charged, numbers);
 		cond_resched();
 	}
 	return got;

@@ -124,11 +124,14 @@ int dram_number_get(struct dram_allocator *of)
 	return number;
 }
 
-static unsigned int dram_get(struct frame_pool *pool, bool hard, unsigned int order,
+static unsigned int dram_get(struct frame_pool *pool, unsigned int how, unsigned int order,
 			     unsigned int count, u64 *frames)
 {
-	return order ? dram_get_huge(to_dram(pool), count, frames)
-		     : dram_get_small(to_dram(pool), hard ? QUIETLY : AT_HAND, count, frames);
+	bool clear = !(how & TAKE_AS_IS);
+
+	return order ? dram_get_huge(to_dram(pool), clear, count, frames)
+		     : dram_get_small(to_dram(pool), how & TAKE_HARD ? QUIETLY : AT_HAND, clear,
+				      count, frames);
 }
 
 /* Put up to BATCH frames. */

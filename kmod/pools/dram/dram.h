@@ -171,14 +171,15 @@ void dram_say_lost(struct page *page, unsigned int order);
 void dram_lose(struct dram_pool *dram, unsigned int order, struct page *page);
 
 /* chunk.c */
-unsigned int dram_get_small(struct dram_pool *dram, gfp_t first, unsigned int count, u64 *frames);
+unsigned int dram_get_small(struct dram_pool *dram, gfp_t first, bool clear, unsigned int count,
+			    u64 *frames);
 void dram_small_came_back(struct dram_pool *dram, unsigned int count, const u64 *numbers);
 void dram_give_chunk(struct dram_pool *dram, unsigned int child, struct dram_walk *walk);
 bool dram_exchange_page(struct dram_pool *dram);
 void dram_end_chunks(struct dram_pool *dram);
 
 /* huge.c */
-unsigned int dram_get_huge(struct dram_pool *dram, unsigned int count, u64 *frames);
+unsigned int dram_get_huge(struct dram_pool *dram, bool clear, unsigned int count, u64 *frames);
 void dram_huge_came_back(struct dram_pool *dram, unsigned int count, const u64 *numbers);
 void dram_give_huge(struct dram_pool *dram, unsigned int index, struct dram_walk *walk);
 void dram_end_huges(struct dram_pool *dram);

@@ -74,7 +74,7 @@ static struct page *borrow_huge(struct dram_pool *dram)
 }
 
 /* Take a huge frame that was got; none if its memory has failed. */
-static struct page *take_huge(struct dram_pool *dram, u64 number)
+static struct page *take_huge(struct dram_pool *dram, bool clear, u64 number)
 {
 	struct page *page = dram->huges[number].page;
 	unsigned int i;
@@ -87,7 +87,7 @@ static struct page *take_huge(struct dram_pool *dram, u64 number)
 		return NULL;
 	}
 	morsel_check_poison(page, HUGE_ORDER);
-	for (i = 0; i < CHUNK_PAGES; i++) {
+	for (i = 0; i < CHUNK_PAGES && clear; i++) {
 		clear_highpage(page + i);
 		cond_resched();
 	}
@@ -95,7 +95,7 @@ static struct page *take_huge(struct dram_pool *dram, u64 number)
 }
 
 /* A huge frame that was put before. */
-static struct page *reuse_huge(struct dram_pool *dram)
+static struct page *reuse_huge(struct dram_pool *dram, bool clear)
 {
 	struct page *page = NULL;
 	u64 number;
@@ -106,13 +106,13 @@ static struct page *reuse_huge(struct dram_pool *dram)
 			dram_tidy_later();
 			break;
 		}
-		page = take_huge(dram, number);
+		page = take_huge(dram, clear, number);
 	}
 	return page;
 }
 
 /* As find_small_locked(). */
-static struct page *borrow_huge_locked(struct dram_pool *dram)
+static struct page *borrow_huge_locked(struct dram_pool *dram, bool clear)
 {
 	struct page *page;
 
@@ -121,7 +121,7 @@ static struct page *borrow_huge_locked(struct dram_pool *dram)
 	page = borrow_huge(dram);
 	up_read(&dram->growing);
 	if (page == ERR_PTR(-ENOSPC) && dram_may_be_alone(dram)) {
-		page = reuse_huge(dram) ?: borrow_huge(dram);
+		page = reuse_huge(dram, clear) ?: borrow_huge(dram);
 		up_write(&dram->growing);
 	}
 	return IS_ERR(page) ? NULL : page;
@@ -130,17 +130,18 @@ static struct page *borrow_huge_locked(struct dram_pool *dram)
 /**
  * dram_get_huge() - get huge frames
  * @dram:	the pool
+ * @clear:	have them be cleared
  * @count:	how many
  * @frames:	where to put them
  * Return: how many there are.
  */
-unsigned int dram_get_huge(struct dram_pool *dram, unsigned int count, u64 *frames)
+unsigned int dram_get_huge(struct dram_pool *dram, bool clear, unsigned int count, u64 *frames)
 {
 	unsigned int got = 0;
 	struct page *page;
 
 	while (got < count) {
-		page = reuse_huge(dram) ?: borrow_huge_locked(dram);
+		page = reuse_huge(dram, clear) ?: borrow_huge_locked(dram, clear);
 		if (!page)
 			break;
 		frames[got++] = page_to_pfn(page);
