@@ -155,6 +155,27 @@ API int morsel_create(int device, const struct morsel_params *params)
 	return err ? err : args.fd;
 }
 
+API int morsel_clone(int fd, const char *name, uint32_t mode, uint32_t flags)
+{
+	struct morsel_clone args = {
+		.size = sizeof(args),
+		.flags = flags | MORSEL_CLONE_CLOEXEC,
+		.mode = mode ? mode : 0600,
+	};
+	int err = copy_name(args.name, name);
+
+	if (!err)
+		err = call(fd, MORSEL_IOC_CLONE, &args, "clone");
+	return err ? err : args.fd;
+}
+
+API int morsel_rollback(int fd, int from)
+{
+	struct morsel_rollback args = {.size = sizeof(args), .from = from};
+
+	return call(fd, MORSEL_IOC_ROLLBACK, &args, "rollback");
+}
+
 static int open_by(int device, uint64_t id, const char *name, uint32_t flags)
 {
 	struct morsel_open args = {
@@ -234,6 +255,30 @@ API int morsel_extents(int fd, int (*visit)(const struct morsel_extent *extent, 
 		       void *context)
 {
 	return WALK(fd, MORSEL_IOC_EXTENTS, struct morsel_extent, "extents", visit, context);
+}
+
+API int morsel_diff(int fd, int other,
+		    int (*visit)(const struct morsel_difference *part, void *context),
+		    void *context)
+{
+	struct morsel_difference parts[BATCH];
+	struct morsel_diff args = {
+		.list = {
+			.size = sizeof(args),
+			.entries = (uintptr_t)parts,
+			.entry_size = sizeof(parts[0]),
+		},
+		.other = other,
+	};
+	int err;
+
+	do {
+		args.list.count = BATCH;
+		err = call(fd, MORSEL_IOC_DIFF, &args, "diff");
+		for (uint32_t i = 0; i < args.list.count && !err; i++)
+			err = visit(&parts[i], context);
+	} while (!err && args.list.count);
+	return err;
 }
 
 API int morsel_pools(int device, int (*visit)(const struct morsel_pool_info *info, void *context),
