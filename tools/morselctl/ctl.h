@@ -6,6 +6,7 @@
  *	output.c	tables and JSON, sizes, errors
  *	progress.c	progress of what takes long
  *	object.c	create, list, show, rm, populate
+ *	clone.c		clone, snapshot, rollback, diff
  *	copy.c		import, export
  *	tree.c		tree
  *	stat.c		stat
@@ -111,6 +112,10 @@ void take_back(const struct ctl *ctl, int fd);
 
 /* The verbs.  Their arguments end with NULL; they return an exit code. */
 int run_create(struct ctl *ctl, char **args);
+int run_clone(struct ctl *ctl, char **args);
+int run_snapshot(struct ctl *ctl, char **args);
+int run_rollback(struct ctl *ctl, char **args);
+int run_diff(struct ctl *ctl, char **args);
 int run_list(struct ctl *ctl, char **args);
 int run_show(struct ctl *ctl, char **args);
 int run_rm(struct ctl *ctl, char **args);

@@ -244,7 +244,9 @@ static const struct {
 	 "its mode, or that of the mount that names are in, does not let you; ask its owner "
 	 "('morselctl show')"},
 	{EROFS, EXIT_DENIED, "the mount that names are in is read-only"},
-	{EPERM, EXIT_DENIED, "only its owner may do that, and pools and ceilings are for root"},
+	{EPERM, EXIT_DENIED,
+	 "it is sealed, as snapshots are, or only its owner may do that; pools and ceilings are for "
+	 "root"},
 	{EEXIST, EXIT_FAILED, "there is one already; choose another, or remove that one first"},
 	{EINVAL, EXIT_FAILED,
 	 "not possible; a name has at most 255 bytes of UTF-8, no slash and no control "

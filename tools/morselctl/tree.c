@@ -28,6 +28,9 @@
  * @frames:	bytes in frames of 4 KiB
  * @holes_4k:	bytes that PTE tables lack
  * @holes_2m:	bytes that PMD tables lack
+ * @shared:	bytes of frames that other morsels have, too
+ * @shared_tables: PMD tables that they have
+ * @shared_pte_tables: PTE tables likewise
  * @nodes:	bytes on each NUMA node
  */
 struct gib {
@@ -37,6 +40,9 @@ struct gib {
 	uint64_t frames;
 	uint64_t holes_4k;
 	uint64_t holes_2m;
+	uint64_t shared;
+	uint64_t shared_tables;
+	uint64_t shared_pte_tables;
 	uint64_t nodes[NODES];
 };
 
@@ -93,15 +99,26 @@ static void draw_part(const struct tree *tree, const char *indent, bool last, co
 	draw(tree, indent, last, "%s: %" PRIu64 " (%s)", what, (bytes + unit - 1) / unit, size);
 }
 
+/* What clones, or what it is one of, have too. */
+static void draw_shared(const struct tree *tree, const char *indent)
+{
+	const struct gib *run = &tree->run;
+	char size[32];
+
+	size_text(tree->ctl, size, sizeof(size), run->shared);
+	draw(tree, indent, true, "shared: frames: %s; PMD tables: %" PRIu64 ", PTE tables: %" PRIu64,
+	     size, run->shared_tables, run->shared_pte_tables);
+}
+
 static void draw_tables(const struct tree *tree, bool last)
 {
 	const struct gib *run = &tree->run;
 	const char *indent = below(tree, last);
-	bool last_pte = !run->holes_2m;
+	bool last_pte = !run->holes_2m && !run->shared;
 	char deeper[32];
 
 	if (run->leaves)
-		draw_part(tree, indent, !run->pte_tables && !run->holes_2m, "2 MiB leaves",
+		draw_part(tree, indent, !run->pte_tables && last_pte, "2 MiB leaves",
 			  run->leaves, SPAN);
 	if (run->pte_tables) {
 		draw(tree, indent, last_pte, "PTE tables: %" PRIu64, run->pte_tables);
@@ -112,7 +129,9 @@ static void draw_tables(const struct tree *tree, bool last)
 			draw_part(tree, deeper, true, "4 KiB holes", run->holes_4k, FRAME);
 	}
 	if (run->holes_2m)
-		draw_part(tree, indent, true, "2 MiB holes", run->holes_2m, SPAN);
+		draw_part(tree, indent, !run->shared, "2 MiB holes", run->holes_2m, SPAN);
+	if (run->shared)
+		draw_shared(tree, indent);
 }
 
 static void draw_run(const struct tree *tree, bool last)
@@ -150,6 +169,9 @@ static void add_rows(const struct tree *tree)
 		row_number(row, "frames_4k", run->frames / FRAME);
 		row_number(row, "holes_4k", (run->holes_4k + FRAME - 1) / FRAME);
 		row_number(row, "holes_2m", (run->holes_2m + SPAN - 1) / SPAN);
+		row_number(row, "shared_bytes", run->shared);
+		row_number(row, "shared_pmd_tables", run->shared_tables);
+		row_number(row, "shared_pte_tables", run->shared_pte_tables);
 		for (unsigned int node = 0; node < NODES; node++) {
 			struct json_object *on;
 
@@ -206,6 +228,9 @@ static void add_part(struct tree *tree, const struct morsel_extent *extent, uint
 	if (extent->node < NODES)
 		gib->nodes[extent->node] += length;
 	gib->tables = extent->level != MORSEL_LEVEL_HOLE_1G;
+	gib->shared_tables = !!(extent->shared & MORSEL_SHARED_PMDS);
+	if (extent->shared & MORSEL_SHARED_FRAMES)
+		gib->shared += length;
 	switch (extent->level) {
 	case MORSEL_LEVEL_HOLE_1G:
 		return;
@@ -223,7 +248,10 @@ static void add_part(struct tree *tree, const struct morsel_extent *extent, uint
 	}
 	/* Each span that has 4 KiB entries has a PTE table; extents may share one. */
 	for (uint64_t span = offset / SPAN; span <= (offset + length - 1) / SPAN; span++) {
-		gib->pte_tables += span + 1 != tree->pte_span;
+		if (span + 1 == tree->pte_span)
+			continue;
+		gib->pte_tables++;
+		gib->shared_pte_tables += !!(extent->shared & MORSEL_SHARED_PTES);
 		tree->pte_span = span + 1;
 	}
 }
@@ -253,6 +281,11 @@ static void print_total(const struct tree *tree, const struct morsel_info *info)
 	printf("tables: %s; PMD tables: %" PRIu64 ", PTE tables: %" PRIu64 "%s\n", tables,
 	       total->tables, total->pte_tables,
 	       info->flags & MORSEL_INFO_TABLESETS ? ", and tablesets for other rights" : "");
+	if (total->shared) {
+		size_text(tree->ctl, size, sizeof(size), total->shared);
+		printf("shared: frames: %s; PMD tables: %" PRIu64 ", PTE tables: %" PRIu64 "\n", size,
+		       total->shared_tables, total->shared_pte_tables);
+	}
 	for (unsigned int node = 0; node < NODES; node++) {
 		if (!total->nodes[node])
 			continue;
