@@ -144,6 +144,7 @@ bool in_test(void);
 int create_with(struct morsel_create *args);
 int open_with(uint64_t id, const char *name, uint32_t flags);
 int unlink_morsel(uint64_t id, const char *name);
+int clone_with(int fd, uint32_t flags, const char *name);
 int punch(int fd, uint64_t offset, uint64_t length);
 int populate(int fd, uint64_t offset, uint64_t length);
 /* One step of a list; how many entries were filled, or -1. */
@@ -152,6 +153,7 @@ int list_step(int fd, unsigned long call, uint64_t *cursor, void *entries, uint3
 
 /* The same, where failure is not part of the test; on the pool of pool_info(), the first. */
 int create(uint64_t length, uint32_t granule);
+int clone_of(int fd);
 int create_named(const char *name, uint64_t length, uint32_t mode);
 uint64_t id_of(int fd);
 struct morsel_info info_of(int fd);
@@ -202,6 +204,18 @@ void pin_to_cpu(unsigned int cpu);
 void relax(unsigned int *tries);
 /* Run a thread on each of @count places, round-robin over the processors; in children. */
 void run_threads(unsigned int count, void *(*function)(void *), void *args, size_t arg_size);
+/* How often each thread of a race has come round, by its number; processes share it, too. */
+extern atomic_uint *turns;
+void turns_begin(void);
+void took_turn(unsigned int self);
+/*
+ * Until it has begun to do what it does after this was called, and done it.  It is a thread, or a
+ * child, which must not end meanwhile.
+ */
+void wait_for_turn_of(pid_t child, unsigned int who);
+void wait_for_turn(unsigned int who);
+/* What one waits for not in each round, so that most of them go as they happen to. */
+#define now_and_then(round) ((round) % 16 == 15)
 
 /* Text that differs from page to page, and from seed to seed. */
 void fill_pattern(void *memory, size_t length, unsigned int seed);

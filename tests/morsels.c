@@ -64,6 +64,22 @@ static int create_or_fail(struct morsel_create *args)
 	return fd;
 }
 
+int clone_with(int fd, uint32_t flags, const char *name)
+{
+	struct morsel_clone args = {.size = sizeof(args), .flags = flags, .mode = 0600};
+
+	strcpy(args.name, name);
+	return ioctl(fd, MORSEL_IOC_CLONE, &args) ? -1 : args.fd;
+}
+
+int clone_of(int fd)
+{
+	int clone = clone_with(fd, 0, "");
+
+	must(clone >= 0, "cannot clone a morsel: %s", strerror(errno));
+	return clone;
+}
+
 int create(uint64_t length, uint32_t granule)
 {
 	struct morsel_create args = {

@@ -214,3 +214,31 @@ void run_threads(unsigned int count, void *(*function)(void *), void *args, size
 		need(!pthread_join(threads[i], NULL));
 	pthread_barrier_destroy(&barrier);
 }
+
+atomic_uint *turns;
+
+void turns_begin(void)
+{
+	turns = mmap(NULL, PAGE, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	must(turns != MAP_FAILED, "no memory for the turns of races");
+}
+
+void took_turn(unsigned int self)
+{
+	atomic_fetch_add(&turns[self], 1);
+}
+
+void wait_for_turn_of(pid_t child, unsigned int who)
+{
+	unsigned int before = turns[who], tries = 0;
+
+	while (turns[who] - before < 2) {
+		need(!child || !waitpid(child, NULL, WNOHANG));
+		relax(&tries);
+	}
+}
+
+void wait_for_turn(unsigned int who)
+{
+	wait_for_turn_of(0, who);
+}

@@ -105,6 +105,26 @@ static void fill_tune(void *arg)
 	((struct morsel_tune *)arg)->fault_around = PAGE;
 }
 
+static int morsel;
+
+static void fill_clone(void *arg)
+{
+	((struct morsel_clone *)arg)->mode = 0600;
+}
+
+static void fill_rollback(void *arg)
+{
+	((struct morsel_rollback *)arg)->from = morsel;
+}
+
+static void fill_diff(void *arg)
+{
+	struct morsel_diff *diff = arg;
+
+	fill_list(&diff->list);
+	diff->other = morsel;
+}
+
 #define CALL(suffix, type) .name = #suffix, .call = MORSEL_IOC_##suffix, .size = sizeof(struct type)
 #define RESERVED(type) .reserved = offsetof(struct type, reserved)
 
@@ -132,6 +152,9 @@ static const struct call calls[] = {
 	{CALL(STAT, morsel_info), .first = 344, .own = true, .writes = true, .reserved = NO_FIELD,
 	 .fill = fill_nothing},
 	{CALL(POPULATE, morsel_range), .own = true, .reserved = NO_FIELD, .fill = fill_nothing},
+	/* Before something is reserved, which would forbid it. */
+	{CALL(ROLLBACK, morsel_rollback), .own = true, RESERVED(morsel_rollback),
+	 .fill = fill_rollback},
 	{CALL(RESERVE, morsel_range), .own = true, .reserved = NO_FIELD, .fill = fill_nothing},
 	{CALL(PUNCH, morsel_range), .own = true, .reserved = NO_FIELD, .fill = fill_nothing},
 	{CALL(EXTENTS, morsel_list), .own = true, .writes = true, .reserved = NO_FIELD,
@@ -139,11 +162,14 @@ static const struct call calls[] = {
 	{CALL(TUNE, morsel_tune), .own = true, RESERVED(morsel_tune), .fill = fill_tune},
 	{CALL(SEAL, morsel_seal), .own = true, .writes = true, RESERVED(morsel_seal),
 	 .fill = fill_nothing},
+	{CALL(CLONE, morsel_clone), .own = true, .writes = true, .reserved = NO_FIELD,
+	 .fill = fill_clone},
+	{CALL(DIFF, morsel_diff), .own = true, .writes = true, RESERVED(morsel_diff),
+	 .fill = fill_diff},
 };
 
 #define BUFFER (2 * PAGE)
 static unsigned char buffer[BUFFER] __attribute__((aligned(4096)));
-static int morsel;
 
 /* The struct of a call, well-formed, in the zeroed buffer. */
 static void *prepare(const struct call *call)
@@ -168,6 +194,8 @@ static int run(const struct call *call, void *arg)
 	/* A descriptor that came is of no further use. */
 	if (!err && call->call == MORSEL_IOC_CREATE)
 		close(((struct morsel_create *)arg)->fd);
+	if (!err && call->call == MORSEL_IOC_CLONE)
+		close(((struct morsel_clone *)arg)->fd);
 	return err;
 }
 
@@ -311,9 +339,11 @@ static void unknown_flags_are_refused(void **state)
 	begin();
 	for_each_call(call) for (bit = 2; bit < 32; bit++)
 	{
-		/* The one call that knows more than two. */
+		/* The two calls that know more than two. */
 		if (call->call == MORSEL_IOC_CREATE &&
 		    1U << bit & (MORSEL_CREATE_SEALABLE | MORSEL_CREATE_DUMP | MORSEL_CREATE_RESERVE))
+			continue;
+		if (call->call == MORSEL_IOC_CLONE && 1U << bit == MORSEL_CLONE_SEALABLE)
 			continue;
 		prepare(call);
 		set_u32(4, 1U << bit);

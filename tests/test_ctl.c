@@ -465,6 +465,51 @@ static void holes_stay_holes_in_a_tree(void **state)
 	assert_int_equal(info_of(fd).frame_bytes, 6 * MIB);
 }
 
+static void clones_are_made_and_compared(void **state)
+{
+	struct json_object *array;
+	char byte = 1;
+	int fd;
+
+	need_program();
+	assert_ctl(DONE, "create -P -g 4k disk 8M");
+	assert_ctl(DONE, "snapshot disk before");
+	array = ctl_json("clone -m 0640 disk copy");
+	assert_string_equal(text(row(array, 0), "name"), "copy");
+	assert_string_equal(text(row(array, 0), "mode"), "0640");
+	assert_int_equal(number(row(array, 0), "frames"), 8 * MIB);
+	json_object_put(array);
+	array = ctl_json("diff before disk");
+	assert_int_equal(json_object_array_length(array), 0);
+	json_object_put(array);
+	array = ctl_json("tree copy");
+	assert_int_equal(number(row(array, 0), "shared_bytes"), 8 * MIB);
+	assert_int_equal(number(row(array, 0), "shared_pmd_tables"), 1);
+	assert_int_equal(number(row(array, 0), "shared_pte_tables"), 4);
+	json_object_put(array);
+
+	fd = open_with(0, "disk", 0);
+	assert_int_equal(pwrite(fd, &byte, 1, 3 * MIB), 1);
+	assert_done(punch(fd, 6 * MIB, HUGE));
+	array = ctl_json("diff before disk");
+	assert_int_equal(json_object_array_length(array), 2);
+	assert_int_equal(number(row(array, 0), "offset"), 3 * MIB);
+	assert_int_equal(number(row(array, 0), "length"), PAGE);
+	assert_string_equal(text(row(array, 0), "what"), "changed");
+	assert_string_equal(text(row(array, 1), "what"), "gone");
+	json_object_put(array);
+	assert_ctl(DONE, "rollback disk before");
+	assert_int_equal(pread(fd, &byte, 1, 3 * MIB), 1);
+	assert_int_equal(byte, 0);
+	close(fd);
+	/* Who may not write to it clones what nobody writes to. */
+	assert_ctl(DONE, "clone before again");
+	assert_ctl(DENIED, "rollback before disk");
+	assert_ctl(NOT_FOUND, "clone nothing something");
+	assert_ctl(FAILED, "clone disk copy");
+	assert_ctl(DONE, "rm disk before copy again");
+}
+
 static void pools_and_limits_are_looked_after(void **state)
 {
 	struct json_object *array;
@@ -573,6 +618,7 @@ int main(void)
 		TEST(pipes_are_imported),
 		TEST(odd_names_are_shown_without_harm),
 		TEST(holes_stay_holes_in_a_tree),
+		TEST(clones_are_made_and_compared),
 		TEST(pools_and_limits_are_looked_after),
 		TEST(nodes_are_said_as_numactl_has_them),
 		TEST(every_verb_has_help),

@@ -261,7 +261,7 @@ static void punching_and_truncating_reach_edges(void **state)
 
 /* A thread reads and writes an edge and what lies around it, until told otherwise. */
 static atomic_bool stop;
-static atomic_ulong turns;
+static atomic_ulong toggles;
 
 static void *use(void *arg)
 {
@@ -271,7 +271,7 @@ static void *use(void *arg)
 	while (!atomic_load(&stop)) {
 		for (i = 0; i < 16; i++)
 			*(volatile char *)(memory + i * PAGE);
-		atomic_fetch_add(&turns, 1);
+		atomic_fetch_add(&toggles, 1);
 	}
 	return NULL;
 }
@@ -285,14 +285,14 @@ static void race_punch(uint32_t granule)
 
 	need(!pthread_create(&thread, NULL, use, &memory));
 	for (i = 0; i < rounds; i++) {
-		unsigned long before = atomic_load(&turns);
+		unsigned long before = atomic_load(&toggles);
 		unsigned int tries = 0;
 		char value = 1 + i % 100;
 
 		for (k = 0; k < 16; k++)
 			need(pwrite(fd, &value, 1, k * PAGE) == 1);
 		if (i % 4 == 0)
-			while (atomic_load(&turns) == before)
+			while (atomic_load(&toggles) == before)
 				relax(&tries);
 		need(!punch(fd, 0, 0));
 		for (k = 0; k < 16; k++)
@@ -330,13 +330,13 @@ static void race_cut(void)
 	for (i = 0; i < rounds; i++) {
 		int fd = create(HUGE, MORSEL_GRANULE_AUTO);
 		char *memory = map_at(NULL, fd, 16 * PAGE, RW, 0);
-		unsigned long before = atomic_load(&turns);
+		unsigned long before = atomic_load(&toggles);
 		pthread_t thread;
 
 		need(pwrite(fd, "x", 1, 0) == 1);
 		atomic_store(&stop, false);
 		need(!pthread_create(&thread, NULL, use, &memory));
-		for (tries = 0; atomic_load(&turns) == before;)
+		for (tries = 0; atomic_load(&toggles) == before;)
 			relax(&tries);
 		need(!madvise(memory, 16 * PAGE, MADV_DONTNEED));
 		need(!ftruncate(fd, HUGE - PAGE));

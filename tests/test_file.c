@@ -306,7 +306,7 @@ static void fallocate_refuses_the_rest(void **state)
 	static const int modes[] = {
 		FALLOC_FL_COLLAPSE_RANGE,
 		FALLOC_FL_INSERT_RANGE,
-		FALLOC_FL_UNSHARE_RANGE,
+		FALLOC_FL_UNSHARE_RANGE | FALLOC_FL_PUNCH_HOLE,
 	};
 	unsigned int i;
 	int fd, read_only;

@@ -331,6 +331,39 @@ static void a_guest_has_one_memory_across_an_edge(void **state)
 	with_each_granule(race_edge);
 }
 
+static void race_clone(void)
+{
+	unsigned int round;
+
+	start_with_morsel();
+	for (round = 1; round <= rounds_of_frames(); round++) {
+		size_t place = next_place(round);
+		struct word *word = word_at(alias, place), then, now;
+		int clone;
+
+		word->value = 2 * round;
+		need(seen() == 2 * round);
+		clone = clone_of(morsel);
+		need(pread(clone, &then, sizeof(then), place) == sizeof(then));
+		need(then.value == 2 * round);
+		/* The machine reads, or writes, first. */
+		if (round % 3)
+			need(is_written(word));
+		word->value = 2 * round + 1;
+		need(seen() == 2 * round + 1);
+		need(is_written(word));
+		need(pread(clone, &now, sizeof(now), place) == sizeof(now));
+		need(!memcmp(&then, &now, sizeof(now)));
+		close(clone);
+	}
+}
+
+/* If it kept the frame that the clone has, it would not see what is written, or write to the clone. */
+static void a_guest_has_the_morsel_and_not_its_clone(void **state)
+{
+	with_each_granule(race_clone);
+}
+
 static void race_other_morsel(void)
 {
 	int fds[2];
@@ -597,6 +630,7 @@ int main(void)
 		TEST(a_guest_has_huge_frames_as_huge_ones),
 		TEST(a_guest_does_not_see_punched_frames),
 		TEST(a_guest_has_one_memory_across_an_edge),
+		TEST(a_guest_has_the_morsel_and_not_its_clone),
 		TEST(a_guest_sees_the_morsel_that_took_anothers_place),
 		TEST(a_guest_keeps_its_data_through_dontneed),
 		TEST(a_guest_has_no_memory_that_was_moved_away),

@@ -317,6 +317,36 @@ static int add_up(const struct morsel_node *node, void *context)
 }
 
 /* As numa_parse_nodestring(3) makes them. */
+static int add_difference(const struct morsel_difference *part, void *sum)
+{
+	*(uint64_t *)sum += part->length;
+	return 0;
+}
+
+static void clones_are_made_and_rolled_back(void **state)
+{
+	uint64_t differ = 0;
+	char byte = 1;
+	int fd = make(8 * MIB, NULL), clone, snapshot;
+
+	assert_int_equal(morsel_populate(fd, 0, 0), 0);
+	clone = morsel_clone(fd, "clone", 0, 0);
+	snapshot = morsel_clone(fd, NULL, 0, MORSEL_CLONE_SNAPSHOT);
+	assert_true(clone >= 0 && snapshot >= 0);
+	assert_int_equal(morsel_diff(fd, clone, add_difference, &differ), 0);
+	assert_int_equal(differ, 0);
+	assert_int_equal(pwrite(fd, &byte, 1, MIB), 1);
+	assert_int_equal(pwrite(fd, &byte, 1, 5 * MIB), 1);
+	assert_int_equal(morsel_diff(fd, clone, add_difference, &differ), 0);
+	assert_int_equal(differ, 2 * HUGE);
+	assert_int_equal(morsel_rollback(fd, snapshot), 0);
+	assert_int_equal(pread(fd, &byte, 1, MIB), 1);
+	assert_int_equal(byte, 0);
+	assert_int_equal(morsel_rollback(snapshot, fd), -EBADF);
+	assert_int_equal(morsel_clone(fd, "clone", 0, 0), -EEXIST);
+	assert_int_equal(morsel_diff(fd, device, add_difference, &differ), -EBADF);
+}
+
 static void masks_of_libnuma_are_taken(void **state)
 {
 	unsigned long words[16] = {1};
@@ -421,6 +451,7 @@ int main(void)
 		TEST(map_populates_if_asked),
 		TEST(map_tells_that_populating_failed),
 		TEST(promises_are_made_and_taken_back),
+		TEST(clones_are_made_and_rolled_back),
 		TEST(masks_of_libnuma_are_taken),
 		TEST(pools_are_looked_after),
 		TEST(limits_are_looked_after),

@@ -268,7 +268,7 @@ static struct {
 	atomic_uint *turn;
 } lazy;
 
-static void wait_for_turn(unsigned int turn)
+static void wait_until_turn(unsigned int turn)
 {
 	unsigned int tries = 0;
 
@@ -292,7 +292,7 @@ static void *sleep_between_reads(void *arg)
 
 	pin_to_cpu(1);
 	for (round = 0; round < ROUNDS; round++) {
-		wait_for_turn(3 * round + 1);
+		wait_until_turn(3 * round + 1);
 		need(lazy.memory[0] == 1 + (char)(round % 100));
 		*lazy.turn = 3 * round + 2;
 		/* Asleep, the CPU idles or runs a kernel thread, with this address space loaded. */
@@ -314,11 +314,11 @@ static void *punch_between_reads(void *arg)
 
 		need(pwrite(lazy.fd, &value, 1, 0) == 1);
 		*lazy.turn = 3 * round + 1;
-		wait_for_turn(3 * round + 2);
+		wait_until_turn(3 * round + 2);
 		wait_a_moment(&seed);
 		need(!punch(lazy.fd, 0, round % 2 ? PAGE : HUGE));
 		need(write(lazy.wake[1], "", 1) == 1);
-		wait_for_turn(3 * round + 3);
+		wait_until_turn(3 * round + 3);
 	}
 	return NULL;
 }

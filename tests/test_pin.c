@@ -294,12 +294,17 @@ static int uring_setup(void)
 	return syscall(SYS_io_uring_setup, 4, &params);
 }
 
-/* Have the kernel hold the frames behind some memory for long. */
-static void register_buffer(int ring, void *memory, size_t length)
+static int try_register(int ring, void *memory, size_t length)
 {
 	struct iovec vector = {memory, length};
 
-	if (!syscall(SYS_io_uring_register, ring, IORING_REGISTER_BUFFERS, &vector, 1))
+	return syscall(SYS_io_uring_register, ring, IORING_REGISTER_BUFFERS, &vector, 1);
+}
+
+/* Have the kernel hold the frames behind some memory for long. */
+static void register_buffer(int ring, void *memory, size_t length)
+{
+	if (!try_register(ring, memory, length))
 		return;
 	/* Before 6.5 it lets no mapped file be registered but its own kinds. */
 	if (errno == EOPNOTSUPP && kernel_version() < KERNEL(6, 5))
@@ -441,6 +446,60 @@ static void registered_buffers_cross_the_border(void **state)
 	}
 }
 
+/* Whose frame it is, is settled when it is pinned: what comes into it is in that clone, and in no other. */
+static void assert_registers_its_own(int fd, int clone, struct ring *ring, char *memory)
+{
+	static char text[LENGTH];
+	int file = memfd_create("text", MFD_CLOEXEC);
+
+	register_buffer(ring->fd, memory, LENGTH);
+	fill_pattern(text, LENGTH, 2);
+	assert_int_equal(pwrite(file, text, LENGTH, 0), LENGTH);
+	assert_int_equal(ring_fixed(ring, IORING_OP_READ_FIXED, file, memory, LENGTH), LENGTH);
+	assert_true(has_pattern(memory, LENGTH, 2));
+	assert_int_equal(pread(clone, text, LENGTH, 0), LENGTH);
+	assert_true(has_pattern(text, LENGTH, 2));
+	assert_int_equal(pread(fd, text, LENGTH, 0), LENGTH);
+	assert_true(has_pattern(text, LENGTH, 1));
+	assert_done(syscall(SYS_io_uring_register, ring->fd, IORING_UNREGISTER_BUFFERS, NULL, 0));
+	close(file);
+}
+
+/*
+ * Where clones share huge frames, these are pinned for long as ever.  Where they share small ones, the kernel
+ * lets nobody who has asked to be asked before they are written, until they are unshared, and mapped anew.
+ */
+static void registered_buffers_are_in_one_clone(void **state)
+{
+	static const uint32_t granules[] = {MORSEL_GRANULE_2M, MORSEL_GRANULE_4K};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(granules); i++) {
+		int fd = create(LENGTH, granules[i]), clone;
+		char *memory = map(fd, LENGTH, RW);
+		struct ring ring;
+
+		if (!ring_begin(&ring))
+			skip_because("io_uring_setup: %s", strerror(errno));
+		fill_pattern(memory, LENGTH, 1);
+		munmap(memory, LENGTH);
+		clone = clone_of(fd);
+		memory = map(clone, LENGTH, RW);
+		if (granules[i] == MORSEL_GRANULE_4K && kernel_version() >= KERNEL(6, 5)) {
+			assert_errno(try_register(ring.fd, memory, LENGTH), EFAULT);
+			assert_done(fallocate(clone, FALLOC_FL_UNSHARE_RANGE, 0, LENGTH));
+			munmap(memory, LENGTH);
+			memory = map(clone, LENGTH, RW);
+		}
+		assert_registers_its_own(fd, clone, &ring, memory);
+		close(ring.fd);
+		munmap(memory, LENGTH);
+		close(fd);
+		close(clone);
+		assert_pins_go();
+	}
+}
+
 /*
  * A page that is given away is not the kernel's to keep: fails if the pipe's readers see what comes
  * after the punch, or if the page itself went into a file.
@@ -568,6 +627,7 @@ int main(void)
 		TEST(registered_buffers_keep_their_frames),
 		TEST(registered_buffers_may_begin_within_a_huge_frame),
 		TEST(registered_buffers_cross_the_border),
+		TEST(registered_buffers_are_in_one_clone),
 		TEST(a_gift_is_not_kept),
 		TEST(punch_against_direct_io),
 		TEST(module_unloads),

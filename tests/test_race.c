@@ -20,36 +20,6 @@ static int morsel;
 static char *shared;
 static atomic_uint stop;
 
-/* How often each thread of a race has come round, by its number; processes share it, too. */
-static atomic_uint *turns;
-
-static void took_turn(unsigned int self)
-{
-	atomic_fetch_add(&turns[self], 1);
-}
-
-/*
- * Until it has begun to do what it does after this was called, and done it.  It is a thread, or a
- * child, which must not end meanwhile.
- */
-static void wait_for_turn_of(pid_t child, unsigned int who)
-{
-	unsigned int before = turns[who], tries = 0;
-
-	while (turns[who] - before < 2) {
-		need(!child || !waitpid(child, NULL, WNOHANG));
-		relax(&tries);
-	}
-}
-
-static void wait_for_turn(unsigned int who)
-{
-	wait_for_turn_of(0, who);
-}
-
-/* What one waits for not in each round, so that most of them go as they happen to. */
-#define now_and_then(round) ((round) % 16 == 15)
-
 /* What extents and statistics say of a morsel's frames is the same. */
 static void need_frames_add_up(int fd)
 {
@@ -1371,6 +1341,6 @@ int main(void)
 		TEST(module_unloads),
 	};
 
-	turns = mmap(NULL, PAGE, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	turns_begin();
 	return cmocka_run_group_tests(tests, suite_begin, suite_end);
 }

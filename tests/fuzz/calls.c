@@ -309,6 +309,48 @@ long op_seal(long cmd)
 	return call(object(), cmd, &args, sizeof(args));
 }
 
+long op_clone(long cmd)
+{
+	struct morsel_clone args = {
+		.flags = some_flags(MORSEL_CLONE_SNAPSHOT | MORSEL_CLONE_CLOEXEC | MORSEL_CLONE_SEALABLE),
+		.mode = chance(8) ? rnd() % 01777 : 0666,
+	};
+	long result;
+
+	if (chance(3))
+		some_name(args.name);
+	result = call(object(), cmd, &args, sizeof(args));
+	if (!result) {
+		shared->ids[below(IDS)] = args.id;
+		keep_fd(args.fd);
+	}
+	return result;
+}
+
+long op_rollback(long cmd)
+{
+	struct morsel_rollback args = {.flags = some_flags(0), .from = any_fd()};
+
+	return call(object(), cmd, &args, sizeof(args));
+}
+
+long op_diff(long cmd)
+{
+	uint32_t entry = chance(8) ? PICK(8U, 7U, 256U, (uint32_t)PAGE) : sizeof(struct morsel_difference);
+	struct morsel_diff args = {
+		.list = {
+			.flags = some_flags(0),
+			.cursor = chance(4) ? interesting() : 0,
+			.entry_size = entry,
+			.count = below(64),
+		},
+		.other = any_fd(),
+	};
+
+	args.list.entries = (uintptr_t)buffer((size_t)args.list.count * entry);
+	return call(object(), cmd, &args, sizeof(args));
+}
+
 /* Numbers that nobody knows, and some that the kernel serves for any file. */
 long op_ioctl(long unused)
 {

@@ -78,6 +78,8 @@
 	X(morsel_extent, frame, 16, 8) \
 	X(morsel_extent, level, 24, 4) \
 	X(morsel_extent, node, 28, 4) \
+	X(morsel_extent, shared, 32, 4) \
+	X(morsel_extent, reserved, 36, 4) \
 	X(morsel_range, size, 0, 4) \
 	X(morsel_range, flags, 4, 4) \
 	X(morsel_range, offset, 8, 8) \
@@ -86,6 +88,23 @@
 	X(morsel_seal, flags, 4, 4) \
 	X(morsel_seal, seals, 8, 4) \
 	X(morsel_seal, reserved, 12, 4) \
+	X(morsel_clone, size, 0, 4) \
+	X(morsel_clone, flags, 4, 4) \
+	X(morsel_clone, fd, 8, 4) \
+	X(morsel_clone, mode, 12, 4) \
+	X(morsel_clone, id, 16, 8) \
+	X(morsel_clone, name, 24, 256) \
+	X(morsel_rollback, size, 0, 4) \
+	X(morsel_rollback, flags, 4, 4) \
+	X(morsel_rollback, from, 8, 4) \
+	X(morsel_rollback, reserved, 12, 4) \
+	X(morsel_diff, list, 0, 32) \
+	X(morsel_diff, other, 32, 4) \
+	X(morsel_diff, reserved, 36, 4) \
+	X(morsel_difference, offset, 0, 8) \
+	X(morsel_difference, length, 8, 8) \
+	X(morsel_difference, flags, 16, 4) \
+	X(morsel_difference, reserved, 20, 4) \
 	X(morsel_tune, size, 0, 4) \
 	X(morsel_tune, flags, 4, 4) \
 	X(morsel_tune, fault_around, 8, 4) \
@@ -140,6 +159,9 @@
 	X(MORSEL_IOC_EXTENTS, 0xc020e523) \
 	X(MORSEL_IOC_TUNE, 0x4010e524) \
 	X(MORSEL_IOC_SEAL, 0xc010e525) \
-	X(MORSEL_IOC_RESERVE, 0x4018e526)
+	X(MORSEL_IOC_RESERVE, 0x4018e526) \
+	X(MORSEL_IOC_CLONE, 0xc118e527) \
+	X(MORSEL_IOC_ROLLBACK, 0x4010e528) \
+	X(MORSEL_IOC_DIFF, 0xc028e529)
 
 #endif /* TESTS_NATIVE_LAYOUT_H */
