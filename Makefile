@@ -39,7 +39,7 @@ help:
 	@echo "make check-static what there is to say of the sources, and the module built for each kernel"
 	@echo "make bench        the figures, as a table and build/bench.json"
 	@echo "make bench-alloc  those of the frame allocator, natively (PEER=other.so: beside another)"
-	@echo "make plots        draw what bench-alloc found, as bench/alloc/plots/*.svg"
+	@echo "make plots        draw what bench and bench-alloc found, as bench{,/alloc}/plots/*.svg"
 	@echo "make shell        a guest to play in (KERNEL=6.12)"
 	@echo "make install      module for the running kernel, library and tools on this machine"
 	@echo "make dkms-install module by DKMS on this machine; make dkms-uninstall"
@@ -89,7 +89,7 @@ bench-alloc: deps
 	@bench/alloc/run $(PEER)
 
 plots: deps
-	@bench/alloc/plot
+	@for plot in bench/plot bench/alloc/plot; do $$plot || exit; done
 
 demo:
 	@demo/run $(or $(KERNEL),6.12)

@@ -31,6 +31,10 @@ void bench_server(void);
 void bench_flushes(void);
 void bench_touch(void);
 void bench_file(void);
+void bench_clone(void);
+void bench_cow(void);
+void bench_clone_tables(void);
+void bench_pauses(void);
 void bench_storm(void);
 void bench_populate(void);
 

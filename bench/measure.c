@@ -104,6 +104,14 @@ uint64_t own_table_bytes(void)
 	return proc_bytes("/proc/self/status", "VmPTE");
 }
 
+uint64_t table_bytes_of(pid_t pid)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	return proc_bytes(path, "VmPTE");
+}
+
 /* PageTables of the whole system; each CPU's own count is summed up first. */
 static uint64_t system_table_bytes(void)
 {

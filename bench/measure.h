@@ -111,6 +111,7 @@ _Noreturn void die(const char *format, ...) __attribute__((format(printf, 1, 2))
 uint64_t now_ns(void);
 uint64_t median(uint64_t *values, size_t count);
 uint64_t meminfo_bytes(const char *key);
+uint64_t table_bytes_of(pid_t pid);
 uint64_t own_table_bytes(void);
 uint64_t faults_taken(void);
 uint64_t round_up_to(uint64_t value, uint64_t unit);
@@ -137,6 +138,7 @@ void morsel_tune(const struct object *object, uint32_t fault_around);
 void morsel_stat(const struct object *object, struct morsel_info *info);
 void morsel_forget(const char *name);
 void morsel_pools_make_room(uint64_t bytes);
+uint64_t morsel_pools_used(void);
 void morsel_pools_drain(void);
 
 bool memfd_make(struct object *object, uint64_t length);

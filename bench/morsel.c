@@ -182,6 +182,21 @@ static void pool_resize(uint32_t id, uint64_t bytes)
 }
 
 /**
+ * morsel_pools_used() - what all pools have in use
+ * Return: bytes, tables included.
+ */
+uint64_t morsel_pools_used(void)
+{
+	struct morsel_pool_info infos[16];
+	unsigned int count = pools(infos, 16);
+	uint64_t bytes = 0;
+
+	while (count--)
+		bytes += infos[count].used_bytes;
+	return bytes;
+}
+
+/**
  * morsel_pools_make_room() - let the first pool hold so much
  * @bytes: at least
  */
