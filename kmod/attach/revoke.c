@@ -282,6 +282,18 @@ static void unmap_hidden(struct morsel *m, struct hidden *hidden, loff_t start)
 		unmap_mapping_range(m->inode.i_mapping, first, last - first, hidden->cows);
 }
 
+/* Close a part that can be taken out then. */
+static int close_part(struct view *view, struct hidden *hidden, loff_t start, loff_t end)
+{
+	int err = view_own_range(view, start, end) ?: view_close(view, hidden, start, end);
+
+	while (!err && !view_is_own_range(view, start, end)) {
+		view_open(view, hidden);
+		err = view_own_range(view, start, end) ?: view_close(view, hidden, start, end);
+	}
+	return err;
+}
+
 /* As morsel_revoke(); what @hidden has for it and for @act is filled. */
 static int revoke(struct morsel *m, struct hidden *hidden, loff_t start, loff_t end,
 		  void (*act)(struct view *view, struct hidden *hidden))
@@ -295,7 +307,7 @@ static int revoke(struct morsel *m, struct hidden *hidden, loff_t start, loff_t 
 		end = round_up(end, PUD_SIZE);
 	for (; start < end && !err; start = hidden->pos) {
 		part = part_end(m, start, end);
-		err = view_own_range(view, start, part) ?: view_close(view, hidden, start, part);
+		err = close_part(view, hidden, start, part);
 		if (err)
 			break;
 		view->ops->hide(view, hidden);

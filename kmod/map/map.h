@@ -289,6 +289,7 @@ int map_own_wait(struct map *map, unsigned long index);
 int map_own_frames(struct map *map, loff_t start, loff_t end);
 void map_unshared(struct map *map);
 int map_own_range(struct map *map, loff_t start, loff_t end);
+bool map_is_own_range(struct map *map, loff_t start, loff_t end);
 int map_own(struct map *map, const struct mempolicy *policy, unsigned long index,
 	    enum map_access access);
 loff_t map_drop_table(struct map *map, loff_t start, loff_t end, struct list_head *dropped);

@@ -437,7 +437,9 @@ int map_own_range(struct map *map, loff_t start, loff_t end)
 	for (index = start >> PAGE_SHIFT; !COMPAT_PMD_ENTRIES_GO && index < last && !err;
 	     index = next) {
 		next = index + GIB_PAGES;
-		if (!(index % GIB_PAGES) && next <= end >> PAGE_SHIFT)
+		/* Of one that is the map's own, each is taken out by itself. */
+		if (!(index % GIB_PAGES) && next <= end >> PAGE_SHIFT &&
+		    !tableset_is_own(map->truth, index / SPAN_PAGES, false))
 			continue;
 		leaf = map->ops->look(map, index);
 		next = round_down(index, SPAN_PAGES) + SPAN_PAGES;
@@ -450,6 +452,33 @@ int map_own_range(struct map *map, loff_t start, loff_t end)
 		cond_resched();
 	}
 	return err;
+}
+
+/**
+ * map_is_own_range() - can a range be taken out still, for which map_own_range() was called?
+ * @map:	the map, whose gate is closed there
+ * @start:	first byte
+ * @end:	byte after the last
+ * Return: whether; else it is to be called anew: who wrote there has a GiB's table be the map's own meanwhile, and the
+ * others below it are not.
+ */
+bool map_is_own_range(struct map *map, loff_t start, loff_t end)
+{
+	unsigned long span = start >> PMD_SHIFT, last = DIV_ROUND_UP(end, PMD_SIZE);
+
+	if (COMPAT_PMD_ENTRIES_GO || !READ_ONCE(map->shares))
+		return true;
+	while (span < last) {
+		if (!tableset_has_gib(map->truth, span / GIB_SPANS) ||
+		    !tableset_is_own(map->truth, span, false))
+			span = round_down(span, GIB_SPANS) + GIB_SPANS;
+		else if (tableset_is_own(map->truth, span, true))
+			span++;
+		else
+			return false;
+		cond_resched();
+	}
+	return true;
 }
 
 /**

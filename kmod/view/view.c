@@ -284,6 +284,18 @@ int view_own_range(struct view *view, loff_t start, loff_t end)
 }
 
 /**
+ * view_is_own_range() - map_is_own_range()
+ * @view:	the view
+ * @start:	as there
+ * @end:	as there
+ * Return: as that.
+ */
+bool view_is_own_range(struct view *view, loff_t start, loff_t end)
+{
+	return map_is_own_range(view->map, start, end);
+}
+
+/**
  * view_share_prepare() - map_share_prepare()
  * @view:	the view
  * @least:	as there

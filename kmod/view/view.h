@@ -125,6 +125,7 @@ bool view_shows(const struct view *view, unsigned long index, const struct page 
 void view_wait_mappers(struct view *view, const struct hidden *hidden);
 bool view_shows_own(const struct view *view, unsigned long index, const struct page *page);
 int view_own_range(struct view *view, loff_t start, loff_t end);
+bool view_is_own_range(struct view *view, loff_t start, loff_t end);
 void view_share_prepare(struct view *view, enum map_shares least);
 int view_share_begin(struct view *view, struct closed *range, enum map_shares least);
 int view_share(struct view *view, struct map *clone);
