@@ -29,6 +29,7 @@ static const struct {
 	{ "file", bench_file },
 	{ "clone", bench_clone },
 	{ "cow", bench_cow },
+	{ "fork_private", bench_fork_private },
 	{ "clone_tables", bench_clone_tables },
 	{ "pauses", bench_pauses },
 	{ "storm", bench_storm },

@@ -33,6 +33,7 @@ void bench_touch(void);
 void bench_file(void);
 void bench_clone(void);
 void bench_cow(void);
+void bench_fork_private(void);
 void bench_clone_tables(void);
 void bench_pauses(void);
 void bench_storm(void);

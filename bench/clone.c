@@ -178,6 +178,62 @@ void bench_cow(void)
 	       (double)median(found[PEER], runs) / pages, "fork", runs);
 }
 
+#define HEAP_BYTES (4 * GIB)
+
+/* A private mapping of a morsel, all of which was written. */
+static char *heap_make(void)
+{
+	struct object object;
+	char *memory;
+
+	morsel_make(&object, HEAP_BYTES, MORSEL_GRANULE_AUTO);
+	memory = mmap(NULL, HEAP_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE, object.fd, 0);
+	if (memory == MAP_FAILED)
+		die("cannot map a morsel privately");
+	object_close(&object);
+	touch_memory(memory, HEAP_BYTES, PAGE);
+	return memory;
+}
+
+/* As fork_private_4g, where a word of each span was written since the last fork. */
+static uint64_t time_fork_of(char *memory)
+{
+	touch_memory(memory, HEAP_BYTES, HUGE_PAGE);
+	return time_fork();
+}
+
+/*
+ * fork_private_4g: beside anonymous memory in pages of 4 KiB; fork_private_over_none: beside none;
+ * fork_private_written_4g: as the first, when all spans were written since the last fork.
+ */
+void bench_fork_private(void)
+{
+	uint64_t found[SIDES][RUNS_MAX], none[RUNS_MAX], written[RUNS_MAX];
+	unsigned int runs = runs_of(7), run;
+	char *memory;
+
+	for (run = 0; run < runs; run++)
+		none[run] = time_fork();
+	memory = heap_make();
+	for (run = 0; run < runs; run++)
+		written[run] = time_fork_of(memory);
+	for (run = 0; run < runs; run++)
+		found[OURS][run] = time_fork();
+	munmap(memory, HEAP_BYTES);
+	morsel_pools_drain();
+	memory = anonymous(HEAP_BYTES, MADV_NOHUGEPAGE);
+	touch_memory(memory, HEAP_BYTES, PAGE);
+	for (run = 0; run < runs; run++)
+		found[PEER][run] = time_fork();
+	munmap(memory, HEAP_BYTES);
+	report_time("fork_private_4g", found[OURS], found[PEER], "fork", runs);
+	report_time("fork_private_written_4g", written, found[PEER], "fork", runs);
+	report_time("fork_private_over_none", found[OURS], none, "fork without", runs);
+}
+
+/* What counts for a morsel itself, beside its tables (morsel(4)). */
+#define OWN_BYTES PAGE
+
 #define CLONES 1000
 #define CLONED_BYTES (4 * GIB)
 
@@ -192,10 +248,10 @@ void bench_clone_tables(void)
 
 	morsel_make(&object, CLONED_BYTES, MORSEL_GRANULE_4K);
 	morsel_populate(&object);
-	before = morsel_pools_used();
+	before = morsel_charged();
 	for (i = 0; i < CLONES; i++)
 		fds[i] = clone_of(&object);
-	ours = (morsel_pools_used() - before) / CLONES;
+	ours = (morsel_charged() - before) / CLONES - OWN_BYTES;
 	for (i = 0; i < CLONES; i++)
 		close(fds[i]);
 	object_close(&object);

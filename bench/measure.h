@@ -138,7 +138,7 @@ void morsel_tune(const struct object *object, uint32_t fault_around);
 void morsel_stat(const struct object *object, struct morsel_info *info);
 void morsel_forget(const char *name);
 void morsel_pools_make_room(uint64_t bytes);
-uint64_t morsel_pools_used(void);
+uint64_t morsel_charged(void);
 void morsel_pools_drain(void);
 
 bool memfd_make(struct object *object, uint64_t length);

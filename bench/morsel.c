@@ -182,18 +182,16 @@ static void pool_resize(uint32_t id, uint64_t bytes)
 }
 
 /**
- * morsel_pools_used() - what all pools have in use
- * Return: bytes, tables included.
+ * morsel_charged() - what counts for the caller's ceiling
+ * Return: bytes: frames, tables, and what the kernel keeps of each morsel.
  */
-uint64_t morsel_pools_used(void)
+uint64_t morsel_charged(void)
 {
-	struct morsel_pool_info infos[16];
-	unsigned int count = pools(infos, 16);
-	uint64_t bytes = 0;
+	struct morsel_limit limit = { .size = sizeof(limit) };
 
-	while (count--)
-		bytes += infos[count].used_bytes;
-	return bytes;
+	if (ioctl(device(), MORSEL_IOC_LIMIT_GET, &limit))
+		die("cannot ask for the ceiling");
+	return limit.used;
 }
 
 /**

@@ -42,6 +42,9 @@
  *
  * While the map's sem is held for reading, edges take the locks of the address space's own tables.
  *
+ * With the mmap_lock held for writing, a clone may be made of what is mapped privately: then others' i_rwsem and mmap_locks
+ * are tried alone.  The heirs' lock (attach/private.c) is taken last.
+ *
  * The lock of holds (holds.c) is taken last, with or without the registry lock.
  *
  * Where the kernel calls us with i_mmap_rwsem held, we take no lock but the
@@ -75,6 +78,8 @@
 #define MORSEL_MAX_LENGTH (64ULL << 40)
 #define MORSEL_MAX_PAGES ((unsigned long)(MORSEL_MAX_LENGTH >> PAGE_SHIFT))
 
+struct personal;
+
 /**
  * struct morsel - a memory object
  * @inode:	its life: descriptors, mappings and names hold references; its size is
@@ -85,6 +90,7 @@
  * @created:	CREATE gave it a name; never changes
  * @left:	and where names are, it lost its last one
  * @named:	and it has one yet: it holds the file system that it is in; under the inode's lock
+ * @personal:	it is the clone behind private mappings, has no id, and nobody opens it; or NULL (attach/attach.h)
  * @plain:	what everybody sees of it; read by each fault, so not beside what these write
  * @map:	which frames it has
  * @faults:	faults taken in all attachments
@@ -110,6 +116,7 @@ struct morsel {
 	bool created;
 	bool left;
 	bool named;
+	struct personal *personal;
 	struct view plain;
 	struct map map;
 	atomic64_t faults;

@@ -263,11 +263,12 @@ API int morsel_diff(int fd, int other,
 {
 	struct morsel_difference parts[BATCH];
 	struct morsel_diff args = {
-		.list = {
-			.size = sizeof(args),
-			.entries = (uintptr_t)parts,
-			.entry_size = sizeof(parts[0]),
-		},
+		.list =
+			{
+				.size = sizeof(args),
+				.entries = (uintptr_t)parts,
+				.entry_size = sizeof(parts[0]),
+			},
 		.other = other,
 	};
 	int err;

@@ -200,6 +200,8 @@ int wait_child(pid_t pid);
 /* The caller, a child, goes on as a user without any rights. */
 void become(uid_t uid);
 void pin_to_cpu(unsigned int cpu);
+/* How many faults the caller has taken that needed no disk. */
+long minor_faults(void);
 /* While waiting for the other processor: how often this was called counts the tries. */
 void relax(unsigned int *tries);
 /* Run a thread on each of @count places, round-robin over the processors; in children. */

@@ -6,6 +6,7 @@
 
 #include <grp.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 
 /* Faults. */
 
@@ -241,4 +242,12 @@ void wait_for_turn_of(pid_t child, unsigned int who)
 void wait_for_turn(unsigned int who)
 {
 	wait_for_turn_of(0, who);
+}
+
+long minor_faults(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_SELF, &usage);
+	return usage.ru_minflt;
 }

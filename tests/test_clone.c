@@ -186,7 +186,8 @@ static void holes_are_ones_own(void **state)
 		memory[2 * MIB] = 1;
 		munmap(memory, LENGTH);
 		/* A part of a page is cleared in a copy. */
-		assert_done(fallocate(more, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 6 * MIB + 10, 20));
+		assert_done(fallocate(more, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+				      6 * MIB + 10, 20));
 		assert_true(reads(fd, 1));
 		close(fd);
 		close(clone);
@@ -196,7 +197,8 @@ static void holes_are_ones_own(void **state)
 
 static void nobody_writes_to_a_snapshot(void **state)
 {
-	int fd = make(MORSEL_GRANULE_AUTO, 1), snapshot = clone_with(fd, MORSEL_CLONE_SNAPSHOT, "past");
+	int fd = make(MORSEL_GRANULE_AUTO, 1),
+	    snapshot = clone_with(fd, MORSEL_CLONE_SNAPSHOT, "past");
 	char *memory = map(fd, LENGTH, RW), byte = 1;
 	int writable;
 
@@ -227,7 +229,8 @@ static void all_rights_show_it(void **state)
 
 	for (i = 0; i < ARRAY_SIZE(granules); i++) {
 		int fd = make(granules[i], 1), clone = clone_of(fd);
-		char *all = map(clone, LENGTH, RW | PROT_EXEC), *reader = map(clone, LENGTH, PROT_READ);
+		char *all = map(clone, LENGTH, RW | PROT_EXEC),
+		     *reader = map(clone, LENGTH, PROT_READ);
 		char *memory = map(clone, LENGTH, RW);
 
 		assert_true(has_pattern(all, LENGTH, 1));
@@ -344,7 +347,8 @@ static void who_is_left_writes_in_place(void **state)
 		for (how = 0; how < 4; how++) {
 			size_t offset = how & 2 ? PAGE : 0, at = 3 * MIB - offset;
 			int fd = make(granules[i], 1), clone = clone_of(fd);
-			char *memory = mmap(NULL, LENGTH - 2 * MIB - offset, RW, MAP_SHARED, clone, offset);
+			char *memory = mmap(NULL, LENGTH - 2 * MIB - offset, RW, MAP_SHARED, clone,
+					    offset);
 			uint64_t frame = frame_at(clone, 3 * MIB), used;
 
 			assert_ptr_not_equal(memory, MAP_FAILED);
@@ -395,7 +399,8 @@ static void holes_take_no_memory(void **state)
 		/* The tables above are to be the clone's own. */
 		memory[6 * MIB] ^= 1;
 		/* Before Linux 6.5, entries for tables stay, so each 2 MiB of a hole has one. */
-		assert_done(limit_set(0, limit_of(0).used + (kernel_version() < KERNEL(6, 5) ? 2 * PAGE : 0), 0));
+		assert_done(limit_set(
+			0, limit_of(0).used + (kernel_version() < KERNEL(6, 5) ? 2 * PAGE : 0), 0));
 		assert_done(punch(clone, 2 * MIB, 4 * MIB));
 		assert_true(reads_zero(clone, 2 * MIB, 4 * MIB));
 		assert_true(reads(fd, 1));
@@ -466,12 +471,13 @@ static void a_morsel_is_rolled_back(void **state)
 static int differences(int fd, int other, struct morsel_difference *parts, unsigned int room)
 {
 	struct morsel_diff args = {
-		.list = {
-			.size = sizeof(args),
-			.entries = (uintptr_t)parts,
-			.entry_size = sizeof(parts[0]),
-			.count = room,
-		},
+		.list =
+			{
+				.size = sizeof(args),
+				.entries = (uintptr_t)parts,
+				.entry_size = sizeof(parts[0]),
+				.count = room,
+			},
 		.other = other,
 	};
 
@@ -503,7 +509,8 @@ static void differences_are_told(void **state)
 		memory[7 * MIB] ^= 1;
 		assert_done(punch(fd, 4 * MIB, HUGE));
 		assert_int_equal(differences(fd, clone, parts, 10), 3);
-		assert_part(&parts[0], MIB / unit * unit, unit, MORSEL_DIFF_HERE | MORSEL_DIFF_THERE);
+		assert_part(&parts[0], MIB / unit * unit, unit,
+			    MORSEL_DIFF_HERE | MORSEL_DIFF_THERE);
 		assert_part(&parts[1], 4 * MIB, HUGE, MORSEL_DIFF_THERE);
 		assert_part(&parts[2], 7 * MIB / unit * unit, unit,
 			    MORSEL_DIFF_HERE | MORSEL_DIFF_THERE);
@@ -554,12 +561,31 @@ static void extents_tell_what_is_shared(void **state)
 		assert_soon(!shared_in(clone, 4 * MIB, 4 * MIB + PAGE));
 		assert_int_equal(shared_in(clone, 0, 4 * MIB), leaf);
 		if (!huge)
-			assert_int_equal(shared_in(fd, 4 * MIB + PAGE, 6 * MIB), MORSEL_SHARED_FRAMES);
+			assert_int_equal(shared_in(fd, 4 * MIB + PAGE, 6 * MIB),
+					 MORSEL_SHARED_FRAMES);
 		close(clone);
 		assert_soon(!shared_in(fd, 0, LENGTH));
 		munmap(memory, LENGTH);
 		close(fd);
 	}
+}
+
+/* A private mapping has a clone of the GiBs that it covers, and of no others. */
+static void a_window_shares_what_it_covers(void **state)
+{
+	int fd = create(3 * GIB, MORSEL_GRANULE_4K);
+	unsigned int i;
+	char *window;
+
+	for (i = 0; i < 3; i++)
+		assert_int_equal(pwrite(fd, "x", 1, i * GIB), 1);
+	window = mmap(NULL, HUGE, RW, MAP_PRIVATE, fd, GIB);
+	assert_ptr_not_equal(window, MAP_FAILED);
+	assert_int_equal(window[0], 'x');
+	for (i = 0; i < 3; i++)
+		assert_int_equal(!!shared_in(fd, i * GIB, i * GIB + PAGE), i == 1);
+	munmap(window, HUGE);
+	close(fd);
 }
 
 /* To one that is no relation of it; and what cannot be says why, and changes nothing. */
@@ -702,8 +728,8 @@ static void by_futex(char *at)
 static void all_ways_of_writing_copy(void **state)
 {
 	static void (*const ways[])(char *at) = {
-		by_store,      by_read,	     by_process_vm, by_proc_mem,
-		by_ptrace,     by_populating, by_direct_io,  by_futex,
+		by_store,  by_read,	  by_process_vm, by_proc_mem,
+		by_ptrace, by_populating, by_direct_io,	 by_futex,
 	};
 	unsigned int i, way, looked;
 
@@ -713,7 +739,8 @@ static void all_ways_of_writing_copy(void **state)
 				int fd = make(granules[i], 1), clone = clone_of(fd);
 				/* In a span, and at an edge. */
 				size_t offset = looked == 2 ? PAGE : 0;
-				char *memory = mmap(NULL, LENGTH - 2 * MIB, RW, MAP_SHARED, clone, offset);
+				char *memory = mmap(NULL, LENGTH - 2 * MIB, RW, MAP_SHARED, clone,
+						    offset);
 
 				assert_ptr_not_equal(memory, MAP_FAILED);
 				if (looked)
@@ -769,7 +796,8 @@ static void who_has_it_pays(void **state)
 				close(fd);
 			assert_soon(limit_of(TESTER).used >= LENGTH);
 			assert_in_range(limit_of(TESTER).used, LENGTH, LENGTH + spare);
-			assert_soon(limit_of(0).used <= before + (how == 0 ? LENGTH + spare : spare));
+			assert_soon(limit_of(0).used <=
+				    before + (how == 0 ? LENGTH + spare : spare));
 			assert_int_equal(write(gate[1], &byte, 1), 1);
 			assert_child_done(pid);
 			if (how != 2)
@@ -949,6 +977,7 @@ int main(void)
 		TEST(rolling_back_says_what_it_cannot),
 		TEST(differences_are_told),
 		TEST(extents_tell_what_is_shared),
+		TEST(a_window_shares_what_it_covers),
 		TEST(all_ways_of_writing_copy),
 		TEST(who_has_it_pays),
 		TEST(edges_are_copied),

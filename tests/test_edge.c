@@ -385,14 +385,6 @@ static void who_may_only_read_does_at_edges(void **state)
 	assert_int_equal(memory[0], 'x');
 }
 
-static long minor_faults(void)
-{
-	struct rusage usage;
-
-	getrusage(RUSAGE_SELF, &usage);
-	return usage.ru_minflt;
-}
-
 /* Faults for reading each page of a mapping that has none yet. */
 static long faults_to_read(int fd, size_t length)
 {

@@ -14,7 +14,7 @@
 #define LENGTH (4 * MIB)
 /* Words all over it, which are written in order. */
 #define WORDS 24
-#define PLACE(word) ((size_t)(word) * 7 % WORDS * (LENGTH / WORDS & -PAGE))
+#define PLACE(word) ((size_t)(word)*7 % WORDS * (LENGTH / WORDS & -PAGE))
 
 static const uint32_t granules[] = {MORSEL_GRANULE_AUTO, MORSEL_GRANULE_4K, MORSEL_GRANULE_2M};
 
@@ -110,8 +110,8 @@ static void take_clones(void)
 				need_same(taken, round);
 			/* Whose words are its own by now is nobody's matter. */
 			if (round % 5 == 0)
-				need(pwrite(taken->fd, &round, sizeof(round), PLACE(round % WORDS)) ==
-				     sizeof(round));
+				need(pwrite(taken->fd, &round, sizeof(round),
+					    PLACE(round % WORDS)) == sizeof(round));
 			need(!close(taken->fd));
 		}
 		taken->fd = clone_with(source, 0, "");
@@ -182,7 +182,8 @@ static void check_halves(const uint64_t *words)
 
 static void clones_against_writes(void **state)
 {
-	assert_contest(&(struct contest){.turn = write_half, .nr_others = 2, .check = check_halves});
+	assert_contest(
+		&(struct contest){.turn = write_half, .nr_others = 2, .check = check_halves});
 }
 
 /* A device reads from a file into pages, which it has pinned then, and whoever asked for that finds it there. */
@@ -235,8 +236,10 @@ static void clones_against_pins(void **state)
 	if (fd < 0)
 		skip_because("there is no file system that takes O_DIRECT");
 	close(fd);
-	assert_contest(&(struct contest){
-		.begin = put_on_disk, .turn = read_from_disk, .nr_others = 1, .check = check_pages});
+	assert_contest(&(struct contest){.begin = put_on_disk,
+					 .turn = read_from_disk,
+					 .nr_others = 1,
+					 .check = check_pages});
 }
 
 /* What is punched goes at once, all of it or all but the first word; then all is written in order. */
@@ -261,8 +264,8 @@ static void check_begin(const uint64_t *words)
 
 static void clones_against_punches(void **state)
 {
-	assert_contest(&(struct contest){
-		.turn = write_and_punch, .nr_others = 1, .check = check_begin});
+	assert_contest(
+		&(struct contest){.turn = write_and_punch, .nr_others = 1, .check = check_begin});
 }
 
 static void check_order(const uint64_t *words)
@@ -296,8 +299,8 @@ static void have_child_write(unsigned int self)
 
 static void clones_against_forks(void **state)
 {
-	assert_contest(&(struct contest){
-		.turn = have_child_write, .nr_others = 1, .check = check_order});
+	assert_contest(
+		&(struct contest){.turn = have_child_write, .nr_others = 1, .check = check_order});
 }
 
 /* What was written by a mapping that is gone is there in the next. */
@@ -347,8 +350,8 @@ static void kill_who_writes(unsigned int self)
 
 static void clones_against_exits(void **state)
 {
-	assert_contest(&(struct contest){
-		.turn = kill_who_writes, .nr_others = 1, .check = check_order});
+	assert_contest(
+		&(struct contest){.turn = kill_who_writes, .nr_others = 1, .check = check_order});
 }
 
 /* Snapshots get the name that others take away, and open. */
@@ -396,16 +399,99 @@ static void clones_against_unlinking(void **state)
 		.turn = name_or_unlink, .end = unlink_last, .nr_others = 2, .check = check_order});
 }
 
+/*
+ * Forks, of a private mapping, are such clones, too: by threads that write, as above.  The child looks twice, with
+ * a turn of these in between, and writes; so does its own child.
+ */
+
+static char *heap;
+
+static void write_half_of_heap(unsigned int self)
+{
+	unsigned int first = (self - 1) * WORDS / 2;
+
+	write_words(heap, first, first + WORDS / 2, *word_in(heap, first) + 1);
+}
+
+static void read_heap(uint64_t *words)
+{
+	unsigned int i;
+
+	for (i = 0; i < WORDS; i++)
+		words[i] = *word_in(heap, i);
+}
+
+static _Noreturn void look_twice(unsigned int round, unsigned int generation)
+{
+	uint64_t words[WORDS], again[WORDS];
+	unsigned int i;
+	pid_t pid = 1;
+
+	for (;;) {
+		read_heap(words);
+		check_halves(words);
+		for (i = 1; now_and_then(round) && i <= 2; i++)
+			wait_for_turn(i);
+		read_heap(again);
+		need(!memcmp(words, again, sizeof(words)));
+		*word_in(heap, round % WORDS) = 0;
+		*word_in(heap, 0) = *word_in(heap, WORDS / 2) = words[0] + words[WORDS / 2] + 2;
+		write_words(heap, 0, WORDS, *word_in(heap, 0));
+		if (generation--) {
+			pid = spawn();
+			if (!pid)
+				continue;
+			need(!wait_child(pid));
+		}
+		_exit(0);
+	}
+}
+
+static void *fork_all_the_time(void *arg)
+{
+	unsigned int self = *(unsigned int *)arg, round;
+	pid_t pid;
+
+	for (; self && !atomic_load(&stop); took_turn(self))
+		write_half_of_heap(self);
+	for (round = 0; !self && round < ROUNDS; round++) {
+		pid = spawn();
+		if (!pid)
+			look_twice(round, round % 8 == 0);
+		need(!wait_child(pid));
+	}
+	atomic_store(&stop, 1);
+	return NULL;
+}
+
+static void race_forks(void)
+{
+	unsigned int numbers[PARTS] = {0, 1, 2}, i;
+
+	for (i = 0; i < ARRAY_SIZE(granules); i++) {
+		source = create(LENGTH, granules[i]);
+		heap = mmap(NULL, LENGTH, RW, MAP_PRIVATE, source, 0);
+		need(heap != MAP_FAILED);
+		close(source);
+		atomic_store(&stop, 0);
+		run_threads(PARTS, fork_all_the_time, numbers, sizeof(numbers[0]));
+		need(!munmap(heap, LENGTH));
+	}
+}
+
+static void forks_against_writes(void **state)
+{
+	assert_race(race_forks);
+	assert_soon(!pool_info().used_bytes);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(clones_against_writes),
-		TEST(clones_against_pins),
-		TEST(clones_against_punches),
-		TEST(clones_against_forks),
-		TEST(clones_against_unmapping),
-		TEST(clones_against_exits),
-		TEST(clones_against_unlinking),
+		TEST(clones_against_writes),	TEST(clones_against_pins),
+		TEST(clones_against_punches),	TEST(clones_against_forks),
+		TEST(clones_against_unmapping), TEST(clones_against_exits),
+		TEST(clones_against_unlinking), TEST(forks_against_writes),
 		TEST(module_unloads),
 	};
 

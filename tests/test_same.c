@@ -316,6 +316,12 @@ static char *free_again(char *address, uint64_t length)
 		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
 }
 
+/* A private mapping that may be executed is no clone, which would not see what is written later. */
+static int rights(int flags, int prot)
+{
+	return flags & MAP_PRIVATE && prot & PROT_WRITE ? prot | PROT_EXEC : prot;
+}
+
 /* When it fails, what was there before has gone, or has not. */
 static struct result do_mmap(struct side *s, const struct args *a)
 {
@@ -327,8 +333,9 @@ static struct result do_mmap(struct side *s, const struct args *a)
 
 	if (!(a->n[1] & 0xf00))
 		flags |= MAP_POPULATE;
-	result = where(s, mmap(at(s, a->n[3]), span(a->n[4]), prots[a->n[5] % ARRAY_SIZE(prots)],
-			       flags | MAP_FIXED, fd_of(s, a->n[0]), offset));
+	result = where(s, mmap(at(s, a->n[3]), span(a->n[4]),
+			       rights(flags, prots[a->n[5] % ARRAY_SIZE(prots)]), flags | MAP_FIXED,
+			       fd_of(s, a->n[0]), offset));
 	if (result.value == -1)
 		free_again(at(s, a->n[3]), span(a->n[4]));
 	return result;
@@ -359,11 +366,12 @@ static struct result do_mremap(struct side *s, const struct args *a)
 {
 	char *from = at(s, a->n[0]), *to = at(s, a->n[1]) + MOVED;
 	uint64_t length = a->n[2] & 1 ? PAGE : span(a->n[3]);
+	int flags = a->n[2] & 2 ? MAP_SHARED : MAP_PRIVATE;
 	struct result result;
 
-	if (length > PAGE && mmap(from, length, PROT_READ | PROT_WRITE,
-				  (a->n[2] & 2 ? MAP_SHARED : MAP_PRIVATE) | MAP_FIXED, s->fds[0],
-				  a->n[4] % 600 * PAGE) == MAP_FAILED) {
+	if (length > PAGE &&
+	    mmap(from, length, rights(flags, PROT_READ | PROT_WRITE), flags | MAP_FIXED, s->fds[0],
+		 a->n[4] % 600 * PAGE) == MAP_FAILED) {
 		result = said(-1);
 		free_again(from, length);
 		return result;

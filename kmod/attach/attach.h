@@ -6,6 +6,7 @@
 #define MORSEL_ATTACH_H
 
 #include <linux/mmu_notifier.h>
+#include <linux/path.h>
 #include <linux/refcount.h>
 #include <linux/spinlock.h>
 #include <linux/xarray.h>
@@ -76,6 +77,7 @@ struct splices {
  * @attachments: its attachments; under its mmap_lock
  * @look:	sees that nobody looks at what was displaced
  * @vain:	how often that was in vain, one after the other
+ * @khugepaged: khugepaged has a reference to it; once true, always
  * @users:	attachments that it has, or is about to have
  * @listening:	those of which the notifiers are sure to be there
  */
@@ -85,6 +87,7 @@ struct space {
 	struct list_head attachments;
 	struct delayed_work look;
 	unsigned int vain;
+	bool khugepaged;
 	unsigned int users;
 	unsigned int listening;
 };
@@ -139,6 +142,26 @@ struct attachment {
 	struct splices splices;
 };
 
+/**
+ * struct personal - what a morsel has that is the clone behind private mappings
+ * @mm:		the address space that they are in, and no other has any
+ * @vmas:	how many VMAs these are
+ * @clone:	makes another one of it, for a child; ERR_PTR()
+ * @file:	is what they map, and holds the morsel; given up with the last of them
+ * @path:	what was mapped, as which they are shown; held, as for any file
+ * @parent:	at fork it was made as a clone of this one, which has it as @heir; or NULL
+ * @heir:	the clone that a child gets, or got last; these four under the heirs' lock (private.c)
+ */
+struct personal {
+	struct mm_struct *mm;
+	unsigned long vmas;
+	struct morsel *(*clone)(struct morsel *m, struct mm_struct *mm);
+	struct file *file;
+	struct path path;
+	struct morsel *parent;
+	struct morsel *heir;
+};
+
 static inline unsigned long page_at(const struct vm_area_struct *vma, unsigned long addr)
 {
 	return vma->vm_pgoff + ((addr - vma->vm_start) >> PAGE_SHIFT);
@@ -165,6 +188,13 @@ static inline bool has_spans(const struct vm_area_struct *vma)
 {
 	return is_congruent(vma) &&
 	       (vma->vm_start + PMD_SIZE - 1) >> PMD_SHIFT < vma->vm_end >> PMD_SHIFT;
+}
+
+/* Has it nothing else? */
+static inline bool is_of_spans(const struct vm_area_struct *vma)
+{
+	return IS_ALIGNED(vma->vm_start | vma->vm_end, PMD_SIZE) &&
+	       IS_ALIGNED(vma->vm_pgoff, SPAN_PAGES);
 }
 
 /* Does a mapping still have the place for which the attachment was allocated? */
@@ -197,6 +227,11 @@ void cow_begin(struct vm_area_struct *vma, bool pages);
 vm_fault_t morsel_page_mkwrite(struct vm_fault *vmf);
 vm_fault_t morsel_huge_write(struct vm_fault *vmf, bool pmd);
 
+/* private.c */
+void private_begin(struct vm_area_struct *vma, struct morsel *clone);
+int private_open(struct vm_area_struct *vma);
+void private_close(struct vm_area_struct *vma);
+
 /* edge.c */
 vm_fault_t edge_fault(struct vm_fault *vmf, struct view *view);
 
@@ -210,6 +245,8 @@ int spaces_init(void);
 void spaces_exit(void);
 void space_asks(struct attachment *att, const struct vm_area_struct *vma);
 int spaces_ask(struct morsel *m);
+int spaces_ask_below(struct morsel *m);
+void spaces_unasked(struct morsel *m);
 void space_displaced(struct morsel *m, struct displaced *displaced);
 void space_displaced_file(struct morsel *m, struct file *file);
 struct space *space_get(struct mm_struct *mm);
@@ -223,7 +260,7 @@ int morsel_revoke(struct morsel *m, loff_t start, loff_t end,
 		  void (*act)(struct view *view, struct hidden *hidden));
 int morsel_truncate(struct morsel *m, loff_t start, loff_t end);
 int morsel_cut(struct morsel *m, unsigned long index);
-int morsel_share(struct morsel *m, struct map *clone);
+int morsel_share(struct morsel *m, struct map *clone, const struct gibs *gibs);
 int morsel_exchange(struct morsel *m, struct map *other);
 extern const struct map_reach morsel_map_reach;
 bool unsplice_range(struct attachment *att, unsigned long start, unsigned long end, bool gone);

@@ -17,13 +17,6 @@
 #include "attach/attach.h"
 #include "trace.h"
 
-/* Is there nothing of a mapping but whole spans? */
-static bool is_of_spans(const struct vm_area_struct *vma)
-{
-	return IS_ALIGNED(vma->vm_start | vma->vm_end, PMD_SIZE) &&
-	       IS_ALIGNED(vma->vm_pgoff, SPAN_PAGES);
-}
-
 /**
  * cow_is_due() - is a mapping to get operations that ask before writing?
  * @vma: the mapping
@@ -33,9 +26,11 @@ bool cow_is_due(const struct vm_area_struct *vma)
 {
 	enum map_shares shares = view_shares(file_view(vma->vm_file));
 
-	if (!shares || !(vma->vm_flags & VM_WRITE) || vma->vm_ops == &morsel_cow_vm_ops)
+	if (!shares || !(vma->vm_flags & VM_WRITE))
 		return false;
-	return vma->vm_ops == &morsel_vm_ops || shares == SHARES_SMALL || !is_of_spans(vma);
+	if (vma->vm_ops == &morsel_huge_cow_vm_ops)
+		return shares == SHARES_SMALL || !is_of_spans(vma);
+	return vma->vm_ops == &morsel_vm_ops;
 }
 
 /**

@@ -224,7 +224,7 @@ static int show_page(struct vm_fault *vmf, struct view *view, enum morsel_rights
  */
 void tell_of_writing(const struct vm_fault *vmf)
 {
-	if (writes(vmf))
+	if (writes(vmf) && !file_morsel(vmf->vma->vm_file)->personal)
 		file_update_time(vmf->vma->vm_file);
 }
 

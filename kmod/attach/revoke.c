@@ -438,6 +438,23 @@ static bool flush_page(struct morsel *m, unsigned long index)
 	return all;
 }
 
+/* Is all that anybody has of a morsel spliced, or got anew by who looks at what is? */
+static bool nobody_keeps(struct morsel *m)
+{
+	bool nobody = !READ_ONCE(m->map.paged);
+	struct attachment *att;
+
+	mutex_lock(&m->attached_lock);
+	list_for_each_entry(att, &m->attached, list) {
+		nobody = nobody && nobody_else_listens(att);
+		if (!nobody)
+			break;
+		cond_resched();
+	}
+	mutex_unlock(&m->attached_lock);
+	return nobody;
+}
+
 static void reach_changed(struct map *map, unsigned long first, unsigned int order)
 {
 	struct morsel *m = map_morsel(map);
@@ -447,6 +464,8 @@ static void reach_changed(struct map *map, unsigned long first, unsigned int ord
 		return;
 	unsplice_everywhere(m, (loff_t)first << PAGE_SHIFT,
 			    (loff_t)(first + (1UL << order)) << PAGE_SHIFT);
+	if (nobody_keeps(m))
+		return;
 	unmap_mapping_range(m->inode.i_mapping, (loff_t)first << PAGE_SHIFT, PAGE_SIZE << order, 0);
 }
 
@@ -461,22 +480,26 @@ const struct map_reach morsel_map_reach = {
 	.changed = reach_changed,
 };
 
-/* Take all of a morsel out of all address spaces, where nobody gets it back; -EINTR: a fatal signal. */
-static int unmap_all(struct morsel *m)
+/* Take GiBs of a morsel out of all address spaces, where nobody gets them back; -EINTR: a fatal signal. */
+static int unmap_gibs(struct morsel *m, const struct gibs *gibs)
 {
-	unsigned long gib, gibs = DIV_ROUND_UP(map_pages(&m->map), GIB_PAGES);
+	unsigned long end = min(gibs->end, DIV_ROUND_UP(map_pages(&m->map), GIB_PAGES)), gib;
 
-	unsplice_everywhere(m, 0, MORSEL_MAX_LENGTH);
-	for (gib = 0; gib < gibs && !fatal_signal_pending(current); gib++)
+	unsplice_everywhere(m, (loff_t)gibs->first << PUD_SHIFT,
+			    min_t(loff_t, (loff_t)gibs->end << PUD_SHIFT, MORSEL_MAX_LENGTH));
+	if (nobody_keeps(m))
+		return 0;
+	for (gib = gibs->first; gib < end && !fatal_signal_pending(current); gib++)
 		if (view_has_gib(&m->plain, gib))
 			unmap_mapping_range(m->inode.i_mapping, (loff_t)gib << PUD_SHIFT, PUD_SIZE,
 					    0);
 	return fatal_signal_pending(current) ? -EINTR : 0;
 }
 
-/* Do something with a morsel's map and another one, at one instant. */
-static int at_once(struct morsel *m, struct map *other,
-		   int (*act)(struct view *view, struct map *other))
+/* Do something with GiBs of a morsel's map and another one, at one instant; below the mmap_lock, or not. */
+static int at_once(struct morsel *m, struct map *other, const struct gibs *gibs,
+		   int (*act)(struct view *view, struct map *other, const struct gibs *gibs),
+		   enum share_wait wait)
 {
 	struct view *view = &m->plain;
 	/* Of a clone that is being made, nothing. */
@@ -484,15 +507,15 @@ static int at_once(struct morsel *m, struct map *other,
 	struct closed range;
 	int err;
 
-	while ((err = view_share_begin(view, &range, least)) == -EAGAIN) {
+	while ((err = view_share_begin(view, &range, least, wait)) == -EAGAIN) {
 		view_share_prepare(view, least);
-		err = spaces_ask(m);
+		err = wait == SHARE_RESTS ? spaces_ask(m) : spaces_ask_below(m);
 		if (err)
 			return err;
 	}
 	if (err)
 		return err;
-	err = unmap_all(m) ?: act(view, other);
+	err = unmap_gibs(m, gibs) ?: act(view, other, gibs);
 	/* Once more, what was about to be mapped one by one, if it is another by now. */
 	if (!err && act == view_exchange && READ_ONCE(m->map.paged))
 		unmap_mapping_range(m->inode.i_mapping, 0, 0, 0);
@@ -500,18 +523,25 @@ static int at_once(struct morsel *m, struct map *other,
 	return err;
 }
 
+static const struct gibs all_gibs = {.end = MORSEL_MAX_LENGTH >> PUD_SHIFT};
+
 /**
  * morsel_share() - have a clone show what a morsel has at one instant
  * @m:		the morsel, with the inode's lock held for writing
  * @clone:	the clone's map, which nobody uses yet
+ * @gibs:	of these GiBs, with the caller's mmap_lock held for writing; NULL: of all, without
  *
  * Nobody has anything of it spliced, nor mapped, nor begins to write, from before the first page is looked
  * at until after the last.  Mappings get all of it back by faults.
- * Return: as map_share(): with an error, the clone's map is to be freed.
+ * Return: as map_share(): with an error, the clone's map is to be freed; -EBUSY: as of map_share_begin() and
+ * spaces_ask_below().
  */
-int morsel_share(struct morsel *m, struct map *clone)
+int morsel_share(struct morsel *m, struct map *clone, const struct gibs *gibs)
 {
-	return at_once(m, clone, view_share);
+	if (!gibs)
+		return at_once(m, clone, &all_gibs, view_share, SHARE_RESTS);
+	/* At fork, only faults of the same address space can be in the way, and none waits for its lock. */
+	return at_once(m, clone, gibs, view_share, m->personal ? SHARE_WAITS : SHARE_TRIES);
 }
 
 /**
@@ -524,5 +554,5 @@ int morsel_share(struct morsel *m, struct map *clone)
  */
 int morsel_exchange(struct morsel *m, struct map *other)
 {
-	return at_once(m, other, view_exchange);
+	return at_once(m, other, &all_gibs, view_exchange, SHARE_RESTS);
 }

@@ -12,6 +12,7 @@
 #include <linux/file.h>
 #include <linux/hashtable.h>
 #include <linux/mm.h>
+#include <linux/rcupdate.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -72,13 +73,27 @@ static void see(struct attachment *att)
 	mutex_unlock(&att->m->attached_lock);
 }
 
-/* Have an address space be seen in a while. */
+/* Have an address space be seen in a while; with the spaces' lock. */
+static void look_after(struct space *space, unsigned long delay)
+{
+	if (queue_delayed_work(looker, &space->look, delay))
+		space->users++;
+}
+
 static void look_later(struct space *space)
 {
 	spin_lock(&spaces_lock);
-	if (queue_delayed_work(looker, &space->look, LOOK_AFTER))
-		space->users++;
+	look_after(space, LOOK_AFTER);
 	spin_unlock(&spaces_lock);
+}
+
+/* khugepaged's flag is set before its reference is taken, without sleeping in between. */
+static void find_khugepaged(struct space *space)
+{
+	if (space->khugepaged || !mm_flags_test(MMF_VM_HUGEPAGE, space->mm))
+		return;
+	synchronize_rcu_tasks();
+	WRITE_ONCE(space->khugepaged, true);
 }
 
 static void space_look(struct work_struct *work)
@@ -86,6 +101,7 @@ static void space_look(struct work_struct *work)
 	struct space *space = container_of(to_delayed_work(work), struct space, look);
 	struct attachment *att;
 
+	find_khugepaged(space);
 	/* One that is ending closes its mappings, and is done with then. */
 	if (mmget_not_zero(space->mm)) {
 		/* Who uses it much is not disturbed at once. */
@@ -171,6 +187,9 @@ struct space *space_get(struct mm_struct *mm)
 		INIT_DELAYED_WORK(&space->look, space_look);
 		hash_add(spaces, &space->node, (unsigned long)mm);
 		atomic_inc(&nr_spaces);
+		/* It takes a while to know (find_khugepaged()). */
+		if (mm_flags_test(MMF_VM_HUGEPAGE, mm))
+			look_after(space, 0);
 	}
 	space->users++;
 	spin_unlock(&spaces_lock);
@@ -250,6 +269,20 @@ void space_asks(struct attachment *att, const struct vm_area_struct *vma)
 	mutex_unlock(&att->m->attached_lock);
 }
 
+/**
+ * spaces_unasked() - a morsel shares nothing any more: mappings may come not to ask, or do so already
+ * @m: the morsel, with the inode's lock held for writing
+ */
+void spaces_unasked(struct morsel *m)
+{
+	struct attachment *att;
+
+	mutex_lock(&m->attached_lock);
+	list_for_each_entry(att, &m->attached, list)
+		att->asks = SHARES_NONE;
+	mutex_unlock(&m->attached_lock);
+}
+
 /* The space of an attachment of which the mappings may not ask yet, with a reference; NULL: there is none. */
 static struct space *next_silent(struct morsel *m)
 {
@@ -300,6 +333,18 @@ static void ask(struct attachment *att)
 	}
 }
 
+/* Have all mappings of a morsel in a space ask, with its mmap_lock held for writing. */
+static void ask_space(struct morsel *m, struct space *space)
+{
+	enum map_shares shares = view_shares(&m->plain);
+	struct attachment *att;
+
+	list_for_each_entry(att, &space->attachments, in_space)
+		if (att->m == m)
+			ask(att);
+	asked(m, space, shares);
+}
+
 /**
  * spaces_ask() - have all mappings of a morsel that are attached ask before they are written
  * @m: the morsel, for which map_share_prepare() was called
@@ -310,8 +355,6 @@ static void ask(struct attachment *att)
  */
 int spaces_ask(struct morsel *m)
 {
-	enum map_shares shares;
-	struct attachment *att;
 	struct space *space;
 	int err = 0;
 
@@ -320,19 +363,15 @@ int spaces_ask(struct morsel *m)
 			space_put(space);
 			return -EINTR;
 		}
-		shares = view_shares(&m->plain);
 		if (mmget_not_zero(space->mm)) {
 			err = mmap_write_lock_killable(space->mm);
 			if (!err) {
-				list_for_each_entry(att, &space->attachments, in_space)
-					if (att->m == m)
-						ask(att);
-				asked(m, space, shares);
+				ask_space(m, space);
 				mmap_write_unlock(space->mm);
 			}
 			mmput(space->mm);
 		} else {
-			asked(m, space, shares);
+			asked(m, space, view_shares(&m->plain));
 		}
 		space_put(space);
 	}
@@ -340,21 +379,55 @@ int spaces_ask(struct morsel *m)
 }
 
 /**
+ * spaces_ask_below() - spaces_ask() for a clone behind private mappings, at fork
+ * @m: the morsel
+ *
+ * With the mmap_lock of the only address space that it is in, the caller's, held for writing.
+ * Return: 0; -EBUSY: it is no such clone, and there are mappings that do not ask.
+ */
+int spaces_ask_below(struct morsel *m)
+{
+	struct space *space;
+	int err = 0;
+
+	while (!err && (space = next_silent(m))) {
+		if (m->personal)
+			ask_space(m, space);
+		else
+			err = -EBUSY;
+		space_put(space);
+	}
+	return err;
+}
+
+/* The references to an address space that are known: its users', ours, and khugepaged's. */
+static int known(struct space *space)
+{
+	if (!READ_ONCE(space->khugepaged) && mm_flags_test(MMF_VM_HUGEPAGE, space->mm))
+		look_later(space);
+	return 2 + READ_ONCE(space->khugepaged);
+}
+
+/**
  * nobody_else_listens() - are MMU notifiers of an address space those of attachments alone?
  * @att: an attachment
  *
- * Each notifier has a reference to the address space, as have we, its users together, and for a while
- * processors that ran it.  So this may be said to be false where it is true, but not the other way.
+ * Each notifier has a reference to the address space, as have we, its users together, khugepaged, and for
+ * a while processors that ran it.  So this may be said to be false where it is true, but not the other way.
  * Return: whether: who has something of its pages by looking at its tables (KVM), and is not known here,
  * begins to look after this.
  */
 bool nobody_else_listens(const struct attachment *att)
 {
 	struct mm_struct *mm = att->notifier.mm;
+	int others = known(att->space), count;
 
 	/* What has changed before; pairs with who takes a reference, and looks then. */
 	smp_mb();
-	return atomic_read(&mm->mm_count) == 2 + READ_ONCE(att->space->listening) &&
+	count = atomic_read(&mm->mm_count);
+	/* At the end, khugepaged goes first: it had not when there were users still. */
+	smp_rmb();
+	return atomic_read(&mm->mm_users) && count == others + READ_ONCE(att->space->listening) &&
 	       !compat_devices_walk(mm);
 }
 

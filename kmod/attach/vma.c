@@ -9,6 +9,16 @@
 
 #include "attach/attach.h"
 
+static vm_fault_t lost_fault(struct vm_fault *vmf)
+{
+	return VM_FAULT_SIGBUS;
+}
+
+/* A child's, for which there was no memory when it was forked: hugetlbfs has such, too. */
+static const struct vm_operations_struct morsel_lost_vm_ops = {
+	.fault = lost_fault,
+};
+
 /*
  * A new VMA shares the attachment of the one it was copied from if it is a part
  * of the same range: a split.  Otherwise (fork, mremap) it gets its own.
@@ -17,6 +27,13 @@ static void morsel_vma_open(struct vm_area_struct *vma)
 {
 	struct attachment *att = vma->vm_private_data;
 
+	if (private_open(vma)) {
+		/* As below: nothing of it is to be copied. */
+		vm_flags_set(vma, VM_WIPEONFORK);
+		vma->vm_private_data = NULL;
+		vma->vm_ops = &morsel_lost_vm_ops;
+		return;
+	}
 	if (att && att->notifier.mm == vma->vm_mm && vma->vm_start >= att->start &&
 	    vma->vm_end <= att->end &&
 	    vma->vm_pgoff == att->pgoff + ((vma->vm_start - att->start) >> PAGE_SHIFT)) {
@@ -41,21 +58,24 @@ static void morsel_vma_open(struct vm_area_struct *vma)
 	else
 		att = NULL;
 	vma->vm_private_data = IS_ERR(att) ? NULL : att;
+	if (vma->vm_private_data)
+		space_asks(att, vma);
 }
 
 static void morsel_vma_close(struct vm_area_struct *vma)
 {
 	struct attachment *att = vma->vm_private_data;
 
-	if (!att)
-		return;
-	if (att->made == vma) {
+	if (att && att->made == vma) {
 		mutex_lock(&att->m->attached_lock);
 		att->made = NULL;
 		mutex_unlock(&att->m->attached_lock);
 	}
-	if (refcount_dec_and_test(&att->vmas))
+	if (att && refcount_dec_and_test(&att->vmas))
 		attachment_destroy(att);
+	/* Where mmap() is to put another in its place, it may be found a while longer. */
+	vma->vm_private_data = NULL;
+	private_close(vma);
 }
 
 static int morsel_vma_may_split(struct vm_area_struct *vma, unsigned long addr)
@@ -213,6 +233,8 @@ int morsel_mmap(struct file *file, struct vm_area_struct *vma)
 		vma->vm_ops = &morsel_private_vm_ops;
 		return 0;
 	}
+	/* It may be that of a clone. */
+	m = file_morsel(vma->vm_file);
 	if (is_sealed(m, MORSEL_SEALS_WRITE)) {
 		if (vma->vm_flags & VM_WRITE)
 			return -EPERM;
@@ -221,12 +243,12 @@ int morsel_mmap(struct file *file, struct vm_area_struct *vma)
 	/* Also where it covers no span: it may be moved to where it does. */
 	if (vma_is_accessible(vma))
 		err = show_reserved(vma, vma->vm_start, vma->vm_end, vma->vm_flags);
-	if (err)
-		return err;
-	if (has_spans(vma))
+	if (!err && has_spans(vma))
 		att = attach(m, vma, &splice);
-	if (IS_ERR(att))
-		return PTR_ERR(att);
+	if (err || IS_ERR(att)) {
+		private_close(vma);
+		return err ?: PTR_ERR(att);
+	}
 
 	/*
 	 * MIXEDMAP keeps khugepaged, KSM and NUMA balancing away but lets
@@ -234,8 +256,8 @@ int morsel_mmap(struct file *file, struct vm_area_struct *vma)
 	 * by one; DONTEXPAND keeps mremap from growing over what follows.
 	 */
 	vm_flags_set(vma, VM_MIXEDMAP | VM_DONTEXPAND | VM_WIPEONFORK);
-	/* What is special cannot be told to be dumped later. */
-	if (!m->dump)
+	/* What is special cannot be told to be dumped later.  What is private is the process's own memory. */
+	if (!m->dump && !m->personal)
 		vm_flags_set(vma, VM_DONTDUMP);
 	/* Memory that is only executable can be read, as on processors without keys. */
 	vm_flags_clear(vma, PKEY_FLAGS);

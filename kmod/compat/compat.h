@@ -10,6 +10,7 @@
 #ifndef MORSEL_COMPAT_H
 #define MORSEL_COMPAT_H
 
+#include <linux/khugepaged.h>
 #include <linux/fs.h>
 #include <linux/iommu.h>
 #include <linux/mm.h>
@@ -82,6 +83,15 @@ static inline void compat_table_dtor(struct page *page)
  * and from 6.14 on, the kernel frees PTE tables that it finds without entries.
  * That is true of the kernel as a whole, and of no function that could be tried.
  */
+/*
+ * dup_mmap() takes the file that it finds after it has called open: from 6.9 on, and in what of 6.1 was looked at.  Stable
+ * kernels in between may have it or not.
+ */
+#define COMPAT_OPEN_GIVES_FILE                                                                     \
+	(LINUX_VERSION_CODE >= KERNEL_VERSION(6, 9, 0) ||                                          \
+	 (LINUX_VERSION_CODE >= KERNEL_VERSION(6, 1, 192) &&                                       \
+	  LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)))
+
 #define COMPAT_PMD_ENTRIES_GO (LINUX_VERSION_CODE >= KERNEL_VERSION(6, 5, 0))
 
 /*
@@ -134,6 +144,10 @@ static inline void vma_start_write(struct vm_area_struct *vma)
 #endif
 
 /* Flags of a VMA became read-only in 6.3. */
+#ifndef COMPAT_HAVE_MM_FLAGS_TEST
+#define mm_flags_test(flag, mm) test_bit(flag, &(mm)->flags)
+#endif
+
 #ifndef COMPAT_HAVE_VM_FLAGS_SET
 static inline void vm_flags_set(struct vm_area_struct *vma, unsigned long flags)
 {

@@ -46,6 +46,15 @@ void test(struct vm_area_struct *vma)
 }
 #endif
 
+/* 6.18: there may be more flags than bits of a word. */
+#ifdef TEST_MM_FLAGS_TEST
+bool test(const struct mm_struct *mm);
+bool test(const struct mm_struct *mm)
+{
+	return mm_flags_test(MMF_VM_HUGEPAGE, mm);
+}
+#endif
+
 /* 6.3 */
 #ifdef TEST_VM_FLAGS_SET
 void test(struct vm_area_struct *vma);

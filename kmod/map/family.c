@@ -132,6 +132,10 @@ static void hand_over(struct map *map, const struct left *left)
 	struct map *heir;
 	bool done = false;
 
+	/* What others pay for already stays theirs. */
+	if (!source_pays(map->source, left->page))
+		return;
+
 	/* It may come to be of another, but not while either's lock is held. */
 	for (;;) {
 		family = READ_ONCE(map->family);

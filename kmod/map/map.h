@@ -67,6 +67,20 @@ struct map_reach {
 /* What maps may have that others have, too: nothing; tables, and huge frames; or all. */
 enum map_shares { SHARES_NONE, SHARES_HUGE, SHARES_SMALL };
 
+/**
+ * enum share_wait - how long who shares a map waits for others
+ * @SHARE_TRIES:	not at all
+ * @SHARE_WAITS:	until what they have begun is done
+ * @SHARE_RESTS:	and as long as they had to wait the last time
+ */
+enum share_wait { SHARE_TRIES, SHARE_WAITS, SHARE_RESTS };
+
+/* GiBs of a map from one to before another. */
+struct gibs {
+	unsigned long first;
+	unsigned long end;
+};
+
 /* What a page is wanted for; MAP_WRITE_HELD: by who has a reference to the frame, if there is one. */
 enum map_access { MAP_READ, MAP_WRITE, MAP_WRITE_HELD };
 
@@ -287,7 +301,8 @@ int map_copy_small(struct map *map, const struct mempolicy *policy, u64 frame, u
 		   u64 *frames);
 int map_own_wait(struct map *map, unsigned long index);
 int map_own_frames(struct map *map, loff_t start, loff_t end);
-void map_unshared(struct map *map);
+bool map_unshared(struct map *map);
+void map_share_undo(struct map *map, enum map_shares shares);
 int map_own_range(struct map *map, loff_t start, loff_t end);
 bool map_is_own_range(struct map *map, loff_t start, loff_t end);
 int map_own(struct map *map, const struct mempolicy *policy, unsigned long index,
@@ -297,9 +312,10 @@ void map_wait_dropped(struct map *map, const struct list_head *dropped);
 void map_give_dropped(struct map *map, struct list_head *dropped);
 void map_clear_caches(struct map *map, unsigned long span, unsigned long end);
 void map_share_prepare(struct map *map, enum map_shares least);
-int map_share_begin(struct map *map, struct closed *range, enum map_shares least);
+int map_share_begin(struct map *map, struct closed *range, enum map_shares least,
+		    enum share_wait wait);
 void map_share_end(struct map *map, struct closed *range);
-int map_share(struct map *map, struct map *clone);
+int map_share(struct map *map, struct map *clone, const struct gibs *gibs);
 int map_exchange(struct map *map, struct map *other);
 
 /* compare.c */

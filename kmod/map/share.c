@@ -506,29 +506,41 @@ int map_own_frames(struct map *map, loff_t start, loff_t end)
 }
 
 /**
+ * map_share_undo() - a map that was prepared to be cloned was not, or shares nothing any more
+ * @map:	the map, of which nothing has come to be shared, with the inode's lock held for writing
+ * @shares:	what it shared before
+ */
+void map_share_undo(struct map *map, enum map_shares shares)
+{
+	down_write(&map->sem);
+	WRITE_ONCE(map->shares, shares);
+	up_write(&map->sem);
+}
+
+/**
  * map_unshared() - find out whether a map shares nothing any more
  * @map: the map, which nobody clones meanwhile, nor changes the length of
  *
  * Then mappings that are made from here on need not ask before they are written.
+ * Return: whether that is so now, and was not.
  */
-void map_unshared(struct map *map)
+bool map_unshared(struct map *map)
 {
 	unsigned long index;
 	struct leaf leaf;
 
 	if (!READ_ONCE(map->shares))
-		return;
+		return false;
 	/* What is the map's own stays so. */
 	for (index = 0; index < map->tail; index = leaf_end(&leaf, index)) {
 		leaf = map->ops->look(map, index);
 		if ((leaf.present && !leaf.own) || fatal_signal_pending(current) ||
 		    !tableset_is_own(map->truth, index / SPAN_PAGES, true))
-			return;
+			return false;
 		cond_resched();
 	}
-	down_write(&map->sem);
-	WRITE_ONCE(map->shares, SHARES_NONE);
-	up_write(&map->sem);
+	map_share_undo(map, SHARES_NONE);
+	return true;
 }
 
 /* Have a cache show nothing of some spans of a GiB; did it? */
@@ -753,7 +765,7 @@ static void freeze_gib(struct map *map, unsigned long gib, struct freezing *free
 }
 
 /* Who saw a small leaf before may write it again on some kernels: until nobody can be left who saw one. */
-static void freeze_all(struct map *map, unsigned long gibs)
+static void freeze_all(struct map *map, unsigned long first, unsigned long end)
 {
 	struct freezing freezing;
 	unsigned long gib;
@@ -762,19 +774,28 @@ static void freeze_all(struct map *map, unsigned long gibs)
 		return;
 	do {
 		freezing = (struct freezing){};
-		for (gib = 0; gib < gibs; gib++)
+		for (gib = first; gib < end; gib++)
 			if (tableset_has_gib(map->truth, gib))
 				freeze_gib(map, gib, &freezing);
 		synchronize_rcu_expedited();
 	} while (freezing.changed);
 }
 
-static int share_gib(struct map *map, struct map *clone, unsigned long gib, unsigned long *tables)
+static void count_frame(void *clone, unsigned int order, u64 frame)
+{
+	map_count(clone, order, 1, &frame);
+}
+
+/* @count: the clone has counted nothing yet. */
+static int share_gib(struct map *map, struct map *clone, unsigned long gib, bool count,
+		     unsigned long *tables)
 {
 	struct freezing freezing = {.last = true};
 	int err;
 
 	freeze_gib(map, gib, &freezing);
+	if (count)
+		tableset_each(map->truth, gib, clone, count_frame);
 	down_write(&map->sem);
 	err = tableset_share(map->truth, clone->truth, gib, freezing.busy);
 	up_write(&map->sem);
@@ -818,22 +839,36 @@ static int rest(struct map *map)
 	return fatal_signal_pending(current) ? -EINTR : 0;
 }
 
+/* Who is in the midst of copying something is not to do so in vain. */
+static int close_for_all(struct map *map, struct closed *range, enum share_wait wait)
+{
+	int err;
+
+	if (wait == SHARE_TRIES)
+		return gate_try_close(map, range, 0, ULONG_MAX) ? 0 : -EBUSY;
+	err = wait == SHARE_RESTS ? rest(map) : 0;
+	return err ?: gate_close(map, range, 0, ULONG_MAX);
+}
+
 /**
  * map_share_begin() - have nobody write to a map, nor change it
  * @map:	the map, for which map_share_prepare() was called
  * @range:	for map_share_end()
  * @least:	as for that
+ * @wait:	how long to wait for others
  * Return: 0; -EINTR: a fatal signal; -EAGAIN: small frames have come since, or it was found to share nothing, and it
- * is to be prepared again; and nothing was begun.
+ * is to be prepared again; -EBUSY: somebody would have to be waited for; and nothing was begun.
  */
-int map_share_begin(struct map *map, struct closed *range, enum map_shares least)
+int map_share_begin(struct map *map, struct closed *range, enum map_shares least,
+		    enum share_wait wait)
 {
-	int err = rest(map) ?: gate_close(map, range, 0, ULONG_MAX);
+	int err = close_for_all(map, range, wait);
 
 	if (err)
 		return err;
-	/* None begins, and what is done is not to be in vain. */
-	if (wait_event_killable(map->gate.opened, !atomic_read(&map->copying)))
+	if (wait == SHARE_TRIES && atomic_read(&map->copying))
+		err = -EBUSY;
+	else if (wait_event_killable(map->gate.opened, !atomic_read(&map->copying)))
 		err = -EINTR;
 	else if (map->shares < max(would_share(map), least))
 		err = -EAGAIN;
@@ -863,27 +898,32 @@ void map_share_end(struct map *map, struct closed *range)
 
 /**
  * map_share() - have a clone show what a map has
- * @map:	the map, between map_share_begin() and map_share_end(); no address space has anything of it
+ * @map:	the map, between map_share_begin() and map_share_end(); no address space has anything of what is shared
  * @clone:	the clone's, of the same length, which nobody uses yet
+ * @gibs:	of these GiBs alone
  * Return: 0; -ENOMEM, -EDQUOT, -EIO (pinned memory has failed), -EINTR (a fatal signal): the clone's is to
  * be freed.
  */
-int map_share(struct map *map, struct map *clone)
+int map_share(struct map *map, struct map *clone, const struct gibs *gibs)
 {
-	unsigned long gibs = DIV_ROUND_UP(map_pages(map), GIB_PAGES), gib, tables = 0;
-	int err = source_copy_counts(clone->source, map->source) ?: family_join(map, clone);
+	unsigned long nr = DIV_ROUND_UP(min(map_pages(map), map_pages(clone)), GIB_PAGES);
+	unsigned long end = min(nr, gibs->end), gib, tables = 0;
+	bool whole = !gibs->first && end == nr;
+	int err = source_copy_counts(clone->source, map->source, whole) ?: family_join(map, clone);
 
 	clone->shares = map->shares;
 	clone->tail = map->tail;
 	if (err)
 		return err;
-	atomic_long_set(&clone->small, atomic_long_read(&map->small));
-	atomic_long_set(&clone->huge, atomic_long_read(&map->huge));
-	freeze_all(map, gibs);
-	for (gib = 0; gib < gibs && !err; gib++) {
+	if (whole) {
+		atomic_long_set(&clone->small, atomic_long_read(&map->small));
+		atomic_long_set(&clone->huge, atomic_long_read(&map->huge));
+	}
+	freeze_all(map, gibs->first, end);
+	for (gib = gibs->first; gib < end && !err; gib++) {
 		if (!tableset_has_gib(map->truth, gib))
 			continue;
-		err = share_gib(map, clone, gib, &tables);
+		err = share_gib(map, clone, gib, !whole, &tables);
 		if (!err && fatal_signal_pending(current))
 			err = -EINTR;
 	}

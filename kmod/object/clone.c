@@ -2,6 +2,7 @@
 /*
  * Clones: morsels with the contents that others have, made and rolled back.
  */
+#include <linux/delay.h>
 #include <linux/err.h>
 #include <linux/file.h>
 #include <linux/fs.h>
@@ -33,10 +34,59 @@ int morsel_share_begin(struct morsel *m, enum map_shares least)
 	return err;
 }
 
-/* What a clone has of its source. */
-static struct morsel_create as_source(const struct morsel *m, u32 mode)
+/* May a morsel be shared by who has the mmap_lock?  With the inode's lock. */
+static int share_locked(struct morsel *m, enum map_shares *before)
+{
+	int err;
+
+	/* Who has it mapped for writing would have to be told to ask, which takes other mmap_locks. */
+	if (!m->personal && mapping_writably_mapped(m->inode.i_mapping))
+		return -EBUSY;
+	/* What is reserved would be copied; and what is behind the end is not given back here. */
+	if (m->reserves || READ_ONCE(m->map.nr_reserved) || m->map.tail > map_pages(&m->map))
+		return -EBUSY;
+	*before = view_shares(&m->plain);
+	view_share_prepare(&m->plain, SHARES_NONE);
+	err = spaces_ask_below(m);
+	if (err)
+		map_share_undo(&m->map, *before);
+	return err;
+}
+
+/**
+ * morsel_share_try() - the same, with the mmap_lock held for writing
+ * @m:		the morsel
+ * @before:	gets what may have been shared before
+ * Return: as that; -EBUSY: somebody is writing to it, or to how long it is, or in the way otherwise.
+ */
+int morsel_share_try(struct morsel *m, enum map_shares *before)
+{
+	int err;
+
+	/* Whoever has it may be waiting for the mmap_lock; but of what is behind private mappings nobody does. */
+	while (!inode_trylock(&m->inode)) {
+		if (!m->personal)
+			return -EBUSY;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		usleep_range(10, 100);
+	}
+	err = share_locked(m, before);
+	if (err)
+		inode_unlock(&m->inode);
+	return err;
+}
+
+/**
+ * morsel_as_source() - how a clone is made
+ * @m:		its source
+ * @mode:	its permission bits
+ * Return: what it has of its source.
+ */
+struct morsel_create morsel_as_source(const struct morsel *m, u32 mode)
 {
 	return (struct morsel_create){
+		.size = sizeof(struct morsel_create),
 		.flags = m->dump ? MORSEL_CREATE_DUMP : 0,
 		.pool = MORSEL_ANY,
 		.node = MORSEL_ANY,
@@ -54,7 +104,7 @@ static struct morsel_create as_source(const struct morsel *m, u32 mode)
  */
 struct file *morsel_clone(struct morsel *m, struct morsel_clone *args)
 {
-	struct morsel_create create = as_source(m, args->mode);
+	struct morsel_create create = morsel_as_source(m, args->mode);
 	struct file *file;
 
 	if (args->flags & MORSEL_CLONE_SEALABLE)
@@ -100,7 +150,7 @@ static int become(struct morsel *m, struct morsel *copy)
  */
 int morsel_rollback(struct morsel *m, struct morsel *to)
 {
-	struct morsel_create create = as_source(to, 0600);
+	struct morsel_create create = morsel_as_source(to, 0600);
 	struct file *file;
 	int err;
 

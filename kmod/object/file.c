@@ -303,8 +303,8 @@ long morsel_fallocate(struct file *file, int mode, loff_t offset, loff_t len)
 		/* So that it can be written without more memory. */
 		if (!err)
 			err = map_own_frames(&m->map, offset, min(end, i_size_read(&m->inode)));
-		if (!err)
-			map_unshared(&m->map);
+		if (!err && map_unshared(&m->map))
+			spaces_unasked(m);
 		err = morsel_file_error(err);
 		break;
 	default:
@@ -363,6 +363,9 @@ static int morsel_setattr(struct mnt_idmap *idmap, struct dentry *dentry, struct
 	int err;
 
 	err = setattr_prepare(idmap, dentry, attr);
+	/* By way of /proc/PID/map_files. */
+	if (!err && to_morsel(inode)->personal)
+		err = -EPERM;
 	if (!err && attr->ia_valid & ATTR_SIZE)
 		err = set_size(to_morsel(inode), attr);
 	if (err)

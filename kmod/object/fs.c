@@ -18,6 +18,7 @@
 #include <linux/slab.h>
 #include <linux/statfs.h>
 
+#include "attach/attach.h"
 #include "object/mount.h"
 #include "object/object.h"
 #include "pools/source.h"
@@ -57,6 +58,16 @@ void morsel_free_inode(struct inode *inode)
 	kmem_cache_free(inodes, m);
 }
 
+/* The clone behind private mappings is going. */
+static void unmake_private(struct morsel *m)
+{
+	/* Where its mapping is another's, that stayed for it. */
+	if (m->inode.i_mapping != &m->inode.i_data)
+		iput(m->inode.i_mapping->host);
+	path_put(&m->personal->path);
+	kfree(m->personal);
+}
+
 /**
  * morsel_evict_inode() - the last who held it has let it go
  * @inode: the inode
@@ -70,6 +81,8 @@ void morsel_evict_inode(struct inode *inode)
 	if (!S_ISREG(inode->i_mode))
 		return;
 	morsel_unmake(m);
+	if (m->personal)
+		unmake_private(m);
 	/* What still runs of us: see morsel_objects_exit(). */
 	module_put(THIS_MODULE);
 }
@@ -101,7 +114,8 @@ int morsel_statfs(struct dentry *dentry, struct kstatfs *stat)
 	unsigned long limit, room;
 	int err = simple_statfs(dentry, stat);
 
-	if (err || !S_ISREG(inode->i_mode))
+	/* Nobody has a descriptor of a clone behind private mappings, which may have nothing any more. */
+	if (err || !S_ISREG(inode->i_mode) || to_morsel(inode)->personal)
 		return err;
 	source_room(to_morsel(inode)->map.source, &limit, &room);
 	morsel_statfs_fill(stat, limit, room);
@@ -118,11 +132,12 @@ static const struct super_operations morsel_sops = {
 /* What /proc/PID/maps and /proc/PID/fd show: as of a memfd, so that nobody takes it for a path. */
 static char *morsel_dname(struct dentry *dentry, char *buffer, int len)
 {
+	const struct morsel *m = to_morsel(d_inode(dentry));
 	char text[64];
-	int size = scnprintf(text, sizeof(text), "/morsel:#%llu (deleted)",
-			     to_morsel(d_inode(dentry))->id) +
-		   1;
+	int size = scnprintf(text, sizeof(text), "/morsel:#%llu (deleted)", m->id) + 1;
 
+	if (m->personal)
+		return d_path(&m->personal->path, buffer, len);
 	if (size > len)
 		return ERR_PTR(-ENAMETOOLONG);
 	return memcpy(buffer + len - size, text, size);
@@ -186,15 +201,15 @@ struct morsel *morsel_inode(const struct morsel_maker *maker, umode_t mode)
 	return to_morsel(inode);
 }
 
-/* The first descriptor of a morsel without a name, and its dentry; the caller's reference is kept. */
-static struct file *first_file(struct morsel *m, int flags)
+/* The first file of a morsel without a name, and its dentry; the caller's reference is kept. */
+static struct file *first_file(struct morsel *m, int flags, const struct file_operations *fops)
 {
 	struct file *file;
 
 	ihold(&m->inode);
 	/* As closing will let go of it. */
 	__module_get(THIS_MODULE);
-	file = alloc_file_pseudo(&m->inode, mount, "morsel", flags | O_LARGEFILE, descriptor_fops);
+	file = alloc_file_pseudo(&m->inode, mount, "morsel", flags | O_LARGEFILE, fops);
 	if (IS_ERR(file)) {
 		module_put(THIS_MODULE);
 		iput(&m->inode);
@@ -221,11 +236,49 @@ struct file *morsel_file(struct morsel *m, struct dentry *dentry, int flags)
 	bool nameless = m->inode.i_sb == super;
 
 	if (!dentry)
-		return nameless ? first_file(m, flags) : ERR_PTR(-ENOENT);
+		return nameless ? first_file(m, flags, descriptor_fops) : ERR_PTR(-ENOENT);
 	if (nameless)
 		return dentry_open(&(struct path){.mnt = mount, .dentry = dentry},
 				   flags | O_LARGEFILE, current_cred());
 	return morsel_open_unseen(dentry, flags);
+}
+
+/* Whoever is shown that it is there (/proc/PID/map_files). */
+static int refuse_open(struct inode *inode, struct file *file)
+{
+	return -EACCES;
+}
+
+/* As madvise(MADV_REMOVE) has it of private mappings. */
+static long refuse_fallocate(struct file *file, int mode, loff_t offset, loff_t len)
+{
+	return -EACCES;
+}
+
+/* Nobody has it mapped any more; its inode may stay for the mapping that children's have (i_mapping). */
+static int release_private(struct inode *inode, struct file *file)
+{
+	morsel_unmake(to_morsel(inode));
+	return 0;
+}
+
+static const struct file_operations private_fops = {
+	.owner = THIS_MODULE,
+	.open = refuse_open,
+	.release = release_private,
+	.fallocate = refuse_fallocate,
+	.fsync = noop_fsync,
+};
+
+/**
+ * morsel_private_file() - the one file of a clone that private mappings are of
+ * @m: the clone, which nobody has yet; the caller's reference is kept
+ * Return: the file, or ERR_PTR.
+ */
+struct file *morsel_private_file(struct morsel *m)
+{
+	m->inode.i_fop = &private_fops;
+	return first_file(m, O_RDWR, &private_fops);
 }
 
 static void morsel_inode_init_once(void *memory)

@@ -124,6 +124,8 @@ static int found(struct morsel *m, const struct morsel_maker *maker,
 struct morsel *morsel_make(const struct morsel_maker *maker, const struct morsel_create *args)
 {
 	struct morsel *m = morsel_inode(maker, args->mode), *original = maker->original;
+	enum map_shares before = SHARES_NONE;
+	bool begun = false;
 	int err;
 
 	if (!m)
@@ -134,6 +136,8 @@ struct morsel *morsel_make(const struct morsel_maker *maker, const struct morsel
 	m->seals = args->flags & MORSEL_CREATE_SEALABLE ? 0 : MORSEL_SEAL_SEAL;
 	if (maker->snapshot)
 		m->seals = SNAPSHOT_SEALS;
+	if (maker->personal)
+		m->seals = MORSEL_SEAL_SHRINK | MORSEL_SEAL_GROW | MORSEL_SEAL_SEAL;
 	mutex_init(&m->attached_lock);
 	INIT_LIST_HEAD(&m->attached);
 	INIT_LIST_HEAD(&m->displaced);
@@ -141,7 +145,10 @@ struct morsel *morsel_make(const struct morsel_maker *maker, const struct morsel
 	m->plain = (struct view){&plain_view_ops, &m->map};
 	m->map.reach = &morsel_map_reach;
 	/* While its size stays. */
-	err = original ? morsel_share_begin(original, SHARES_NONE) : 0;
+	if (maker->personal)
+		err = morsel_share_try(original, &before);
+	else
+		err = original ? morsel_share_begin(original, SHARES_NONE) : 0;
 	if (err) {
 		iput(&m->inode);
 		return ERR_PTR(err);
@@ -150,20 +157,25 @@ struct morsel *morsel_make(const struct morsel_maker *maker, const struct morsel
 	err = found(m, maker, args);
 	if (!err && !zalloc_cpumask_var(&m->flush_cpus, GFP_KERNEL_ACCOUNT))
 		err = -ENOMEM;
-	if (!err && original)
-		err = morsel_share(original, &m->map);
+	if (!err && original) {
+		err = morsel_share(original, &m->map, maker->gibs);
+		begun = err != -EBUSY;
+	}
+	if (err && maker->personal && !begun)
+		map_share_undo(&original->map, before);
 	if (original)
 		inode_unlock(&original->inode);
 	if (!err && args->flags & MORSEL_CREATE_RESERVE)
 		err = morsel_reserve(m, 0, map_pages(&m->map), TASK_KILLABLE);
 	else if (!err && args->flags & MORSEL_CREATE_POPULATE)
 		err = view_populate(&m->plain, 0, map_pages(&m->map), TASK_KILLABLE);
-	if (!err)
+	if (!err && !maker->personal)
 		err = morsel_publish(m);
 	if (err) {
 		iput(&m->inode);
 		return ERR_PTR(err);
 	}
+	m->personal = maker->personal;
 	return m;
 }
 
@@ -178,6 +190,7 @@ void morsel_unmake(struct morsel *m)
 		return;
 	source_uncharge(m->map.source, OWN_PAGES);
 	tables_map_free(&m->map);
+	m->map.source = NULL;
 }
 
 static struct file *create(const struct morsel_maker *maker, struct morsel_create *args)

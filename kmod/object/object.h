@@ -25,6 +25,8 @@ struct seq_file;
  * @nodes:	of the policy that it is to have, if any
  * @original:	what it is to be a clone of, or NULL
  * @snapshot:	and nobody is to write to it
+ * @personal:	or it is to be the clone behind private mappings, with this,
+ * @gibs:	of these GiBs
  */
 struct morsel_maker {
 	struct super_block *sb;
@@ -35,6 +37,8 @@ struct morsel_maker {
 	const nodemask_t *nodes;
 	struct morsel *original;
 	bool snapshot;
+	struct personal *personal;
+	const struct gibs *gibs;
 };
 
 /* object.c */
@@ -51,8 +55,13 @@ void morsel_unmake(struct morsel *m);
 
 /* clone.c */
 int morsel_share_begin(struct morsel *m, enum map_shares least);
+int morsel_share_try(struct morsel *m, enum map_shares *before);
+struct morsel_create morsel_as_source(const struct morsel *m, u32 mode);
 struct file *morsel_clone(struct morsel *m, struct morsel_clone *args);
 int morsel_rollback(struct morsel *m, struct morsel *to);
+
+/* private.c */
+int morsel_file_mmap(struct file *file, struct vm_area_struct *vma);
 
 /* names.c */
 void morsel_names_exit(void);
@@ -102,6 +111,7 @@ int morsel_statfs(struct dentry *dentry, struct kstatfs *stat);
 void morsel_statfs_fill(struct kstatfs *stat, unsigned long limit, unsigned long room);
 struct morsel *morsel_inode(const struct morsel_maker *maker, umode_t mode);
 struct file *morsel_file(struct morsel *m, struct dentry *dentry, int flags);
+struct file *morsel_private_file(struct morsel *m);
 
 /* mount.c */
 int morsel_mount_init(void);

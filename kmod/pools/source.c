@@ -226,11 +226,12 @@ struct source *source_clone(struct source *source, const struct payers *payers)
  * source_copy_counts() - a clone's map is to have what its source's has
  * @clone:	the clone's source
  * @source:	of source_clone(); no frames come into its map, or leave it
+ * @whole:	all of it; else it counts what it is to have
  *
  * So a clone holds all pools that it has frames of.
  * Return: 0; -ENOMEM.
  */
-int source_copy_counts(struct source *clone, const struct source *source)
+int source_copy_counts(struct source *clone, const struct source *source, bool whole)
 {
 	const struct source_part *part;
 	struct source_part *to;
@@ -240,6 +241,8 @@ int source_copy_counts(struct source *clone, const struct source *source)
 		to = part_for(clone, part->account->pool->node);
 		if (!to)
 			return -ENOMEM;
+		if (!whole)
+			continue;
 		atomic_long_set(&to->small, atomic_long_read(&part->small));
 		atomic_long_set(&to->huge, atomic_long_read(&part->huge));
 	}

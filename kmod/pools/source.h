@@ -89,7 +89,7 @@ void source_exchange_counts(struct source *source, struct source *other, unsigne
 			    atomic_long_t *total, atomic_long_t *other_total);
 bool source_pays(const struct source *source, struct page *page);
 void source_pay(struct source *source, struct page *page, unsigned int order);
-int source_copy_counts(struct source *clone, const struct source *source);
+int source_copy_counts(struct source *clone, const struct source *source, bool whole);
 void source_close(struct source *source);
 void source_ref(struct source *source);
 void source_unref(struct source *source);

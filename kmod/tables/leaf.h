@@ -45,6 +45,17 @@ static inline bool pte_is_own(pte_t pte)
 	return pte_val(pte) & _PAGE_RW;
 }
 
+/* A leaf as it is, but for reading. */
+static inline pmd_t pmd_for_reading(pmd_t pmd)
+{
+	return __pmd(pmd_val(pmd) & ~(pmdval_t)(_PAGE_RW | _PAGE_DIRTY));
+}
+
+static inline pte_t pte_for_reading(pte_t pte)
+{
+	return __pte(pte_val(pte) & ~(pteval_t)(_PAGE_RW | _PAGE_DIRTY));
+}
+
 static inline bool pmd_is_leaf(pmd_t pmd)
 {
 	return pmd_val(pmd) & _PAGE_PSE;

@@ -256,10 +256,9 @@ bool tableset_own(struct tableset *set, unsigned long span, bool ptes, struct di
 	return true;
 }
 
-static void freeze_ptes(pmd_t *pmdp, enum morsel_rights rights, struct freezing *freezing)
+static void freeze_ptes(pmd_t *pmdp, struct freezing *freezing)
 {
 	spinlock_t *lock = compat_leaf_lock(pmdp);
-	pgprot_t prot = rights_prot(rights, false);
 	pte_t *ptes = pmd_ptes(*pmdp);
 	bool busy = false;
 	int i;
@@ -274,7 +273,7 @@ static void freeze_ptes(pmd_t *pmdp, enum morsel_rights rights, struct freezing 
 			busy = true;
 			continue;
 		}
-		WRITE_ONCE(ptes[i], pfn_pte(pte_pfn(pte), prot));
+		WRITE_ONCE(ptes[i], pte_for_reading(pte));
 		freezing->changed = true;
 	}
 	spin_unlock(lock);
@@ -284,17 +283,15 @@ static void freeze_ptes(pmd_t *pmdp, enum morsel_rights rights, struct freezing 
 		table_freeze(pmd_page(*pmdp));
 }
 
-static void freeze_huge(pmd_t *pmdp, enum morsel_rights rights, struct freezing *freezing)
+static void freeze_huge(pmd_t *pmdp, pmd_t pmd, struct freezing *freezing)
 {
-	u64 frame = pmd_pfn(*pmdp);
-
 	if (morsel_planted(PLANT_LATER_WRITE))
 		return;
-	if (frame_pinned(frame, HUGE_ORDER)) {
+	if (frame_pinned(pmd_pfn(pmd), HUGE_ORDER)) {
 		freezing->busy = true;
 		return;
 	}
-	WRITE_ONCE(*pmdp, pmd_leaf_entry(frame, rights, false));
+	WRITE_ONCE(*pmdp, pmd_for_reading(pmd));
 	freezing->changed = true;
 }
 
@@ -323,17 +320,19 @@ unsigned long tableset_freeze(struct tableset *set, unsigned long span, unsigned
 	lock = compat_huge_lock(pmds);
 	spin_lock(lock);
 	for (; i < most && tables < FREEZE_MOST; i++) {
-		if (!pmd_is_leaf(pmds[i]))
-			tables += pmd_is_table(pmds[i]) && !pmd_frozen(pmds[i]);
-		else if (pmd_is_own(pmds[i]))
-			freeze_huge(&pmds[i], set->rights, freezing);
+		pmd_t pmd = READ_ONCE(pmds[i]);
+
+		if (!pmd_is_leaf(pmd))
+			tables += pmd_is_table(pmd) && !pmd_frozen(pmd);
+		else if (pmd_is_own(pmd))
+			freeze_huge(&pmds[i], pmd, freezing);
 	}
 	spin_unlock(lock);
 	end = span - span % GIB_SPANS + i;
 	for (i = span % GIB_SPANS; tables; i++) {
 		if (!pmd_is_table(pmds[i]) || pmd_frozen(pmds[i]))
 			continue;
-		freeze_ptes(&pmds[i], set->rights, freezing);
+		freeze_ptes(&pmds[i], freezing);
 		tables--;
 	}
 	return end;
@@ -518,6 +517,20 @@ static void each_pte(const pte_t *ptes, void *context,
 			each(context, 0, pte_pfn(ptes[i]));
 }
 
+static void each_pmd(const pmd_t *pmds, void *context,
+		     void (*each)(void *context, unsigned int order, u64 frame))
+{
+	int i;
+
+	for (i = 0; i < GIB_SPANS; i++) {
+		if (pmd_is_leaf(pmds[i]))
+			each(context, HUGE_ORDER, pmd_pfn(pmds[i]));
+		else if (pmd_is_table(pmds[i]))
+			each_pte(pmd_ptes(pmds[i]), context, each);
+		cond_resched();
+	}
+}
+
 /**
  * displaced_each() - go through the frames that dropped tables show
  * @displaced:	of tableset_drop()
@@ -527,21 +540,26 @@ static void each_pte(const pte_t *ptes, void *context,
 void displaced_each(const struct displaced *displaced, void *context,
 		    void (*each)(void *context, unsigned int order, u64 frame))
 {
-	const pmd_t *pmds;
-	int i;
-
 	if (displaced->ptes)
 		each_pte(page_address(displaced->ptes), context, each);
-	if (!displaced->pmds)
-		return;
-	pmds = page_address(displaced->pmds);
-	for (i = 0; i < GIB_SPANS; i++) {
-		if (pmd_is_leaf(pmds[i]))
-			each(context, HUGE_ORDER, pmd_pfn(pmds[i]));
-		else if (pmd_is_table(pmds[i]))
-			each_pte(pmd_ptes(pmds[i]), context, each);
-		cond_resched();
-	}
+	if (displaced->pmds)
+		each_pmd(page_address(displaced->pmds), context, each);
+}
+
+/**
+ * tableset_each() - the same for those of a GiB
+ * @set:	the truth of a map, whose gate is closed
+ * @gib:	the GiB
+ * @context:	for @each
+ * @each:	as above
+ */
+void tableset_each(const struct tableset *set, unsigned long gib, void *context,
+		   void (*each)(void *context, unsigned int order, u64 frame))
+{
+	const pmd_t *pmds = tableset_pmds(set, gib);
+
+	if (pmds)
+		each_pmd(pmds, context, each);
 }
 
 /**

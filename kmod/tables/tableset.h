@@ -218,6 +218,8 @@ struct displaced *displaced_new(struct tableset *set);
 struct displaced *displaced_make(struct tableset *set, unsigned long span, bool ptes);
 void displaced_each(const struct displaced *displaced, void *context,
 		    void (*each)(void *context, unsigned int order, u64 frame));
+void tableset_each(const struct tableset *set, unsigned long gib, void *context,
+		   void (*each)(void *context, unsigned int order, u64 frame));
 void displaced_free(struct displaced *displaced);
 bool tableset_own(struct tableset *set, unsigned long span, bool ptes, struct displaced *displaced);
 unsigned long tableset_freeze(struct tableset *set, unsigned long span, unsigned long end,

@@ -158,7 +158,7 @@ const struct file_operations morsel_fops = {
 	/* Into a pipe, too: 6.1 would put the page itself there, which is none of the page cache's. */
 	.splice_read = copy_splice_read,
 	.splice_write = iter_file_splice_write,
-	.mmap = morsel_mmap,
+	.mmap = morsel_file_mmap,
 	.get_unmapped_area = morsel_get_unmapped_area,
 	.fallocate = morsel_fallocate,
 	.setlease = generic_setlease,

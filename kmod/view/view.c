@@ -310,31 +310,35 @@ void view_share_prepare(struct view *view, enum map_shares least)
  * @view:	the view
  * @range:	as there
  * @least:	as there
+ * @wait:	as there
  * Return: as that.
  */
-int view_share_begin(struct view *view, struct closed *range, enum map_shares least)
+int view_share_begin(struct view *view, struct closed *range, enum map_shares least,
+		     enum share_wait wait)
 {
-	return map_share_begin(view->map, range, least);
+	return map_share_begin(view->map, range, least, wait);
 }
 
 /**
  * view_share() - map_share()
  * @view:	the view
  * @clone:	as there
+ * @gibs:	as there
  * Return: as that.
  */
-int view_share(struct view *view, struct map *clone)
+int view_share(struct view *view, struct map *clone, const struct gibs *gibs)
 {
-	return map_share(view->map, clone);
+	return map_share(view->map, clone, gibs);
 }
 
 /**
  * view_exchange() - map_exchange()
  * @view:	the view
  * @other:	as there
+ * @gibs:	all
  * Return: as that.
  */
-int view_exchange(struct view *view, struct map *other)
+int view_exchange(struct view *view, struct map *other, const struct gibs *gibs)
 {
 	return map_exchange(view->map, other);
 }

@@ -127,9 +127,10 @@ bool view_shows_own(const struct view *view, unsigned long index, const struct p
 int view_own_range(struct view *view, loff_t start, loff_t end);
 bool view_is_own_range(struct view *view, loff_t start, loff_t end);
 void view_share_prepare(struct view *view, enum map_shares least);
-int view_share_begin(struct view *view, struct closed *range, enum map_shares least);
-int view_share(struct view *view, struct map *clone);
-int view_exchange(struct view *view, struct map *other);
+int view_share_begin(struct view *view, struct closed *range, enum map_shares least,
+		     enum share_wait wait);
+int view_share(struct view *view, struct map *clone, const struct gibs *gibs);
+int view_exchange(struct view *view, struct map *other, const struct gibs *gibs);
 void view_share_end(struct view *view, struct closed *range);
 bool view_has_gib(const struct view *view, unsigned long gib);
 bool view_cut_begin(struct view *view, unsigned long index);

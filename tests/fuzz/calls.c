@@ -312,7 +312,8 @@ long op_seal(long cmd)
 long op_clone(long cmd)
 {
 	struct morsel_clone args = {
-		.flags = some_flags(MORSEL_CLONE_SNAPSHOT | MORSEL_CLONE_CLOEXEC | MORSEL_CLONE_SEALABLE),
+		.flags = some_flags(MORSEL_CLONE_SNAPSHOT | MORSEL_CLONE_CLOEXEC |
+				    MORSEL_CLONE_SEALABLE),
 		.mode = chance(8) ? rnd() % 01777 : 0666,
 	};
 	long result;
@@ -336,14 +337,16 @@ long op_rollback(long cmd)
 
 long op_diff(long cmd)
 {
-	uint32_t entry = chance(8) ? PICK(8U, 7U, 256U, (uint32_t)PAGE) : sizeof(struct morsel_difference);
+	uint32_t entry = chance(8) ? PICK(8U, 7U, 256U, (uint32_t)PAGE)
+				   : sizeof(struct morsel_difference);
 	struct morsel_diff args = {
-		.list = {
-			.flags = some_flags(0),
-			.cursor = chance(4) ? interesting() : 0,
-			.entry_size = entry,
-			.count = below(64),
-		},
+		.list =
+			{
+				.flags = some_flags(0),
+				.cursor = chance(4) ? interesting() : 0,
+				.entry_size = entry,
+				.count = below(64),
+			},
 		.other = any_fd(),
 	};
 

@@ -245,7 +245,8 @@ static const struct {
 	 "('morselctl show')"},
 	{EROFS, EXIT_DENIED, "the mount that names are in is read-only"},
 	{EPERM, EXIT_DENIED,
-	 "it is sealed, as snapshots are, or only its owner may do that; pools and ceilings are for "
+	 "it is sealed, as snapshots are, or only its owner may do that; pools and ceilings are "
+	 "for "
 	 "root"},
 	{EEXIST, EXIT_FAILED, "there is one already; choose another, or remove that one first"},
 	{EINVAL, EXIT_FAILED,

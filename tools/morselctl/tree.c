@@ -106,8 +106,9 @@ static void draw_shared(const struct tree *tree, const char *indent)
 	char size[32];
 
 	size_text(tree->ctl, size, sizeof(size), run->shared);
-	draw(tree, indent, true, "shared: frames: %s; PMD tables: %" PRIu64 ", PTE tables: %" PRIu64,
-	     size, run->shared_tables, run->shared_pte_tables);
+	draw(tree, indent, true,
+	     "shared: frames: %s; PMD tables: %" PRIu64 ", PTE tables: %" PRIu64, size,
+	     run->shared_tables, run->shared_pte_tables);
 }
 
 static void draw_tables(const struct tree *tree, bool last)
@@ -118,8 +119,8 @@ static void draw_tables(const struct tree *tree, bool last)
 	char deeper[32];
 
 	if (run->leaves)
-		draw_part(tree, indent, !run->pte_tables && last_pte, "2 MiB leaves",
-			  run->leaves, SPAN);
+		draw_part(tree, indent, !run->pte_tables && last_pte, "2 MiB leaves", run->leaves,
+			  SPAN);
 	if (run->pte_tables) {
 		draw(tree, indent, last_pte, "PTE tables: %" PRIu64, run->pte_tables);
 		snprintf(deeper, sizeof(deeper), "%s%s", indent, below(tree, last_pte));
@@ -283,8 +284,8 @@ static void print_total(const struct tree *tree, const struct morsel_info *info)
 	       info->flags & MORSEL_INFO_TABLESETS ? ", and tablesets for other rights" : "");
 	if (total->shared) {
 		size_text(tree->ctl, size, sizeof(size), total->shared);
-		printf("shared: frames: %s; PMD tables: %" PRIu64 ", PTE tables: %" PRIu64 "\n", size,
-		       total->shared_tables, total->shared_pte_tables);
+		printf("shared: frames: %s; PMD tables: %" PRIu64 ", PTE tables: %" PRIu64 "\n",
+		       size, total->shared_tables, total->shared_pte_tables);
 	}
 	for (unsigned int node = 0; node < NODES; node++) {
 		if (!total->nodes[node])
