@@ -17,7 +17,7 @@
 #include "trace.h"
 
 #define NUMBER_SHIFT 34
-#define NUMBER_MAX (int)((1UL << (BITS_PER_LONG - NUMBER_SHIFT)) - 1)
+#define NUMBER_MAX ((int)((1UL << (BITS_PER_LONG - NUMBER_SHIFT)) - 1))
 
 /* Dirtying a frame, as who has written to it by way of a pin does, means nothing here. */
 static const struct address_space_operations frame_aops = {

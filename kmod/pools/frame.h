@@ -61,6 +61,17 @@ static inline bool frame_bad(u64 frame, unsigned int order)
 }
 
 /*
+ * How many references are there to the frame at a physical address?  @first is frame_page(0), at hand for who asks for many: this
+ * is pfn_to_page(), where the number is still a multiple of PAGE_SIZE.
+ */
+static inline int frame_refs_at(const struct page *first, u64 address)
+{
+	static_assert(!(PAGE_SIZE % sizeof(struct page)));
+
+	return page_ref_count((const void *)first + address / (PAGE_SIZE / sizeof(struct page)));
+}
+
+/*
  * Does anybody but the pool have a reference to a frame?  Where memory has failed, one may
  * be kept for ever, which is none that counts.
  */
@@ -82,6 +93,7 @@ static inline bool frame_held_beside(u64 frame, unsigned int order, unsigned int
 	smp_rmb();
 	if (page_ref_count(page) != 1 + held + mappings)
 		return true;
+	/* As above. */
 	smp_rmb();
 	return compat_mappings(page, order) != mappings;
 }

@@ -34,31 +34,36 @@ static inline pmd_t pmd_leaf_entry(u64 frame, enum morsel_rights rights, bool ow
 	return pmd_mkhuge(pfn_pmd(frame, rights_prot(rights, own)));
 }
 
+/*
+ * Entries are words as the hardware reads them, and not as a hypervisor would have them, where the module does
+ * not load: who clones looks at each.
+ */
+
 /* Is a leaf of the truth one that nobody else has?  It may be invalid for a moment. */
 static inline bool pmd_is_own(pmd_t pmd)
 {
-	return pmd_val(pmd) & _PAGE_RW;
+	return native_pmd_val(pmd) & _PAGE_RW;
 }
 
 static inline bool pte_is_own(pte_t pte)
 {
-	return pte_val(pte) & _PAGE_RW;
+	return native_pte_val(pte) & _PAGE_RW;
 }
 
 /* A leaf as it is, but for reading. */
 static inline pmd_t pmd_for_reading(pmd_t pmd)
 {
-	return __pmd(pmd_val(pmd) & ~(pmdval_t)(_PAGE_RW | _PAGE_DIRTY));
+	return native_make_pmd(native_pmd_val(pmd) & ~(pmdval_t)(_PAGE_RW | _PAGE_DIRTY));
 }
 
 static inline pte_t pte_for_reading(pte_t pte)
 {
-	return __pte(pte_val(pte) & ~(pteval_t)(_PAGE_RW | _PAGE_DIRTY));
+	return native_make_pte(native_pte_val(pte) & ~(pteval_t)(_PAGE_RW | _PAGE_DIRTY));
 }
 
 static inline bool pmd_is_leaf(pmd_t pmd)
 {
-	return pmd_val(pmd) & _PAGE_PSE;
+	return native_pmd_val(pmd) & _PAGE_PSE;
 }
 
 static inline pte_t *pmd_ptes(pmd_t pmd)

@@ -249,6 +249,7 @@ bool tableset_own(struct tableset *set, unsigned long span, bool ptes, struct di
 	if (!displaced->ptes)
 		return false;
 	copy_ptes(page_address(displaced->ptes), page_address(table), set->rights, true);
+	/* As above. */
 	smp_wmb();
 	WRITE_ONCE(*pmdp, __pmd(table_entry(page_address(displaced->ptes))));
 	displaced->ptes = table;
@@ -256,25 +257,72 @@ bool tableset_own(struct tableset *set, unsigned long span, bool ptes, struct di
 	return true;
 }
 
-static void freeze_ptes(pmd_t *pmdp, struct freezing *freezing)
+/* So many leaves are looked at together: each page of a morsel comes by here when it is cloned. */
+#define FREEZE_RUN 8
+
+/*
+ * Have some leaves be for reading, if all are for writing, and nobody may have a frame of them pinned.  Nobody else changes
+ * them, and no processor sees the table, now.  What is the same for all is at hand: frame_page(0), and what a leaf has its
+ * frame in.
+ */
+static bool freeze_run(pte_t *ptes, const struct page *first, pteval_t frame_bits)
 {
-	spinlock_t *lock = compat_leaf_lock(pmdp);
-	pte_t *ptes = pmd_ptes(*pmdp);
-	bool busy = false;
+	pteval_t all = ~0UL;
+	int refs = 0, i;
+
+#pragma GCC unroll 8
+	for (i = 0; i < FREEZE_RUN; i++)
+		all &= native_pte_val(ptes[i]);
+	if (!pte_is_own(native_make_pte(all)))
+		return false;
+#pragma GCC unroll 8
+	for (i = 0; i < FREEZE_RUN; i++)
+		refs |= frame_refs_at(first, READ_ONCE(ptes[i].pte) & frame_bits);
+	if (refs != 1)
+		return false;
+	/* Each in memory, as they are too many for registers. */
+	barrier();
+#pragma GCC unroll 8
+	for (i = 0; i < FREEZE_RUN; i++)
+		ptes[i] = pte_for_reading(ptes[i]);
+	return true;
+}
+
+/* The same for each by itself; one that is pinned stays as it is, and keeps the table busy. */
+static void freeze_each(pte_t *ptes, struct freezing *freezing, bool *busy)
+{
 	int i;
 
-	spin_lock(lock);
-	for (i = 0; i < SPAN_PAGES; i++) {
+	for (i = 0; i < FREEZE_RUN; i++) {
 		pte_t pte = READ_ONCE(ptes[i]);
 
-		if (!pte_is_own(pte) || morsel_planted(PLANT_LATER_WRITE))
+		if (!pte_is_own(pte))
 			continue;
 		if (frame_pinned(pte_pfn(pte), 0)) {
-			busy = true;
+			*busy = true;
 			continue;
 		}
 		WRITE_ONCE(ptes[i], pte_for_reading(pte));
 		freezing->changed = true;
+	}
+}
+
+static void freeze_ptes(pmd_t *pmdp, struct freezing *freezing)
+{
+	spinlock_t *lock = compat_leaf_lock(pmdp);
+	const pteval_t frame_bits = PTE_PFN_MASK;
+	const struct page *first = frame_page(0);
+	pte_t *ptes = pmd_ptes(*pmdp);
+	bool busy = false;
+	int i;
+
+	static_assert(!(SPAN_PAGES % FREEZE_RUN));
+	spin_lock(lock);
+	for (i = 0; i < SPAN_PAGES && !morsel_planted(PLANT_LATER_WRITE); i += FREEZE_RUN) {
+		if (IS_ENABLED(CONFIG_SPARSEMEM_VMEMMAP) && freeze_run(&ptes[i], first, frame_bits))
+			freezing->changed = true;
+		else
+			freeze_each(&ptes[i], freezing, &busy);
 	}
 	spin_unlock(lock);
 	if (busy)
