@@ -245,7 +245,8 @@ int morsel_tune(int fd, uint32_t fault_around);
  *
  * No memory is copied: both share it until one of them writes.
  *
- * Return: the clone's descriptor (close-on-exec), a snapshot's for reading only; -EEXIST: the name is
+ * Return: the clone's descriptor (close-on-exec), a snapshot's for reading only; -EBADF: @fd is not for reading, or not for
+ * writing, and the morsel is not sealed against that; -EEXIST: the name is
  * taken; -EACCES, -EROFS: names cannot be made; -EINVAL: a bad name or mode; -EDQUOT: over the caller's
  * ceiling; -ENOMEM; -EMFILE, -ENFILE; -EINTR: a fatal signal; -EIO: memory that is pinned has failed;
  * -ENOTTY: the module is older than this call.
@@ -257,7 +258,7 @@ int morsel_clone(int fd, const char *name, uint32_t mode, uint32_t flags);
  * @fd:		its descriptor
  * @from:	that of the other one, most often a snapshot of it
  *
- * Return: 0; -EBADF: one is for reading only, or none of a morsel; -EINVAL: they have other granules; -EPERM:
+ * Return: 0; -EBADF: @fd is for reading only, or @from cannot be cloned, or is none of a morsel; -EINVAL: they have other granules; -EPERM:
  * seals; -EBUSY: some of it is reserved; -ENOMEM, -EDQUOT; -EINTR: a fatal signal; -EIO: memory that is pinned
  * has failed.
  */

@@ -494,8 +494,8 @@ struct morsel_seal {
  *
  * A clone has the granule, the pools and the policy of its source.
  *
- * Errors: as of MORSEL_IOC_CREATE, but for those of what it does not take; EIO (pinned memory has
- * failed).
+ * Errors: as of MORSEL_IOC_CREATE, but for those of what it does not take; EBADF (the descriptor is not for reading, or
+ * not for writing, and it is not sealed against that); EIO (pinned memory has failed).
  */
 struct morsel_clone {
 	__u32 size;
@@ -520,8 +520,8 @@ struct morsel_clone {
  * Contents and size are those of the other one, at one instant, for all who have the morsel, also by mappings; what it
  * had is gone.  All else stays as it was.  No memory is copied, as with MORSEL_IOC_CLONE.
  *
- * Errors: EBADF (a descriptor that is for reading only; @from is none of a morsel, or for reading only, and not
- * sealed); EINVAL (it has another granule); EPERM (seals); EBUSY (some of it is reserved); and those of
+ * Errors: EBADF (a descriptor that is for reading only; @from is none of a morsel, or cannot be cloned by its
+ * descriptor); EINVAL (it has another granule); EPERM (seals); EBUSY (some of it is reserved); and those of
  * MORSEL_IOC_CLONE: then nothing has changed.
  */
 struct morsel_rollback {

@@ -174,6 +174,7 @@ unsigned int count_morsels(void);
 void *map(int fd, uint64_t length, int prot);
 void *map_at(void *address, int fd, uint64_t length, int prot, uint64_t offset);
 /* Another descriptor of the same, with fewer rights. */
+int reopen(int fd, int flags);
 int reopen_read_only(int fd);
 /* An aligned place where nothing is mapped. */
 void *free_place(size_t length);

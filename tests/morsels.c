@@ -228,16 +228,21 @@ void *map(int fd, uint64_t length, int prot)
 	return map_at(NULL, fd, length, prot, 0);
 }
 
-int reopen_read_only(int fd)
+int reopen(int fd, int flags)
 {
 	char path[64];
 	int again;
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	again = open(path, O_RDONLY | O_CLOEXEC);
+	again = open(path, flags | O_CLOEXEC);
 	if (again < 0)
 		fail_msg("%s: %s", path, strerror(errno));
 	return again;
+}
+
+int reopen_read_only(int fd)
+{
+	return reopen(fd, O_RDONLY);
 }
 
 void *free_place(size_t length)

@@ -373,13 +373,16 @@ static void who_is_left_writes_in_place(void **state)
 /* Only who may write has those who write wait, and copy what they write. */
 static void readers_clone_snapshots_alone(void **state)
 {
-	int fd = make(MORSEL_GRANULE_AUTO, 1), snapshot, reader, clone;
+	int fd = make(MORSEL_GRANULE_AUTO, 1), snapshot, reader, clone, writer;
 
 	fd = clone_with(fd, 0, "clone");
 	assert_done(fd);
 	reader = open_with(0, "clone", MORSEL_OPEN_READ_ONLY);
 	assert_done(reader);
 	assert_errno(clone_with(reader, 0, ""), EBADF);
+	/* Nor does who may write alone come to read it so. */
+	writer = reopen(fd, O_WRONLY);
+	assert_errno(clone_with(writer, 0, ""), EBADF);
 	snapshot = clone_with(fd, MORSEL_CLONE_SNAPSHOT, "");
 	assert_done(snapshot);
 	clone = clone_of(snapshot);
@@ -614,6 +617,7 @@ static void rolling_back_says_what_it_cannot(void **state)
 	reader = open_with(0, "other", MORSEL_OPEN_READ_ONLY);
 	assert_done(reader);
 	assert_errno(roll_back(fd, reader), EBADF);
+	assert_errno(roll_back(fd, reopen(fd, O_WRONLY)), EBADF);
 	assert_done(ioctl(fd, MORSEL_IOC_RESERVE, &range));
 	assert_errno(roll_back(fd, sealed), EBUSY);
 	assert_true(reads(fd, 3));

@@ -108,12 +108,15 @@ int call_create(struct morsel_request *req)
 	return keep_opened(req, morsel_create(args, &nodes));
 }
 
-/* Cloning makes those who write copy what they do, and wait: that is for who may write, where anybody may. */
+/*
+ * A clone can be read; and cloning makes those who write copy what they do, and wait: that is for who may write, too,
+ * where anybody may.
+ */
 static int may_clone(const struct file *file)
 {
-	return file->f_mode & FMODE_WRITE || is_sealed(file_morsel(file), MORSEL_SEAL_WRITE)
-		       ? 0
-		       : -EBADF;
+	bool writes = file->f_mode & FMODE_WRITE || is_sealed(file_morsel(file), MORSEL_SEAL_WRITE);
+
+	return file->f_mode & FMODE_READ && writes ? 0 : -EBADF;
 }
 
 /**
