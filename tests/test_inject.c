@@ -13,6 +13,10 @@
 
 #include <sys/syscall.h>
 
+#ifndef FALLOC_FL_KEEP_SIZE
+#include <linux/falloc.h>
+#endif
+
 #define LENGTH (2 * HUGE + 3 * PAGE)
 #define MAPPED (3 * HUGE)
 #define SEED 7
@@ -58,9 +62,12 @@ static void clear_after_call(void)
 	memory = NULL;
 	fd = other = -1;
 
-	/* Closing is done when the program goes back to its own code. */
-	assert_int_equal(query().nr_morsels, 0);
-	assert_int_equal(pool_info().used_bytes, 0);
+	/*
+	 * Closing is done when the program goes back to its own code; tables that others took the place of
+	 * go when nobody can be looking at them any more.
+	 */
+	assert_soon(!query().nr_morsels);
+	assert_soon(!pool_info().used_bytes);
 	assert_int_equal(pool_info().pinned_bytes, 0);
 	assert_done(ioctl(dev, MORSEL_IOC_LIMIT_GET, &limit));
 	assert_int_equal(limit.used, 0);
@@ -653,6 +660,172 @@ WALK(mremap_fails, prepare_mapped_written, run_mremap, check_mapped, {ENOMEM})
 WALK(a_child_s_first_look_fails, prepare_mapped_written, run_look, check_mapped, {-SIGBUS}, false,
      true)
 
+/* Clones. */
+
+static int clone_call(uint32_t flags, const char *name)
+{
+	other = clone_with(fd, flags, name);
+	return other < 0 ? -errno : 0;
+}
+
+static int run_clone(void)
+{
+	return clone_call(0, "");
+}
+
+static int run_snapshot_named(void)
+{
+	return clone_call(MORSEL_CLONE_SNAPSHOT, "walk");
+}
+
+static void check_cloned(void)
+{
+	memset(page, 0, PAGE);
+	assert_int_equal(pread(other, page, PAGE, HUGE), PAGE);
+	assert_true(has_pattern(page, PAGE, SEED));
+	assert_true(has_pattern(memory + HUGE, PAGE, SEED));
+	memory[HUGE] ^= 1;
+	assert_int_equal(pread(other, page, 1, HUGE), 1);
+	assert_int_not_equal(page[0], memory[HUGE]);
+}
+
+static void prepare_cloned(void)
+{
+	prepare_mapped_written();
+	assert_int_equal(run_clone(), 0);
+}
+
+/* What is reserved the clone has copies of, of huge frames, too. */
+static void prepare_reserved(void)
+{
+	prepare_auto();
+	assert_int_equal(run_write(), 0);
+	assert_int_equal(run_map(), 0);
+	assert_int_equal(run_reserve(), 0);
+}
+
+static int run_copy_by_touch(void)
+{
+	return probe_write(memory + HUGE + 1, 5);
+}
+
+static void check_copied(void)
+{
+	char byte;
+
+	assert_int_equal(memory[HUGE + 1], 5);
+	assert_int_equal(pread(other, &byte, 1, HUGE + 1), 1);
+	fill_pattern(page, PAGE, SEED);
+	assert_int_equal(byte, page[1]);
+}
+
+static int run_copy_by_write(void)
+{
+	return pwrite(fd, "\5", 1, HUGE + 1) == 1 ? 0 : -errno;
+}
+
+static void prepare_cloned_huge(void)
+{
+	prepare_auto();
+	assert_int_equal(run_write(), 0);
+	assert_int_equal(run_map(), 0);
+	assert_int_equal(run_clone(), 0);
+}
+
+static int run_unshare(void)
+{
+	return fallocate(fd, FALLOC_FL_UNSHARE_RANGE, 0, LENGTH) ? -errno : 0;
+}
+
+static int run_rollback(void)
+{
+	struct morsel_rollback args = {.size = sizeof(args), .from = other};
+
+	return ioctl(fd, MORSEL_IOC_ROLLBACK, &args) ? -errno : 0;
+}
+
+static void prepare_changed(void)
+{
+	prepare_cloned();
+	assert_int_equal(run_copy_by_touch(), 0);
+}
+
+static void check_rolled_back(void)
+{
+	assert_true(has_pattern(memory + HUGE, PAGE, SEED));
+}
+
+static int run_diff(void)
+{
+	struct morsel_difference parts[4];
+	struct morsel_diff args = {
+		.list = {.size = sizeof(args),
+			 .entries = (uintptr_t)parts,
+			 .entry_size = sizeof(parts[0]),
+			 .count = ARRAY_SIZE(parts)},
+		.other = other,
+	};
+
+	return ioctl(fd, MORSEL_IOC_DIFF, &args) ? -errno : 0;
+}
+
+static int run_punch_shared(void)
+{
+	return punch(fd, PAGE, 2 * HUGE) ? -errno : 0;
+}
+
+/* Where a clone cannot be made, the kernel copies what is written. */
+static int run_map_private(void)
+{
+	/* With room behind it, as all is unmapped that MAPPED covers. */
+	char *place = free_place(MAPPED);
+
+	memory = mmap(place, 2 * HUGE, RW, MAP_PRIVATE | MAP_FIXED, fd, 0);
+	if (memory != MAP_FAILED)
+		return 0;
+	memory = NULL;
+	return -errno;
+}
+
+static void prepare_private(void)
+{
+	prepare_filled();
+	assert_int_equal(run_map_private(), 0);
+	memory[HUGE + 1] = 5;
+}
+
+/* A child whose clone could not be made gets SIGBUS where it looks. */
+static int run_fork_private(void)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid < 0)
+		return -errno;
+	if (!pid) {
+		/* Else the signal would be a failure of the test. */
+		signal(SIGBUS, SIG_DFL);
+		_exit(memory[HUGE + 1] != 5);
+	}
+	while (waitpid(pid, &status, 0) < 0)
+		;
+	return WIFSIGNALED(status) ? WTERMSIG(status) : -WEXITSTATUS(status);
+}
+
+WALK(clone_fails, prepare_mapped_written, run_clone, check_cloned, {ENOMEM, EFAULT, ENFILE})
+WALK(clone_reserved_fails, prepare_reserved, run_clone, check_cloned, {ENOMEM, EFAULT, ENFILE})
+WALK(snapshot_named_fails, prepare_mapped_written, run_snapshot_named, check_cloned,
+     {ENOMEM, EFAULT, ENFILE})
+WALK(copying_by_touch_fails, prepare_cloned, run_copy_by_touch, check_copied, {-SIGBUS})
+WALK(copying_huge_by_touch_fails, prepare_cloned_huge, run_copy_by_touch, check_copied, {-SIGBUS})
+WALK(copying_by_write_fails, prepare_cloned, run_copy_by_write, check_copied, {ENOSPC, EFAULT})
+WALK(unshare_fails, prepare_cloned_huge, run_unshare, NULL, {ENOSPC})
+WALK(rollback_fails, prepare_changed, run_rollback, check_rolled_back, {ENOMEM, EFAULT, ENFILE})
+WALK(diff_fails, prepare_changed, run_diff, NULL, {EFAULT})
+WALK(punch_shared_fails, prepare_cloned_huge, run_punch_shared, NULL, {ENOMEM, EFAULT})
+WALK(map_private_fails, prepare_filled, run_map_private, check_mapped, {ENOMEM})
+WALK(fork_private_fails, prepare_private, run_fork_private, NULL, {ENOMEM, -SIGBUS})
+
 /* Loading, too. */
 
 static int run_load(void)
@@ -792,6 +965,18 @@ int main(void)
 		TEST(mremap_fails),
 		TEST(a_child_s_first_look_fails),
 		TEST(freeing_needs_no_memory),
+		TEST(clone_fails),
+		TEST(clone_reserved_fails),
+		TEST(snapshot_named_fails),
+		TEST(copying_by_touch_fails),
+		TEST(copying_huge_by_touch_fails),
+		TEST(copying_by_write_fails),
+		TEST(unshare_fails),
+		TEST(rollback_fails),
+		TEST(diff_fails),
+		TEST(punch_shared_fails),
+		TEST(map_private_fails),
+		TEST(fork_private_fails),
 		TEST(load_fails),
 		TEST(module_unloads),
 	};
