@@ -53,20 +53,22 @@ static void drop_displaced(struct morsel *m)
 	}
 }
 
+/* The first mapping from an address on where an attachment is, with the mmap_lock held; NULL: there is none. */
+static struct vm_area_struct *next_vma(const struct attachment *att, unsigned long addr)
+{
+	struct vm_area_struct *vma = find_vma(att->notifier.mm, addr);
+
+	return vma && vma->vm_start < att->end ? vma : NULL;
+}
+
 /* With the mmap_lock held for writing: nobody looks at what was displaced before. */
 static void see(struct attachment *att)
 {
-	struct mm_struct *mm = att->notifier.mm;
 	struct vm_area_struct *vma;
-	unsigned long addr;
 
 	/* Nor do faults that hold no more than the mapping's lock. */
-	for (addr = att->start; addr < att->end; addr = vma->vm_end) {
-		vma = find_vma(mm, addr);
-		if (!vma || vma->vm_start >= att->end)
-			break;
+	for (vma = next_vma(att, att->start); vma; vma = next_vma(att, vma->vm_end))
 		vma_start_write(vma);
-	}
 	mutex_lock(&att->m->attached_lock);
 	att->seen = att->m->epoch;
 	drop_displaced(att->m);
@@ -118,6 +120,7 @@ static void space_look(struct work_struct *work)
 	}
 	space_put(space);
 }
+
 /**
  * space_displaced() - tables of a morsel are to be dropped once nobody looks at them
  * @m:		the morsel
@@ -319,12 +322,8 @@ static void asked(struct morsel *m, const struct space *space, enum map_shares s
 static void ask(struct attachment *att)
 {
 	struct vm_area_struct *vma;
-	unsigned long addr;
 
-	for (addr = att->start; addr < att->end; addr = vma->vm_end) {
-		vma = find_vma(att->notifier.mm, addr);
-		if (!vma || vma->vm_start >= att->end)
-			break;
+	for (vma = next_vma(att, att->start); vma; vma = next_vma(att, vma->vm_end)) {
 		if (vma->vm_private_data != att || !cow_is_due(vma))
 			continue;
 		/* Nor is anybody in a fault who has found that it does not ask. */
