@@ -111,25 +111,28 @@ static int found(struct morsel *m, const struct morsel_maker *maker,
 	return err;
 }
 
+/* The same, and what is kept for flushing. */
+static int equip(struct morsel *m, const struct morsel_maker *maker,
+		 const struct morsel_create *args)
+{
+	int err = found(m, maker, args);
+
+	if (!err && !zalloc_cpumask_var(&m->flush_cpus, GFP_KERNEL_ACCOUNT))
+		err = -ENOMEM;
+	return err;
+}
+
 /* Who has a snapshot reads it. */
 #define SNAPSHOT_SEALS \
 	(MORSEL_SEALS_WRITE | MORSEL_SEAL_SHRINK | MORSEL_SEAL_GROW | MORSEL_SEAL_SEAL)
 
-/**
- * morsel_make() - make a morsel
- * @maker:	for whom, and where
- * @args:	how
- * Return: the morsel, which has an id, but no name; ERR_PTR().
- */
-struct morsel *morsel_make(const struct morsel_maker *maker, const struct morsel_create *args)
+/* What there is of a morsel before it has a map; NULL without memory. */
+static struct morsel *begin(const struct morsel_maker *maker, const struct morsel_create *args)
 {
-	struct morsel *m = morsel_inode(maker, args->mode), *original = maker->original;
-	enum map_shares before = SHARES_NONE;
-	bool begun = false;
-	int err;
+	struct morsel *m = morsel_inode(maker, args->mode);
 
 	if (!m)
-		return ERR_PTR(-ENOMEM);
+		return NULL;
 	m->map.granule = args->granule;
 	m->dump = args->flags & MORSEL_CREATE_DUMP;
 	m->reserves = args->flags & MORSEL_CREATE_RESERVE;
@@ -144,27 +147,53 @@ struct morsel *morsel_make(const struct morsel_maker *maker, const struct morsel
 	map_set_fault_around(&m->map, args->fault_around ?: default_around(args->granule));
 	m->plain = (struct view){&plain_view_ops, &m->map};
 	m->map.reach = &morsel_map_reach;
-	/* While its size stays. */
-	if (maker->personal)
-		err = morsel_share_try(original, &before);
-	else
-		err = original ? morsel_share_begin(original, SHARES_NONE) : 0;
-	if (err) {
-		iput(&m->inode);
-		return ERR_PTR(err);
-	}
-	morsel_size_begin(m, original ? i_size_read(&original->inode) : args->length);
-	err = found(m, maker, args);
-	if (!err && !zalloc_cpumask_var(&m->flush_cpus, GFP_KERNEL_ACCOUNT))
-		err = -ENOMEM;
-	if (!err && original) {
+	return m;
+}
+
+/* Make it a clone, while the other's size stays. */
+static int share(struct morsel *m, const struct morsel_maker *maker,
+		 const struct morsel_create *args)
+{
+	struct morsel *original = maker->original;
+	enum map_shares before = SHARES_NONE;
+	int err = maker->personal ? morsel_share_try(original, &before)
+				  : morsel_share_begin(original, SHARES_NONE);
+	bool nothing;
+
+	if (err)
+		return err;
+	morsel_size_begin(m, i_size_read(&original->inode));
+	err = equip(m, maker, args);
+	nothing = err;
+	if (!err) {
 		err = morsel_share(original, &m->map, maker->gibs);
-		begun = err != -EBUSY;
+		nothing = err == -EBUSY;
 	}
-	if (err && maker->personal && !begun)
+	if (nothing && maker->personal)
 		map_share_undo(&original->map, before);
-	if (original)
-		inode_unlock(&original->inode);
+	inode_unlock(&original->inode);
+	return err;
+}
+
+/**
+ * morsel_make() - make a morsel
+ * @maker:	for whom, and where
+ * @args:	how
+ * Return: the morsel, which has an id, but no name; ERR_PTR().
+ */
+struct morsel *morsel_make(const struct morsel_maker *maker, const struct morsel_create *args)
+{
+	struct morsel *m = begin(maker, args);
+	int err;
+
+	if (!m)
+		return ERR_PTR(-ENOMEM);
+	if (maker->original) {
+		err = share(m, maker, args);
+	} else {
+		morsel_size_begin(m, args->length);
+		err = equip(m, maker, args);
+	}
 	if (!err && args->flags & MORSEL_CREATE_RESERVE)
 		err = morsel_reserve(m, 0, map_pages(&m->map), TASK_KILLABLE);
 	else if (!err && args->flags & MORSEL_CREATE_POPULATE)
