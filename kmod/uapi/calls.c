@@ -23,7 +23,7 @@ enum caller { ANYBODY, WRITER, ADMIN };
  * @flags:	those it knows
  * @serve:	does it, with the struct in the kernel's memory; 0 or a negative errno
  * @done:	what is left to do once @serve has succeeded and the caller has the
- *		answer, or with -EFAULT, cannot have it; or NULL
+ *		answer, or with -EFAULT, cannot have it; returns that, or why it could not be done; or NULL
  */
 struct morsel_call {
 	unsigned int cmd;
@@ -32,7 +32,7 @@ struct morsel_call {
 	enum caller caller;
 	u32 flags;
 	int (*serve)(struct morsel_request *req);
-	void (*done)(struct morsel_request *req, int err);
+	int (*done)(struct morsel_request *req, int err);
 };
 
 #define ARGS_SIZE sizeof_field(struct morsel_request, args)
@@ -126,9 +126,7 @@ static long serve(const struct morsel_call *call, struct file *file, void __user
 		req.args.head.size = user_size;
 		err = morsel_copy_out(arg, &req.args, size);
 	}
-	if (call->done)
-		call->done(&req, err);
-	return err;
+	return call->done ? call->done(&req, err) : err;
 }
 
 static long take(struct file *file, unsigned int cmd, unsigned long arg, enum taker taker)

@@ -166,13 +166,14 @@ int call_rollback(struct morsel_request *req)
  * call_create_done() - after call_create(), or call_clone()
  * @req:	the request
  * @err:	not 0: the caller cannot be told
+ * Return: @err.
  */
-void call_create_done(struct morsel_request *req, int err)
+int call_create_done(struct morsel_request *req, int err)
 {
 	/* The name must not stay behind. */
 	if (err)
 		morsel_uncreate(req->opened);
-	call_open_done(req, err);
+	return call_open_done(req, err);
 }
 
 /**
@@ -199,15 +200,17 @@ int call_open(struct morsel_request *req)
  * been told of it
  * @req:	the request
  * @err:	not 0: the caller cannot be told
+ * Return: @err.
  */
-void call_open_done(struct morsel_request *req, int err)
+int call_open_done(struct morsel_request *req, int err)
 {
 	if (!err) {
 		fd_install(req->fd, req->opened);
-		return;
+		return 0;
 	}
 	put_unused_fd(req->fd);
 	fput(req->opened);
+	return err;
 }
 
 /**
@@ -355,10 +358,12 @@ int call_pool_add(struct morsel_request *req)
  * done_pool_add() - after call_pool_add()
  * @req:	the request
  * @err:	not 0: the caller cannot be told
+ * Return: @err.
  */
-void done_pool_add(struct morsel_request *req, int err)
+int done_pool_add(struct morsel_request *req, int err)
 {
 	morsel_pool_added(req->added, !err);
+	return err;
 }
 
 /**
