@@ -316,6 +316,7 @@ int map_share_begin(struct map *map, struct closed *range, enum map_shares least
 		    enum share_wait wait);
 void map_share_end(struct map *map, struct closed *range);
 int map_share(struct map *map, struct map *clone, const struct gibs *gibs);
+int map_still_begin(struct map *map, struct closed *range, enum share_wait wait);
 int map_exchange(struct map *map, struct map *other);
 
 /* compare.c */

@@ -851,16 +851,13 @@ static int close_for_all(struct map *map, struct closed *range, enum share_wait 
 }
 
 /**
- * map_share_begin() - have nobody write to a map, nor change it
- * @map:	the map, for which map_share_prepare() was called
+ * map_still_begin() - have nobody write to a map, nor change it, nor splice anything of it
+ * @map:	the map
  * @range:	for map_share_end()
- * @least:	as for that
  * @wait:	how long to wait for others
- * Return: 0; -EINTR: a fatal signal; -EAGAIN: small frames have come since, or it was found to share nothing, and it
- * is to be prepared again; -EBUSY: somebody would have to be waited for; and nothing was begun.
+ * Return: 0; -EINTR: a fatal signal; -EBUSY: somebody would have to be waited for; and nothing was begun.
  */
-int map_share_begin(struct map *map, struct closed *range, enum map_shares least,
-		    enum share_wait wait)
+int map_still_begin(struct map *map, struct closed *range, enum share_wait wait)
 {
 	int err = close_for_all(map, range, wait);
 
@@ -870,8 +867,6 @@ int map_share_begin(struct map *map, struct closed *range, enum map_shares least
 		err = -EBUSY;
 	else if (wait_event_killable(map->gate.opened, !atomic_read(&map->copying)))
 		err = -EINTR;
-	else if (map->shares < max(would_share(map), least))
-		err = -EAGAIN;
 	if (err) {
 		gate_open(map, range);
 		return err;
@@ -879,6 +874,27 @@ int map_share_begin(struct map *map, struct closed *range, enum map_shares least
 	map->share_begun = ktime_get();
 	be_still(map, true);
 	return 0;
+}
+
+/**
+ * map_share_begin() - the same, where it is to come to share something
+ * @map:	the map, for which map_share_prepare() was called
+ * @range:	as there
+ * @least:	as for that
+ * @wait:	as there
+ * Return: as that; -EAGAIN: small frames have come since, or it was found to share nothing, and it
+ * is to be prepared again.
+ */
+int map_share_begin(struct map *map, struct closed *range, enum map_shares least,
+		    enum share_wait wait)
+{
+	int err = map_still_begin(map, range, wait);
+
+	if (!err && map->shares < max(would_share(map), least)) {
+		map_share_end(map, range);
+		err = -EAGAIN;
+	}
+	return err;
 }
 
 /**
