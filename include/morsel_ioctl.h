@@ -5,7 +5,7 @@
  * Two kinds of descriptor take them:
  *
  *   /dev/morsel          QUERY CREATE OPEN UNLINK LIST NODES LIMIT_* POOL_*
- *   a morsel's own       STAT POPULATE RESERVE PUNCH EXTENTS TUNE SEAL
+ *   a morsel's own       STAT POPULATE RESERVE PUNCH EXTENTS TUNE SEAL CLONE ROLLBACK DIFF GIVE
  *   (from CREATE, OPEN)  and what files take: fstat, mmap, read, write, ftruncate, ...
  *
  * Conventions, the same for every call:
@@ -566,6 +566,35 @@ struct morsel_difference {
 #define MORSEL_DIFF_THERE (1U << 1)
 
 /**
+ * struct morsel_give - take a morsel from all who have it, and get the only descriptor (MORSEL_IOC_GIVE on its
+ * descriptor)
+ * @size:	sizeof(struct morsel_give)
+ * @flags:	MORSEL_GIVE_CLOEXEC
+ * @fd:		out: the descriptor, open for reading and writing
+ * @reserved:	0
+ *
+ * In one step, all other descriptors become stale, that of the call, too: what they are asked for fails with ESTALE, but
+ * closing; and mappings show nothing any more (SIGBUS).  Contents, id, name, owner, mode, seals and what is reserved are those of the
+ * new descriptor, which is most often sent to somebody (SCM_RIGHTS): it alone has the morsel, and when it is closed, also on the way,
+ * that is gone, if it has no name.  Who pays for it stays who did.
+ *
+ * Takes as long for much memory as for little, but for what was mapped page by page, where each is looked at.  What a device or the kernel has pinned stays pinned; and who may open the
+ * morsel by its name or id may do so still.
+ *
+ * Errors: EBADF (the descriptor is not for reading and writing); EPERM (it is sealed against shrinking or writing, so others rely on its
+ * contents); EMLINK (it has several names); EBUSY (something is mounted over its name); ESTALE (somebody else was first); and EMFILE, ENFILE, ENOMEM, EDQUOT,
+ * EINTR (a fatal signal): then nothing has changed.
+ */
+struct morsel_give {
+	__u32 size;
+	__u32 flags;
+	__s32 fd;
+	__u32 reserved;
+};
+
+#define MORSEL_GIVE_CLOEXEC (1U << 0)
+
+/**
  * struct morsel_limit - a user's ceiling (MORSEL_IOC_LIMIT_GET,
  * MORSEL_IOC_LIMIT_SET)
  * @size:	sizeof(struct morsel_limit)
@@ -703,6 +732,7 @@ struct morsel_pool {
 #define MORSEL_IOC_CLONE _IOWR(MORSEL_IOC_MAGIC, 0x27, struct morsel_clone)
 #define MORSEL_IOC_ROLLBACK _IOW(MORSEL_IOC_MAGIC, 0x28, struct morsel_rollback)
 #define MORSEL_IOC_DIFF _IOWR(MORSEL_IOC_MAGIC, 0x29, struct morsel_diff)
+#define MORSEL_IOC_GIVE _IOWR(MORSEL_IOC_MAGIC, 0x2a, struct morsel_give)
 
 /* The layout is ABI: a compiler that disagrees must not get past here. */
 #ifdef __cplusplus
@@ -725,6 +755,7 @@ MORSEL_ASSERT_SIZE(struct morsel_clone, 280);
 MORSEL_ASSERT_SIZE(struct morsel_rollback, 16);
 MORSEL_ASSERT_SIZE(struct morsel_diff, 40);
 MORSEL_ASSERT_SIZE(struct morsel_difference, 24);
+MORSEL_ASSERT_SIZE(struct morsel_give, 16);
 MORSEL_ASSERT_SIZE(struct morsel_limit, 32);
 MORSEL_ASSERT_SIZE(struct morsel_pool_info, 120);
 MORSEL_ASSERT_SIZE(struct morsel_pool, 32);

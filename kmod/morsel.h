@@ -90,6 +90,9 @@ struct personal;
  * @created:	CREATE gave it a name; never changes
  * @left:	and where names are, it lost its last one
  * @named:	and it has one yet: it holds the file system that it is in; under the inode's lock
+ * @given:	another has taken its place (move/transfer.c): it has nothing, and nobody gets anything by it any more; under
+ *		the inode's lock
+ * @elder:	another had what it has, and may be looked at still; under attached_lock (attach/space.c)
  * @personal:	it is the clone behind private mappings, has no id, and nobody opens it; or NULL (attach/attach.h)
  * @plain:	what everybody sees of it; read by each fault, so not beside what these write
  * @map:	which frames it has
@@ -116,6 +119,8 @@ struct morsel {
 	bool created;
 	bool left;
 	bool named;
+	bool given;
+	bool elder;
 	struct personal *personal;
 	struct view plain;
 	struct map map;
@@ -139,6 +144,12 @@ struct morsel {
 static inline bool is_sealed(const struct morsel *m, u32 seals)
 {
 	return READ_ONCE(m->seals) & seals;
+}
+
+/* Was it given away?  Who asks under the inode's lock knows. */
+static inline bool is_given(const struct morsel *m)
+{
+	return READ_ONCE(m->given);
 }
 
 static inline struct morsel *to_morsel(const struct inode *inode)

@@ -145,6 +145,7 @@ int create_with(struct morsel_create *args);
 int open_with(uint64_t id, const char *name, uint32_t flags);
 int unlink_morsel(uint64_t id, const char *name);
 int clone_with(int fd, uint32_t flags, const char *name);
+int give(int fd);
 int punch(int fd, uint64_t offset, uint64_t length);
 int populate(int fd, uint64_t offset, uint64_t length);
 /* One step of a list; how many entries were filled, or -1. */

@@ -72,6 +72,13 @@ int clone_with(int fd, uint32_t flags, const char *name)
 	return ioctl(fd, MORSEL_IOC_CLONE, &args) ? -1 : args.fd;
 }
 
+int give(int fd)
+{
+	struct morsel_give args = {.size = sizeof(args)};
+
+	return ioctl(fd, MORSEL_IOC_GIVE, &args) ? -1 : args.fd;
+}
+
 int clone_of(int fd)
 {
 	int clone = clone_with(fd, 0, "");

@@ -164,6 +164,8 @@ static const struct call calls[] = {
 	 .fill = fill_nothing},
 	{CALL(CLONE, morsel_clone), .own = true, .writes = true, .reserved = NO_FIELD,
 	 .fill = fill_clone},
+	{CALL(GIVE, morsel_give), .own = true, .writes = true, RESERVED(morsel_give),
+	 .fill = fill_nothing},
 	{CALL(DIFF, morsel_diff), .own = true, .writes = true, RESERVED(morsel_diff),
 	 .fill = fill_diff},
 };
@@ -196,6 +198,11 @@ static int run(const struct call *call, void *arg)
 		close(((struct morsel_create *)arg)->fd);
 	if (!err && call->call == MORSEL_IOC_CLONE)
 		close(((struct morsel_clone *)arg)->fd);
+	/* That one is of no further use. */
+	if (!err && call->call == MORSEL_IOC_GIVE) {
+		close(morsel);
+		morsel = ((struct morsel_give *)arg)->fd;
+	}
 	return err;
 }
 

@@ -556,3 +556,33 @@ int morsel_exchange(struct morsel *m, struct map *other)
 {
 	return at_once(m, other, &all_gibs, view_exchange, SHARE_RESTS);
 }
+
+/**
+ * morsel_hand_over() - give another morsel all that a morsel has, at one instant
+ * @m:		the morsel, with the inode's lock held for writing
+ * @heir:	the other one, which has an elder, and as map_meet_heir() has it
+ *
+ * Nobody who has the morsel mapped or open sees anything of it any more: it has no length, and was given away.
+ * Return: as map_meet_heir(); -EINTR (a fatal signal), and nothing has changed.
+ */
+int morsel_hand_over(struct morsel *m, struct morsel *heir)
+{
+	struct view *view = &m->plain;
+	struct closed range;
+	int err = view_still_begin(view, &range, SHARE_WAITS);
+
+	if (err)
+		return err;
+	err = unmap_gibs(m, &all_gibs) ?: view_meet_heir(view, &heir->map);
+	if (!err) {
+		/* First: who has found nothing there, with the map's sem, sees this, and takes it for no hole. */
+		WRITE_ONCE(m->given, true);
+		i_size_write(&m->inode, 0);
+		view_hand_over(view, &heir->map);
+		/* As when it is exchanged. */
+		if (READ_ONCE(m->map.paged))
+			unmap_mapping_range(m->inode.i_mapping, 0, 0, 0);
+	}
+	view_share_end(view, &range);
+	return err;
+}

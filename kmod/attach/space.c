@@ -41,7 +41,8 @@ static void drop_displaced(struct morsel *m)
 	unsigned long seen = m->epoch;
 	struct attachment *att;
 
-	if (list_empty(&m->displaced))
+	/* What a morsel was given may be looked at by who had it before. */
+	if (list_empty(&m->displaced) || m->elder)
 		return;
 	list_for_each_entry(att, &m->attached, list)
 		seen = min(seen, att->seen);
@@ -89,6 +90,23 @@ static void look_later(struct space *space)
 	spin_unlock(&spaces_lock);
 }
 
+/* Have all be seen now that are to be seen in a while: somebody waits. */
+static void look_now(void)
+{
+	struct space *space;
+	int bucket;
+
+	spin_lock(&spaces_lock);
+	hash_for_each(spaces, bucket, space, node) {
+		if (!delayed_work_pending(&space->look))
+			continue;
+		WRITE_ONCE(space->vain, VAIN_MOST);
+		if (!mod_delayed_work(looker, &space->look, 0))
+			space->users++;
+	}
+	spin_unlock(&spaces_lock);
+}
+
 /* khugepaged's flag is set before its reference is taken, without sleeping in between. */
 static void find_khugepaged(struct space *space)
 {
@@ -106,11 +124,14 @@ static void space_look(struct work_struct *work)
 	find_khugepaged(space);
 	/* One that is ending closes its mappings, and is done with then. */
 	if (mmget_not_zero(space->mm)) {
+		unsigned int vain = READ_ONCE(space->vain);
+
 		/* Who uses it much is not disturbed at once. */
-		if (rwsem_is_locked(&space->mm->mmap_lock) && space->vain++ < VAIN_MOST) {
+		if (rwsem_is_locked(&space->mm->mmap_lock) && vain < VAIN_MOST) {
+			WRITE_ONCE(space->vain, vain + 1);
 			look_later(space);
 		} else {
-			space->vain = 0;
+			WRITE_ONCE(space->vain, 0);
 			mmap_write_lock(space->mm);
 			list_for_each_entry(att, &space->attachments, in_space)
 				see(att);
@@ -156,6 +177,51 @@ void space_displaced_file(struct morsel *m, struct file *file)
 	displaced->release = release_file;
 	displaced->held = file;
 	space_displaced(m, displaced);
+}
+
+/**
+ * space_succeeded() - all that a morsel had is another's, whose elder it is until nobody can be looking at that any more
+ * @m:		the morsel
+ * @heir:	the other one, with a reference
+ * @release:	gives that back, and calls space_elder_gone() before
+ */
+void space_succeeded(struct morsel *m, struct morsel *heir, void (*release)(void *heir))
+{
+	struct displaced *displaced = displaced_new(m->map.truth);
+
+	displaced->release = release;
+	displaced->held = heir;
+	/* Nothing goes: who looks without locks finds what the heir has, or had, and gives back itself. */
+	displaced->at_once = true;
+	space_displaced(m, displaced);
+}
+
+/**
+ * space_elder_gone() - nobody can be looking at what a morsel has by way of who had it before
+ * @heir: the morsel
+ */
+void space_elder_gone(struct morsel *heir)
+{
+	mutex_lock(&heir->attached_lock);
+	WRITE_ONCE(heir->elder, false);
+	drop_displaced(heir);
+	mutex_unlock(&heir->attached_lock);
+	wake_up_var(&heir->elder);
+}
+
+/**
+ * spaces_wait_elder() - wait until nobody can be looking at what a morsel was given by way of who had it before
+ * @m: the morsel
+ *
+ * Who does might take a leaf that has come to be for reading for one that is to be for writing.
+ * Return: 0; -EINTR: a fatal signal.
+ */
+int spaces_wait_elder(struct morsel *m)
+{
+	if (!READ_ONCE(m->elder))
+		return 0;
+	look_now();
+	return wait_var_event_killable(&m->elder, !READ_ONCE(m->elder)) ? -EINTR : 0;
 }
 
 static struct space *space_find(struct mm_struct *mm)

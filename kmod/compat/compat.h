@@ -278,6 +278,19 @@ static inline void compat_touch_dir(struct inode *dir)
 #endif
 }
 
+/* What an inode's state is was a number before 6.19. */
+#ifndef COMPAT_HAVE_INODE_STATE
+static inline unsigned int inode_state_read(struct inode *inode)
+{
+	return inode->i_state;
+}
+
+static inline void inode_state_set(struct inode *inode, unsigned int flags)
+{
+	WRITE_ONCE(inode->i_state, inode->i_state | flags);
+}
+#endif
+
 /* What holds dentries of file systems without a disk has had names of its own since 7.0. */
 #ifndef COMPAT_HAVE_D_MAKE_PERSISTENT
 static inline void d_make_persistent(struct dentry *dentry, struct inode *inode)
@@ -285,8 +298,22 @@ static inline void d_make_persistent(struct dentry *dentry, struct inode *inode)
 	d_instantiate(dentry, inode);
 	dget(dentry);
 }
+
+/* The same for one that has its inode. */
+static inline void compat_keep_dentry(struct dentry *dentry)
+{
+	dget(dentry);
+}
 #else
 #define kill_litter_super kill_anon_super
+
+static inline void compat_keep_dentry(struct dentry *dentry)
+{
+	spin_lock(&dentry->d_lock);
+	dentry->d_flags |= DCACHE_PERSISTENT;
+	dget_dlock(dentry);
+	spin_unlock(&dentry->d_lock);
+}
 #endif
 
 /* That a name is not there is not remembered: a flag of all dentries since 6.17. */

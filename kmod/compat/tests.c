@@ -192,6 +192,16 @@ void test(struct dentry *dentry, struct inode *inode)
 }
 #endif
 
+/* 6.19 */
+#ifdef TEST_INODE_STATE
+unsigned int test(struct inode *inode);
+unsigned int test(struct inode *inode)
+{
+	inode_state_set(inode, I_LINKABLE);
+	return inode_state_read(inode);
+}
+#endif
+
 /* 6.3 */
 #ifdef TEST_FILELOCK_H
 #include <linux/filelock.h>

@@ -280,6 +280,29 @@ void family_exchange(struct map *map, struct map *other,
 }
 
 /**
+ * family_replace() - another map is given all that a map has, and takes its place in its family
+ * @map:	the map; nobody clones it, and it is closed
+ * @heir:	the other one, in none; the same payers pay for it
+ * @hand_over:	gives it that
+ */
+void family_replace(struct map *map, struct map *heir,
+		    void (*hand_over)(struct map *map, struct map *heir))
+{
+	struct family *family = map->family;
+
+	if (!family) {
+		hand_over(map, heir);
+		return;
+	}
+	mutex_lock(&family->lock);
+	hand_over(map, heir);
+	list_replace_init(&map->kin, &heir->kin);
+	heir->family = family;
+	map->family = NULL;
+	mutex_unlock(&family->lock);
+}
+
+/**
  * family_leave() - a map is about to go
  * @map: the map, which nobody uses any more
  */

@@ -317,7 +317,11 @@ int map_share_begin(struct map *map, struct closed *range, enum map_shares least
 void map_share_end(struct map *map, struct closed *range);
 int map_share(struct map *map, struct map *clone, const struct gibs *gibs);
 int map_still_begin(struct map *map, struct closed *range, enum share_wait wait);
+
+/* exchange.c */
 int map_exchange(struct map *map, struct map *other);
+int map_meet_heir(struct map *map, struct map *heir);
+void map_hand_over(struct map *map, struct map *heir);
 
 /* compare.c */
 unsigned int map_compare(struct map *map, struct map *other, unsigned long index,
@@ -327,6 +331,8 @@ unsigned int map_compare(struct map *map, struct map *other, unsigned long index
 int family_join(struct map *map, struct map *clone);
 void family_exchange(struct map *map, struct map *other,
 		     void (*exchange)(struct map *map, struct map *other));
+void family_replace(struct map *map, struct map *heir,
+		    void (*hand_over)(struct map *map, struct map *heir));
 void family_leave(struct map *map);
 void family_left_frame(struct map *map, unsigned int order, u64 frame);
 void family_left_tables(struct map *map, unsigned long index, const struct displaced *displaced);
@@ -355,6 +361,7 @@ int map_unreserve(struct map *map, unsigned long first, unsigned long end);
 int map_show_reserved(struct map *map, enum morsel_rights rights, unsigned long first,
 		      unsigned long end);
 bool map_may_cut(struct map *map, unsigned long end);
+int map_copy_reserved(struct map *map, struct map *heir);
 
 /* tables_map.c */
 int tables_map_init(struct map *map, struct source *source);

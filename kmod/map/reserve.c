@@ -213,3 +213,24 @@ bool map_may_cut(struct map *map, unsigned long end)
 	return READ_ONCE(map->sets) == map->truth ||
 	       !reserved_in(map, round_down(end, SPAN_PAGES), end);
 }
+
+/**
+ * map_copy_reserved() - have as much of another map be reserved
+ * @map:	the map; nobody changes what is reserved
+ * @heir:	the other one, which is to have what there is of it
+ * Return: 0; -ENOMEM.
+ */
+int map_copy_reserved(struct map *map, struct map *heir)
+{
+	unsigned long index, next, end = map_pages(map);
+	int err = 0;
+
+	for (index = 0; index < end && !err; index = next) {
+		bool reserved = map_is_reserved(map, index, &next);
+
+		next = min(next, end);
+		if (reserved)
+			err = mark(heir, index, next, true);
+	}
+	return err;
+}

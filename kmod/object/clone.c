@@ -25,10 +25,10 @@ int morsel_share_begin(struct morsel *m, enum map_shares least)
 	int err;
 
 	view_share_prepare(&m->plain, least);
-	err = spaces_ask(m) ?: down_write_killable(&m->inode.i_rwsem);
+	err = spaces_wait_elder(m) ?: spaces_ask(m) ?: down_write_killable(&m->inode.i_rwsem);
 	if (err)
 		return err;
-	err = morsel_drop_tail(m);
+	err = is_given(m) ? -ESTALE : morsel_drop_tail(m);
 	if (err)
 		inode_unlock(&m->inode);
 	return err;
@@ -41,6 +41,10 @@ static int share_locked(struct morsel *m, enum map_shares *before)
 
 	/* Who has it mapped for writing would have to be told to ask, which takes other mmap_locks. */
 	if (!m->personal && mapping_writably_mapped(m->inode.i_mapping))
+		return -EBUSY;
+	if (is_given(m))
+		return -ESTALE;
+	if (READ_ONCE(m->elder))
 		return -EBUSY;
 	/* What is reserved would be copied; and what is behind the end is not given back here. */
 	if (m->reserves || READ_ONCE(m->map.nr_reserved) || m->map.tail > map_pages(&m->map))

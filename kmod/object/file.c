@@ -18,10 +18,16 @@
  * morsel_file_open() - a morsel's file is opened by name, or again, by way of /proc
  * @inode:	the morsel's
  * @file:	the new file, which sees what all see
- * Return: 0.
+ * Return: 0; -ESTALE: it was given away; by name, there is another then.
  */
 int morsel_file_open(struct inode *inode, struct file *file)
 {
+	if (is_given(to_morsel(inode))) {
+		/* Only then is the other one found, by the next try. */
+		inode_lock_shared(inode);
+		inode_unlock_shared(inode);
+		return -ESTALE;
+	}
 	file->private_data = &to_morsel(inode)->plain;
 	morsel_unseen_opened(file);
 	return 0;
@@ -123,8 +129,14 @@ static ssize_t copy_frames(struct kiocb *iocb, struct iov_iter *iter, bool write
  */
 ssize_t morsel_read_iter(struct kiocb *iocb, struct iov_iter *to)
 {
-	ssize_t done = copy_frames(iocb, to, false);
+	ssize_t done;
 
+	if (is_given(file_morsel(iocb->ki_filp)))
+		return -ESTALE;
+	done = copy_frames(iocb, to, false);
+	/* Nothing, as it was given away meanwhile. */
+	if (!done && is_given(file_morsel(iocb->ki_filp)))
+		return -ESTALE;
 	file_accessed(iocb->ki_filp);
 	return done;
 }
@@ -194,7 +206,7 @@ ssize_t morsel_write_iter(struct kiocb *iocb, struct iov_iter *from)
 		inode_unlock_shared(inode);
 		alone = true;
 	}
-	done = generic_write_checks(iocb, from);
+	done = is_given(to_morsel(inode)) ? -ESTALE : generic_write_checks(iocb, from);
 	if (done > 0)
 		done = write_locked(iocb, from);
 	if (alone)
@@ -229,6 +241,8 @@ static loff_t find(struct morsel *m, loff_t offset, bool data)
  */
 loff_t morsel_llseek(struct file *file, loff_t offset, int whence)
 {
+	if (is_given(file_morsel(file)))
+		return -ESTALE;
 	if (whence != SEEK_DATA && whence != SEEK_HOLE)
 		return generic_file_llseek_size(file, offset, whence, MORSEL_MAX_LENGTH,
 						i_size_read(file_inode(file)));
@@ -273,6 +287,40 @@ static int allocate(struct morsel *m, struct view *view, loff_t offset, loff_t e
 	return err;
 }
 
+/* So that it can be written without more memory. */
+static int unshare(struct morsel *m, loff_t offset, loff_t end)
+{
+	int err = map_own_frames(&m->map, offset, min(end, i_size_read(&m->inode)));
+
+	if (!err && map_unshared(&m->map))
+		spaces_unasked(m);
+	return err;
+}
+
+/* fallocate(2), with the inode's lock held for writing. */
+static int fallocate(struct file *file, int mode, loff_t offset, loff_t end)
+{
+	struct view *view = file_view(file);
+	struct morsel *m = file_morsel(file);
+
+	if (is_given(m))
+		return -ESTALE;
+	switch (mode) {
+	case FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE:
+		return punch(m, offset, end);
+	case 0:
+	case FALLOC_FL_KEEP_SIZE:
+		return morsel_file_error(allocate(m, view, offset, end, !mode));
+	case FALLOC_FL_UNSHARE_RANGE:
+	case FALLOC_FL_UNSHARE_RANGE | FALLOC_FL_KEEP_SIZE:
+		return morsel_file_error(
+			allocate(m, view, offset, end, !(mode & FALLOC_FL_KEEP_SIZE))
+				?: unshare(m, offset, end));
+	default:
+		return -EOPNOTSUPP;
+	}
+}
+
 /**
  * morsel_fallocate() - fallocate(2)
  * @file:	the descriptor
@@ -284,32 +332,11 @@ static int allocate(struct morsel *m, struct view *view, loff_t offset, loff_t e
 long morsel_fallocate(struct file *file, int mode, loff_t offset, loff_t len)
 {
 	struct morsel *m = file_morsel(file);
-	loff_t end = offset + len;
 	int err;
 
 	if (down_write_killable(&m->inode.i_rwsem))
 		return -EINTR;
-	switch (mode) {
-	case FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE:
-		err = punch(m, offset, end);
-		break;
-	case 0:
-	case FALLOC_FL_KEEP_SIZE:
-		err = morsel_file_error(allocate(m, file_view(file), offset, end, !mode));
-		break;
-	case FALLOC_FL_UNSHARE_RANGE:
-	case FALLOC_FL_UNSHARE_RANGE | FALLOC_FL_KEEP_SIZE:
-		err = allocate(m, file_view(file), offset, end, !(mode & FALLOC_FL_KEEP_SIZE));
-		/* So that it can be written without more memory. */
-		if (!err)
-			err = map_own_frames(&m->map, offset, min(end, i_size_read(&m->inode)));
-		if (!err && map_unshared(&m->map))
-			spaces_unasked(m);
-		err = morsel_file_error(err);
-		break;
-	default:
-		err = -EOPNOTSUPP;
-	}
+	err = fallocate(file, mode, offset, offset + len);
 	if (!err)
 		file_modified(file);
 	inode_unlock(&m->inode);
@@ -339,6 +366,7 @@ void morsel_show_fdinfo(struct seq_file *seq, struct file *file)
 	seq_printf(seq, "morsel-huge:\t%llu\n", info.huge_bytes);
 	seq_printf(seq, "morsel-tables:\t%llu\n", info.table_bytes);
 	seq_printf(seq, "morsel-attachments:\t%u\n", info.attachments);
+	seq_printf(seq, "morsel-stale:\t%u\n", is_given(m));
 }
 
 static int set_size(struct morsel *m, struct iattr *attr)
@@ -362,7 +390,7 @@ static int morsel_setattr(struct mnt_idmap *idmap, struct dentry *dentry, struct
 	struct inode *inode = d_inode(dentry);
 	int err;
 
-	err = setattr_prepare(idmap, dentry, attr);
+	err = is_given(to_morsel(inode)) ? -ESTALE : setattr_prepare(idmap, dentry, attr);
 	/* By way of /proc/PID/map_files. */
 	if (!err && to_morsel(inode)->personal)
 		err = -EPERM;
@@ -381,6 +409,8 @@ static int morsel_getattr(struct mnt_idmap *idmap, const struct path *path, stru
 	struct inode *inode = d_inode(path->dentry);
 	struct morsel *m = to_morsel(inode);
 
+	if (is_given(m))
+		return -ESTALE;
 	compat_fillattr(idmap, mask, inode, stat);
 	/* Copied in these units, a morsel gets huge frames. */
 	stat->blksize = PMD_SIZE;

@@ -189,6 +189,9 @@ static int fs_symlink(struct mnt_idmap *idmap, struct inode *dir, struct dentry 
 
 static int fs_link(struct dentry *old, struct inode *dir, struct dentry *dentry)
 {
+	/* By a descriptor of what was given away. */
+	if (S_ISREG(d_inode(old)->i_mode) && is_given(to_morsel(d_inode(old))))
+		return -ESTALE;
 	/* The first link of what had none (O_TMPFILE) was counted with it. */
 	if (d_inode(old)->i_nlink && !morsel_count_inodes(dir->i_sb, 1))
 		return -ENOSPC;

@@ -235,12 +235,29 @@ struct file *morsel_file(struct morsel *m, struct dentry *dentry, int flags)
 {
 	bool nameless = m->inode.i_sb == super;
 
+	if (is_given(m))
+		return ERR_PTR(-ESTALE);
 	if (!dentry)
 		return nameless ? first_file(m, flags, descriptor_fops) : ERR_PTR(-ENOENT);
 	if (nameless)
 		return dentry_open(&(struct path){.mnt = mount, .dentry = dentry},
 				   flags | O_LARGEFILE, current_cred());
 	return morsel_open_unseen(dentry, flags);
+}
+
+/**
+ * morsel_file_beside() - a descriptor, for reading and writing, of a morsel that takes the place of another
+ * @m:		the morsel
+ * @dentry:	of morsel_heir_dentry()
+ * @beside:	a file of the other one, by way of the same mount
+ * Return: the file, or ERR_PTR.
+ */
+struct file *morsel_file_beside(struct morsel *m, struct dentry *dentry, const struct file *beside)
+{
+	if (!dentry)
+		return first_file(m, O_RDWR, descriptor_fops);
+	return dentry_open(&(struct path){.mnt = beside->f_path.mnt, .dentry = dentry},
+			   O_RDWR | O_LARGEFILE, current_cred());
 }
 
 /* Whoever is shown that it is there (/proc/PID/map_files). */

@@ -97,7 +97,8 @@ int morsel_publish(struct morsel *m)
  */
 void morsel_withdraw(struct morsel *m)
 {
-	if (!m->id)
+	/* Of what was given away, another has it. */
+	if (!m->id || m->given)
 		return;
 	mutex_lock(&registry_lock);
 	xa_erase(&by_id, m->id);
@@ -255,6 +256,150 @@ int morsel_unname(struct dentry *dentry, bool made)
 	inode_unlock(dir);
 	dput(parent);
 	return err;
+}
+
+/* Is it the name that an inode has? */
+static bool is_name(struct inode *inode, const struct dentry *dentry, const struct dentry *parent)
+{
+	if (!inode->i_nlink)
+		return !dentry;
+	return dentry && dentry->d_parent == parent && !d_unhashed(dentry);
+}
+
+/**
+ * morsel_lock_name() - have a morsel stay what it is, and be called as it is
+ * @m:		the morsel
+ * @name:	gets its name's dentry, for morsel_unlock_name(); NULL: it has none
+ *
+ * The locks of the folder that the name is in, and of the inode, are held then.
+ * Return: 0; -EMLINK: it has several names; -EBUSY: something is mounted there; -EINTR: a fatal signal; and no locks are
+ * held.
+ */
+int morsel_lock_name(struct morsel *m, struct dentry **name)
+{
+	struct inode *inode = &m->inode;
+	struct dentry *parent = NULL;
+	int err;
+
+	for (;;) {
+		*name = inode->i_nlink ? d_find_alias(inode) : NULL;
+		if (*name) {
+			parent = dget_parent(*name);
+			inode_lock_nested(d_inode(parent), I_MUTEX_PARENT);
+		}
+		err = down_write_killable(&inode->i_rwsem);
+		if (!err && inode->i_nlink > 1)
+			err = -EMLINK;
+		else if (!err && *name && d_mountpoint(*name))
+			err = -EBUSY;
+		else if (!err && is_name(inode, *name, parent))
+			break;
+		if (err != -EINTR)
+			inode_unlock(inode);
+		if (*name) {
+			inode_unlock(d_inode(parent));
+			dput(parent);
+			dput(*name);
+		}
+		if (err)
+			return err;
+		cond_resched();
+	}
+	/* Held by the name, which stays where it is. */
+	if (*name)
+		dput(parent);
+	return 0;
+}
+
+/**
+ * morsel_unlock_name() - end what morsel_lock_name() began
+ * @m:		the morsel
+ * @name:	its name, or what it was
+ */
+void morsel_unlock_name(struct morsel *m, struct dentry *name)
+{
+	inode_unlock(&m->inode);
+	if (!name)
+		return;
+	inode_unlock(d_inode(name->d_parent));
+	dput(name);
+}
+
+/**
+ * morsel_heir_dentry() - by what a morsel is opened that is to take the place of another
+ * @heir: the morsel, of morsel_make_heir()
+ * Return: a dentry that nobody finds, for dput(); NULL: it is of the file system that is mounted nowhere; ERR_PTR(-ENOMEM).
+ */
+struct dentry *morsel_heir_dentry(struct morsel *heir)
+{
+	struct morsel_mount *mount = mount_of(heir->inode.i_sb);
+	struct dentry *dentry;
+
+	if (!mount)
+		return NULL;
+	/* As of what is made with O_TMPFILE. */
+	dentry = d_alloc_name(mount->top, "#given");
+	if (!dentry)
+		return ERR_PTR(-ENOMEM);
+	ihold(&heir->inode);
+	d_instantiate(dentry, &heir->inode);
+	return dentry;
+}
+
+/* Have a dentry, which nobody finds yet, take the place of a name. */
+static void take_name(struct morsel *m, struct morsel *heir, struct dentry *name,
+		      struct dentry *dentry)
+{
+	struct inode *dir = d_inode(name->d_parent);
+
+	set_nlink(&heir->inode, 1);
+	heir->named = m->named && morsel_hold_fs(heir->inode.i_sb);
+	dont_mount(name);
+	dir->i_op->unlink(dir, name);
+	compat_keep_dentry(dentry);
+	/* Who looks finds the one or the other. */
+	d_move(dentry, name);
+}
+
+/* It may be given its first name still, by a descriptor (O_TMPFILE). */
+static bool may_be_linked(struct inode *inode)
+{
+	bool may;
+
+	spin_lock(&inode->i_lock);
+	may = inode_state_read(inode) & I_LINKABLE;
+	spin_unlock(&inode->i_lock);
+	return may;
+}
+
+static void let_be_linked(struct inode *inode)
+{
+	spin_lock(&inode->i_lock);
+	inode_state_set(inode, I_LINKABLE);
+	spin_unlock(&inode->i_lock);
+}
+
+/**
+ * morsel_succeed() - have a morsel be found where another was
+ * @m:		the other one, of morsel_lock_name(), which was given away
+ * @heir:	the morsel
+ * @name:	the other one's name, or NULL
+ * @dentry:	of morsel_heir_dentry()
+ */
+void morsel_succeed(struct morsel *m, struct morsel *heir, struct dentry *name,
+		    struct dentry *dentry)
+{
+	heir->left = m->left;
+	if (name)
+		take_name(m, heir, name, dentry);
+	else if (may_be_linked(&m->inode))
+		let_be_linked(&heir->inode);
+	mutex_lock(&registry_lock);
+	heir->id = m->id;
+	heir->inode.i_ino = m->id;
+	/* Where something is already, this takes no memory. */
+	xa_store(&by_id, m->id, heir, GFP_ATOMIC);
+	mutex_unlock(&registry_lock);
 }
 
 static bool may(struct inode *inode, int mask)

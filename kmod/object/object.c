@@ -83,14 +83,15 @@ static int found(struct morsel *m, const struct morsel_maker *maker,
 	bool patient = !maker->dir_locked && !maker->original;
 	struct source *source;
 	struct payers payers;
-	int err = payers_get(&payers);
+	int err = maker->heir ? 0 : payers_get(&payers);
 
 	if (err)
 		return err;
 	if (maker->payer)
 		payers_add(&payers, maker->payer);
-	source = maker->original ? source_clone(maker->original->map.source, &payers)
-				 : source_make(&placement, &payers);
+	source = maker->original
+			 ? source_clone(maker->original->map.source, maker->heir ? NULL : &payers)
+			 : source_make(&placement, &payers);
 	if (IS_ERR(source))
 		return PTR_ERR(source);
 	err = source_charge(source, OWN_PAGES);
@@ -208,6 +209,56 @@ struct morsel *morsel_make(const struct morsel_maker *maker, const struct morsel
 	return m;
 }
 
+static struct morsel_maker heir_of(struct morsel *m)
+{
+	return (struct morsel_maker){
+		.sb = m->inode.i_sb,
+		.idmap = &nop_mnt_idmap,
+		.original = m,
+		.heir = true,
+	};
+}
+
+/**
+ * morsel_begin_heir() - begin to make a morsel that is to take the place of another
+ * @m: the other one
+ * Return: the morsel, which has no more than an inode; NULL without memory.
+ */
+struct morsel *morsel_begin_heir(struct morsel *m)
+{
+	const struct morsel_create args = morsel_as_source(m, m->inode.i_mode);
+	const struct morsel_maker maker = heir_of(m);
+	struct morsel *heir = begin(&maker, &args);
+
+	if (!heir)
+		return NULL;
+	clear_nlink(&heir->inode);
+	heir->elder = true;
+	heir->created = m->created;
+	return heir;
+}
+
+/**
+ * morsel_equip_heir() - have it be as the other one, but for what that has: contents, its id, and its name
+ * @m:		the other one, with the inode's lock held for writing
+ * @heir:	of morsel_begin_heir()
+ * Return: 0; -ENOMEM, -EDQUOT.
+ */
+int morsel_equip_heir(struct morsel *m, struct morsel *heir)
+{
+	const struct morsel_create args = morsel_as_source(m, m->inode.i_mode);
+	const struct morsel_maker maker = heir_of(m);
+
+	heir->reserves = m->reserves;
+	heir->seals = m->seals;
+	heir->inode.i_mode = m->inode.i_mode;
+	heir->inode.i_uid = m->inode.i_uid;
+	heir->inode.i_gid = m->inode.i_gid;
+	map_set_fault_around(&heir->map, args.fault_around);
+	morsel_size_begin(heir, i_size_read(&m->inode));
+	return equip(heir, &maker, &args);
+}
+
 /**
  * morsel_unmake() - give back what a morsel has
  * @m: the morsel, which nobody holds any more; it may be half made
@@ -318,12 +369,7 @@ struct file *morsel_create(struct morsel_create *args, const nodemask_t *nodes)
 	return err ? ERR_PTR(err) : morsel_make_file(args, nodes, NULL, false);
 }
 
-/**
- * morsel_open() - MORSEL_IOC_OPEN
- * @args: the request; the id is filled in
- * Return: a file, or ERR_PTR as morsel_ioctl.h lists the errors.
- */
-struct file *morsel_open(struct morsel_open *args)
+static struct file *open_once(struct morsel_open *args)
 {
 	bool read_only = args->flags & MORSEL_OPEN_READ_ONLY;
 	struct dentry *dentry = NULL;
@@ -345,11 +391,24 @@ struct file *morsel_open(struct morsel_open *args)
 }
 
 /**
- * morsel_unlink() - MORSEL_IOC_UNLINK
- * @args: the request
- * Return: 0 or a negative errno as morsel_ioctl.h lists it.
+ * morsel_open() - MORSEL_IOC_OPEN
+ * @args: the request; the id is filled in
+ * Return: a file, or ERR_PTR as morsel_ioctl.h lists the errors.
  */
-int morsel_unlink(const struct morsel_unlink *args)
+struct file *morsel_open(struct morsel_open *args)
+{
+	struct morsel_open asked = *args;
+	struct file *file;
+
+	/* Where it is given away meanwhile, another is found then. */
+	do {
+		*args = asked;
+		file = open_once(args);
+	} while (IS_ERR(file) && PTR_ERR(file) == -ESTALE && !fatal_signal_pending(current));
+	return file;
+}
+
+static int unlink_once(const struct morsel_unlink *args)
 {
 	struct dentry *dentry = NULL;
 	struct morsel *m = morsel_find(args->id, args->name, &dentry);
@@ -360,8 +419,26 @@ int morsel_unlink(const struct morsel_unlink *args)
 	/* One's own can be told to go even if one has taken one's own rights away. */
 	if (dentry && (morsel_own(m) || morsel_visible(m)))
 		err = morsel_unname(dentry, false);
+	/* Its name is another's now. */
+	if (err && is_given(m))
+		err = -ESTALE;
 	dput(dentry);
 	morsel_release(m);
+	return err;
+}
+
+/**
+ * morsel_unlink() - MORSEL_IOC_UNLINK
+ * @args: the request
+ * Return: 0 or a negative errno as morsel_ioctl.h lists it.
+ */
+int morsel_unlink(const struct morsel_unlink *args)
+{
+	int err;
+
+	do {
+		err = unlink_once(args);
+	} while (err == -ESTALE && !fatal_signal_pending(current));
 	return err;
 }
 

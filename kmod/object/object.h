@@ -25,6 +25,7 @@ struct seq_file;
  * @nodes:	of the policy that it is to have, if any
  * @original:	what it is to be a clone of, or NULL
  * @snapshot:	and nobody is to write to it
+ * @heir:	or it is to take its place
  * @personal:	or it is to be the clone behind private mappings, with this,
  * @gibs:	of these GiBs
  */
@@ -37,12 +38,15 @@ struct morsel_maker {
 	const nodemask_t *nodes;
 	struct morsel *original;
 	bool snapshot;
+	bool heir;
 	struct personal *personal;
 	const struct gibs *gibs;
 };
 
 /* object.c */
 struct morsel *morsel_make(const struct morsel_maker *maker, const struct morsel_create *args);
+struct morsel *morsel_begin_heir(struct morsel *m);
+int morsel_equip_heir(struct morsel *m, struct morsel *heir);
 struct file *morsel_create(struct morsel_create *args, const nodemask_t *nodes);
 struct file *morsel_make_file(struct morsel_create *args, const nodemask_t *nodes,
 			      struct morsel *original, bool snapshot);
@@ -74,6 +78,11 @@ int morsel_may_name(struct super_block *sb);
 struct dentry *morsel_name(struct morsel *m, const char *name);
 void morsel_nameless_now(struct morsel *m, const struct inode *dir);
 int morsel_unname(struct dentry *dentry, bool made);
+int morsel_lock_name(struct morsel *m, struct dentry **name);
+void morsel_unlock_name(struct morsel *m, struct dentry *name);
+struct dentry *morsel_heir_dentry(struct morsel *heir);
+void morsel_succeed(struct morsel *m, struct morsel *heir, struct dentry *name,
+		    struct dentry *dentry);
 void morsel_get_name(struct morsel *m, char *name, size_t size);
 bool morsel_visible(struct morsel *m);
 bool morsel_own(struct morsel *m);
@@ -111,6 +120,7 @@ int morsel_statfs(struct dentry *dentry, struct kstatfs *stat);
 void morsel_statfs_fill(struct kstatfs *stat, unsigned long limit, unsigned long room);
 struct morsel *morsel_inode(const struct morsel_maker *maker, umode_t mode);
 struct file *morsel_file(struct morsel *m, struct dentry *dentry, int flags);
+struct file *morsel_file_beside(struct morsel *m, struct dentry *dentry, const struct file *beside);
 struct file *morsel_private_file(struct morsel *m);
 
 /* mount.c */

@@ -108,6 +108,8 @@ int morsel_file_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	struct morsel *clone;
 
+	if (is_given(file_morsel(file)))
+		return -ESTALE;
 	/* A descriptor open for reading only has lost VM_SHARED here, but not this. */
 	if (!(vma->vm_flags & VM_MAYSHARE) && may_clone(file, vma)) {
 		clone = clone_mapped(file, vma);

@@ -193,28 +193,41 @@ static struct source_part *part_for(struct source *source, int node)
 	return part_on(source, node) ?: go_on_to(source, node);
 }
 
+/* One that is as another, but for who pays. */
+static struct source *copy(const struct source *source)
+{
+	bool has_nodes = source->policy != MORSEL_POLICY_NEAR;
+	struct source *made = kzalloc(struct_size(made, nodes, has_nodes), GFP_KERNEL_ACCOUNT);
+
+	if (!made)
+		return NULL;
+	refcount_set(&made->refs, 1);
+	made->one = source->one;
+	made->policy = source->policy;
+	if (has_nodes)
+		made->nodes[0] = source->nodes[0];
+	return made;
+}
+
 /**
  * source_clone() - where a clone's frames come from: of the same pools as the source's
  * @source:	of what is cloned
- * @payers:	who pays for the clone, with references that are taken over, also on failure
+ * @payers:	who pays for the clone, with references that are taken over, also on failure; NULL: who pays for @source
  * Return: as source_make().
  */
 struct source *source_clone(struct source *source, const struct payers *payers)
 {
-	bool has_nodes = source->policy != MORSEL_POLICY_NEAR;
-	struct source *clone = kzalloc(struct_size(clone, nodes, has_nodes), GFP_KERNEL_ACCOUNT);
+	struct account *account = source->first.account;
+	struct source *clone = copy(source);
 
 	if (!clone) {
-		payers_put(payers);
+		if (payers)
+			payers_put(payers);
 		return ERR_PTR(-ENOMEM);
 	}
-	refcount_set(&clone->refs, 1);
-	clone->one = source->one;
-	clone->policy = source->policy;
-	if (has_nodes)
-		clone->nodes[0] = source->nodes[0];
-	morsel_pool_hold(source->first.account->pool);
-	clone->first.account = account_get(source->first.account->pool, payers);
+	morsel_pool_hold(account->pool);
+	clone->first.account = payers ? account_get(account->pool, payers)
+				      : account_beside(account, account->pool);
 	if (!clone->first.account) {
 		kfree(clone);
 		return ERR_PTR(-ENOMEM);

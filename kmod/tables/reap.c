@@ -79,13 +79,16 @@ static void drop(struct work_struct *work)
 
 /**
  * displaced_drop() - drop displaced tables, which nothing has spliced any more, after a grace period
- * @displaced: these
+ * @displaced: these, or what needs none
  */
 void displaced_drop(struct displaced *displaced)
 {
 	source_outgoing(displaced->source, &displaced->outgoing);
 	INIT_RCU_WORK(&displaced->dead, drop);
-	queue_rcu_work(reaper, &displaced->dead);
+	if (displaced->at_once)
+		queue_work(reaper, &displaced->dead.work);
+	else
+		queue_rcu_work(reaper, &displaced->dead);
 }
 
 /**

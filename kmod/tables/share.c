@@ -722,10 +722,16 @@ int tableset_meet(struct tableset *set, struct tableset *other)
 	return 0;
 }
 
+static bool has_puds(const struct tableset *set, unsigned long gib)
+{
+	return READ_ONCE(set->root->tops[gib / TOP_GIBS]);
+}
+
 /**
  * tableset_exchange() - have two tablesets show what the other one shows
- * @set:	the truth of a map, with its sem held for writing
- * @other:	that of another, which nobody uses; tableset_meet() was called for both
+ * @set:	one of a map, with its sem held for writing
+ * @other:	that of another, with the same rights, which nobody uses; tableset_meet() was called for both, or, as
+ *		@other has nothing, for that: then what has come since stays
  */
 void tableset_exchange(struct tableset *set, struct tableset *other)
 {
@@ -736,13 +742,22 @@ void tableset_exchange(struct tableset *set, struct tableset *other)
 	for (gib = 0; gib < gibs; gib++) {
 		if (!tableset_pmds(set, gib) && !tableset_pmds(other, gib))
 			continue;
+		if (!has_puds(set, gib) || !has_puds(other, gib))
+			continue;
 		pudp = find_pud(set, gib);
 		to = find_pud(other, gib);
 		pud = *pudp;
 		WRITE_ONCE(*pudp, *to);
 		WRITE_ONCE(*to, pud);
+		if (set->cache) {
+			tableset_stale(set, gib);
+			tableset_stale(other, gib);
+		}
 	}
 	atomic_long_set(&other->nr_tables, atomic_long_xchg(&set->nr_tables, tables));
+	/* The tables have been spliced that it shows now. */
+	if (READ_ONCE(set->relied_on))
+		WRITE_ONCE(other->relied_on, true);
 }
 
 /* Give the frames of a GiB back, and leave the tables that nobody else has. */

@@ -141,6 +141,7 @@ struct leaves {
  * @source:	of the map that has them no more
  * @release:	drops what else there is; or NULL
  * @held:	that
+ * @at_once:	and there is nothing else, nor who looks at it without locks
  * @pmds:	a PMD table, or NULL
  * @ptes:	a PTE table, or NULL
  * @changed:	some are
@@ -157,6 +158,7 @@ struct displaced {
 	struct source *source;
 	void (*release)(void *held);
 	void *held;
+	bool at_once;
 	struct page *pmds;
 	struct page *ptes;
 	bool changed;

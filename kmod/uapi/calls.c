@@ -5,6 +5,7 @@
 #include <linux/capability.h>
 #include <linux/nospec.h>
 
+#include "attach/attach.h"
 #include "uapi/calls.h"
 
 /* Which descriptors take a call, and who may make it. */
@@ -71,6 +72,7 @@ static const struct morsel_call calls[] = {
 	     call_create_done),
 	CALL(ROLLBACK, 16, MORSEL, WRITER, 0, call_rollback),
 	CALL(DIFF, 40, MORSEL, ANYBODY, 0, call_diff),
+	CALL(GIVE, 16, MORSEL, WRITER, MORSEL_GIVE_CLOEXEC, call_give, call_give_done),
 };
 
 /*
@@ -132,8 +134,15 @@ static long serve(const struct morsel_call *call, struct file *file, void __user
 static long take(struct file *file, unsigned int cmd, unsigned long arg, enum taker taker)
 {
 	const struct morsel_call *call = find_call(cmd, taker);
+	long err;
 
-	return call ? serve(call, file, (void __user *)arg) : -ENOTTY;
+	if (!call)
+		return -ENOTTY;
+	if (taker == MORSEL && is_given(file_morsel(file)))
+		return -ESTALE;
+	err = serve(call, file, (void __user *)arg);
+	/* As it was given away meanwhile. */
+	return err && taker == MORSEL && is_given(file_morsel(file)) ? -ESTALE : err;
 }
 
 /**

@@ -34,6 +34,7 @@ struct morsel_request {
 		struct morsel_clone clone;
 		struct morsel_rollback rollback;
 		struct morsel_diff diff;
+		struct morsel_give give;
 		struct morsel_unlink unlink;
 		struct morsel_info info;
 		struct morsel_cursor cursor;
@@ -64,6 +65,8 @@ int call_rollback(struct morsel_request *req);
 int call_create_done(struct morsel_request *req, int err);
 int call_open(struct morsel_request *req);
 int call_open_done(struct morsel_request *req, int err);
+int call_give(struct morsel_request *req);
+int call_give_done(struct morsel_request *req, int err);
 int call_unlink(struct morsel_request *req);
 int call_list(struct morsel_request *req);
 int call_nodes(struct morsel_request *req);

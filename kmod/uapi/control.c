@@ -12,6 +12,7 @@
 #include <linux/uaccess.h>
 
 #include "map/map.h"
+#include "move/transfer.h"
 #include "object/object.h"
 #include "pools/payer.h"
 #include "pools/pool.h"
@@ -211,6 +212,43 @@ int call_open_done(struct morsel_request *req, int err)
 	put_unused_fd(req->fd);
 	fput(req->opened);
 	return err;
+}
+
+/**
+ * call_give() - MORSEL_IOC_GIVE
+ * @req: the request
+ * Return: 0, and call_give_done() is to follow, or a negative errno.
+ */
+int call_give(struct morsel_request *req)
+{
+	struct morsel_give *args = &req->args.give;
+	int err = args->reserved ? -EINVAL : 0;
+
+	/* The new one is for reading, too. */
+	if (!err && !(req->file->f_mode & FMODE_READ))
+		err = -EBADF;
+	if (!err)
+		err = reserve_fd(req, args->flags & MORSEL_GIVE_CLOEXEC);
+	args->fd = req->fd;
+	return err;
+}
+
+/**
+ * call_give_done() - give a morsel away only once the caller has been told by which descriptor
+ * @req:	the request
+ * @err:	not 0: the caller cannot be told
+ * Return: 0 or a negative errno.
+ */
+int call_give_done(struct morsel_request *req, int err)
+{
+	struct file *file = err ? ERR_PTR(err) : morsel_give(req->file);
+
+	if (IS_ERR(file)) {
+		put_unused_fd(req->fd);
+		return PTR_ERR(file);
+	}
+	fd_install(req->fd, file);
+	return 0;
 }
 
 /**

@@ -70,7 +70,9 @@ int call_diff(struct morsel_request *req)
 	if (!other)
 		return -EBADF;
 	err = -EBADF;
-	if (other->f_op == &morsel_fops)
+	if (other->f_op == &morsel_fops && is_given(file_morsel(other)))
+		err = -ESTALE;
+	else if (other->f_op == &morsel_fops)
 		err = list_differences(&file_morsel(req->file)->map, &file_morsel(other)->map,
 				       &cursor);
 	fput(other);

@@ -320,6 +320,39 @@ int view_share_begin(struct view *view, struct closed *range, enum map_shares le
 }
 
 /**
+ * view_still_begin() - map_still_begin()
+ * @view:	the view
+ * @range:	as there
+ * @wait:	as there
+ * Return: as that.
+ */
+int view_still_begin(struct view *view, struct closed *range, enum share_wait wait)
+{
+	return map_still_begin(view->map, range, wait);
+}
+
+/**
+ * view_meet_heir() - map_meet_heir()
+ * @view:	the view
+ * @heir:	as there
+ * Return: as that.
+ */
+int view_meet_heir(struct view *view, struct map *heir)
+{
+	return map_meet_heir(view->map, heir);
+}
+
+/**
+ * view_hand_over() - map_hand_over()
+ * @view:	the view
+ * @heir:	as there
+ */
+void view_hand_over(struct view *view, struct map *heir)
+{
+	map_hand_over(view->map, heir);
+}
+
+/**
  * view_share() - map_share()
  * @view:	the view
  * @clone:	as there

@@ -127,6 +127,9 @@ bool view_shows_own(const struct view *view, unsigned long index, const struct p
 int view_own_range(struct view *view, loff_t start, loff_t end);
 bool view_is_own_range(struct view *view, loff_t start, loff_t end);
 void view_share_prepare(struct view *view, enum map_shares least);
+int view_still_begin(struct view *view, struct closed *range, enum share_wait wait);
+int view_meet_heir(struct view *view, struct map *heir);
+void view_hand_over(struct view *view, struct map *heir);
 int view_share_begin(struct view *view, struct closed *range, enum map_shares least,
 		     enum share_wait wait);
 int view_share(struct view *view, struct map *clone, const struct gibs *gibs);
