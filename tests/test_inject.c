@@ -826,6 +826,59 @@ WALK(punch_shared_fails, prepare_cloned_huge, run_punch_shared, NULL, {ENOMEM, E
 WALK(map_private_fails, prepare_filled, run_map_private, check_mapped, {ENOMEM})
 WALK(fork_private_fails, prepare_private, run_fork_private, NULL, {ENOMEM, -SIGBUS})
 
+/* Giving away: all, or nothing. */
+
+static int run_give(void)
+{
+	other = give(fd);
+	if (other >= 0)
+		return 0;
+	return -errno;
+}
+
+static int run_give_or_keep(void)
+{
+	int result = run_give();
+	bool injected = disarm();
+
+	if (result)
+		check_written();
+	if (!injected)
+		arm(10000);
+	return result;
+}
+
+static void check_given(void)
+{
+	memset(page, 0, PAGE);
+	assert_int_equal(pread(other, page, PAGE, HUGE), PAGE);
+	assert_true(has_pattern(page, PAGE, SEED));
+	assert_errno(pread(fd, page, PAGE, HUGE), ESTALE);
+	assert_int_equal(probe_read(memory + HUGE, NULL), SIGBUS);
+}
+
+static void prepare_named_written(void)
+{
+	fd = create_named("walk", LENGTH, 0600);
+	assert_int_equal(run_write(), 0);
+	assert_int_equal(run_map(), 0);
+}
+
+/* With tables for other rights. */
+static void prepare_shown_written(void)
+{
+	prepare_written();
+	assert_int_equal(run_map_read_only(), 0);
+	assert_int_equal(run_look(), 0);
+}
+
+WALK(give_fails, prepare_mapped_written, run_give_or_keep, check_given, {ENOMEM, EFAULT, ENFILE})
+WALK(give_named_fails, prepare_named_written, run_give_or_keep, check_given,
+     {ENOMEM, EFAULT, ENFILE})
+WALK(give_reserved_fails, prepare_reserved, run_give_or_keep, check_given, {ENOMEM, EFAULT, ENFILE})
+WALK(give_shown_fails, prepare_shown_written, run_give_or_keep, check_given,
+     {ENOMEM, EFAULT, ENFILE})
+
 /* Loading, too. */
 
 static int run_load(void)
@@ -977,6 +1030,10 @@ int main(void)
 		TEST(punch_shared_fails),
 		TEST(map_private_fails),
 		TEST(fork_private_fails),
+		TEST(give_fails),
+		TEST(give_named_fails),
+		TEST(give_reserved_fails),
+		TEST(give_shown_fails),
 		TEST(load_fails),
 		TEST(module_unloads),
 	};

@@ -328,6 +328,16 @@ long op_clone(long cmd)
 	return result;
 }
 
+long op_give(long cmd)
+{
+	struct morsel_give args = {.flags = some_flags(MORSEL_GIVE_CLOEXEC)};
+	long result = call(object(), cmd, &args, sizeof(args));
+
+	if (!result)
+		keep_fd(args.fd);
+	return result;
+}
+
 long op_rollback(long cmd)
 {
 	struct morsel_rollback args = {.flags = some_flags(0), .from = any_fd()};

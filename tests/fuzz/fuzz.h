@@ -151,6 +151,7 @@ long op_range(long cmd);
 long op_tune(long cmd);
 long op_seal(long cmd);
 long op_clone(long cmd);
+long op_give(long cmd);
 long op_rollback(long cmd);
 long op_diff(long cmd);
 long op_ioctl(long unused);

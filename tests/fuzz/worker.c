@@ -32,6 +32,7 @@ const struct operation operations[] = {
 	{"SEAL", 10, op_seal, MORSEL_IOC_SEAL},
 	{"CLONE", 25, op_clone, MORSEL_IOC_CLONE},
 	{"ROLLBACK", 10, op_rollback, MORSEL_IOC_ROLLBACK},
+	{"GIVE", 10, op_give, MORSEL_IOC_GIVE},
 	{"DIFF", 10, op_diff, MORSEL_IOC_DIFF},
 	{"ioctl", 15, op_ioctl, 0},
 	{"read", 15, op_rw, READ},
