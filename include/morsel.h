@@ -279,6 +279,50 @@ int morsel_diff(int fd, int other,
 		int (*visit)(const struct morsel_difference *part, void *context), void *context);
 
 /**
+ * morsel_give() - take a morsel from all who have it
+ * @fd:		its descriptor, open for writing
+ *
+ * All descriptors of it become stale (ESTALE), @fd, too, and mappings show nothing (SIGBUS), in one step; the one that is
+ * returned has it alone.  It takes as long for much memory as for little.
+ *
+ * Return: that descriptor (close-on-exec); -EBADF: @fd is not for reading and writing; -EPERM: it is sealed against
+ * shrinking or writing; -EMLINK: it has several names; -EBUSY: something is mounted over its name; -ESTALE: somebody else was first; -EMFILE, -ENFILE, -ENOMEM,
+ * -EDQUOT, -EINTR (a fatal signal), -ENOTTY (the module is older than this call): nothing has changed.
+ */
+int morsel_give(int fd);
+
+/**
+ * morsel_send() - give a morsel to who reads from a UNIX socket
+ * @socket:	the socket, of any type
+ * @fd:		the morsel's descriptor, open for writing
+ * @memory:	where the caller has it mapped from its beginning by morsel_map(), or NULL; it is unmapped
+ * @length:	as given to that
+ *
+ * The caller has nothing of it any more, nor has anybody else.  When sending fails, @fd is the only descriptor
+ * that has it, and it is mapped nowhere.
+ *
+ * Return: 0, and @fd is closed; what morsel_give() returns, and nothing has changed; and then what sendmsg(2) says,
+ * as -EPIPE, -EAGAIN, -ENOTSOCK.
+ */
+int morsel_send(int socket, int fd, void *memory, size_t length);
+
+/**
+ * morsel_receive() - take what morsel_send() sends
+ * @socket:	a UNIX socket
+ * @prot:	PROT_* of mmap(2)
+ * @flags:	0, or MORSEL_RECEIVE_ANYWHERE: the sender does not say where it is mapped
+ * @memory:	gets where it is mapped: at the sender's address, if nothing is there; NULL: it could not be mapped
+ *		(morsel_map() says why); for morsel_unmap().  Or NULL: do not
+ * @length:	gets the length, for that; not used where @memory is NULL
+ *
+ * Return: the morsel's descriptor (close-on-exec); -EPIPE: the other end is closed; -EBADMSG: what came is
+ * something else, and was dropped; -EAGAIN; -EINVAL: another flag.
+ */
+int morsel_receive(int socket, int prot, int flags, void **memory, size_t *length);
+
+#define MORSEL_RECEIVE_ANYWHERE 1
+
+/**
  * morsel_seal() - have some things not be done to a morsel any more
  * @fd:		its descriptor
  * @seals:	MORSEL_SEAL_* to add, or 0

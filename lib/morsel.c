@@ -13,9 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "morsel.h"
-
-#define API __attribute__((visibility("default")))
+#include "internal.h"
 
 /* Old and new programs share a library: what it reads of them keeps its size. */
 _Static_assert(sizeof(struct morsel_params) == 64 + sizeof(void *), "struct morsel_params is ABI");
@@ -32,7 +30,7 @@ _Static_assert(sizeof(struct morsel_params) == 64 + sizeof(void *), "struct mors
 static void (*log_hook)(const char *line, void *context);
 static void *log_context;
 
-__attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
+void morsel_say(const char *format, ...)
 {
 	char line[256];
 	va_list arguments;
@@ -45,14 +43,14 @@ __attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
 	log_hook(line, log_context);
 }
 
-static int call(int fd, unsigned long number, void *argument, const char *what)
+int morsel_call(int fd, unsigned long number, void *argument, const char *what)
 {
 	int err;
 
 	if (ioctl(fd, number, argument) >= 0)
 		return 0;
 	err = errno;
-	say("%s: %s", what, strerror(err));
+	morsel_say("%s: %s", what, strerror(err));
 	return -err;
 }
 
@@ -61,7 +59,7 @@ static int copy_name(char *to, const char *name)
 	if (!name)
 		return 0;
 	if (strlen(name) >= MORSEL_NAME_MAX) {
-		say("name too long: at most %d bytes", MORSEL_NAME_MAX - 1);
+		morsel_say("name too long: at most %d bytes", MORSEL_NAME_MAX - 1);
 		return -EINVAL;
 	}
 	strcpy(to, name);
@@ -90,14 +88,15 @@ API int morsel_device(void)
 	fd = open(MORSEL_DEVICE, O_RDWR | O_CLOEXEC);
 	if (fd < 0) {
 		err = errno;
-		say("%s: %s%s", MORSEL_DEVICE, strerror(err), device_remedy(err));
+		morsel_say("%s: %s%s", MORSEL_DEVICE, strerror(err), device_remedy(err));
 		return -err;
 	}
 	err = morsel_query(fd, &query);
 	if (!err && (query.abi < MORSEL_ABI_OLDEST || query.abi_oldest > MORSEL_ABI_VERSION)) {
-		say("the module (%s) speaks ABI %u to %u, this library %u to %u: update the older",
-		    query.version, query.abi_oldest, query.abi, MORSEL_ABI_OLDEST,
-		    MORSEL_ABI_VERSION);
+		morsel_say("the module (%s) speaks ABI %u to %u, this library %u to %u: update the "
+			   "older",
+			   query.version, query.abi_oldest, query.abi, MORSEL_ABI_OLDEST,
+			   MORSEL_ABI_VERSION);
 		err = -EPROTONOSUPPORT;
 	}
 	if (err) {
@@ -111,7 +110,7 @@ API int morsel_query(int device, struct morsel_query *query)
 {
 	memset(query, 0, sizeof(*query));
 	query->size = sizeof(*query);
-	return call(device, MORSEL_IOC_QUERY, query, "query");
+	return morsel_call(device, MORSEL_IOC_QUERY, query, "query");
 }
 
 /* Words of libnuma's masks are longs, which follow each other in memory as the bits do. */
@@ -135,7 +134,7 @@ API int morsel_create(int device, const struct morsel_params *params)
 
 	if (params->nodes) {
 		if (params->nodes->size > MAX_NODES) {
-			say("create: a mask of more than %d nodes", MAX_NODES);
+			morsel_say("create: a mask of more than %d nodes", MAX_NODES);
 			return -EINVAL;
 		}
 		memcpy(nodes, params->nodes->maskp, (params->nodes->size + 7) / 8);
@@ -144,14 +143,14 @@ API int morsel_create(int device, const struct morsel_params *params)
 	}
 	for (size_t i = 0; i < sizeof(params->reserved) / sizeof(params->reserved[0]); i++) {
 		if (params->reserved[i]) {
-			say("create: a parameter that this release (%s) does not know",
-			    morsel_version());
+			morsel_say("create: a parameter that this release (%s) does not know",
+				   morsel_version());
 			return -EINVAL;
 		}
 	}
 	err = copy_name(args.name, params->name);
 	if (!err)
-		err = call(device, MORSEL_IOC_CREATE, &args, "create");
+		err = morsel_call(device, MORSEL_IOC_CREATE, &args, "create");
 	return err ? err : args.fd;
 }
 
@@ -165,7 +164,7 @@ API int morsel_clone(int fd, const char *name, uint32_t mode, uint32_t flags)
 	int err = copy_name(args.name, name);
 
 	if (!err)
-		err = call(fd, MORSEL_IOC_CLONE, &args, "clone");
+		err = morsel_call(fd, MORSEL_IOC_CLONE, &args, "clone");
 	return err ? err : args.fd;
 }
 
@@ -173,7 +172,7 @@ API int morsel_rollback(int fd, int from)
 {
 	struct morsel_rollback args = {.size = sizeof(args), .from = from};
 
-	return call(fd, MORSEL_IOC_ROLLBACK, &args, "rollback");
+	return morsel_call(fd, MORSEL_IOC_ROLLBACK, &args, "rollback");
 }
 
 static int open_by(int device, uint64_t id, const char *name, uint32_t flags)
@@ -187,7 +186,7 @@ static int open_by(int device, uint64_t id, const char *name, uint32_t flags)
 
 	err = copy_name(args.name, name);
 	if (!err)
-		err = call(device, MORSEL_IOC_OPEN, &args, "open");
+		err = morsel_call(device, MORSEL_IOC_OPEN, &args, "open");
 	return err ? err : args.fd;
 }
 
@@ -207,7 +206,7 @@ static int unlink_by(int device, uint64_t id, const char *name)
 	int err;
 
 	err = copy_name(args.name, name);
-	return err ? err : call(device, MORSEL_IOC_UNLINK, &args, "unlink");
+	return err ? err : morsel_call(device, MORSEL_IOC_UNLINK, &args, "unlink");
 }
 
 API int morsel_unlink(int device, const char *name)
@@ -232,7 +231,7 @@ API int morsel_unlink_id(int device, uint64_t id)
 		int err;                                                  \
 		do {                                                      \
 			list.count = BATCH;                               \
-			err = call(fd, number, &list, what);              \
+			err = morsel_call(fd, number, &list, what);       \
 			for (uint32_t i = 0; i < list.count && !err; i++) \
 				err = visit(&entries[i], context);        \
 		} while (!err && list.count);                             \
@@ -275,7 +274,7 @@ API int morsel_diff(int fd, int other,
 
 	do {
 		args.list.count = BATCH;
-		err = call(fd, MORSEL_IOC_DIFF, &args, "diff");
+		err = morsel_call(fd, MORSEL_IOC_DIFF, &args, "diff");
 		for (uint32_t i = 0; i < args.list.count && !err; i++)
 			err = visit(&parts[i], context);
 	} while (!err && args.list.count);
@@ -293,13 +292,13 @@ API int morsel_tune(int fd, uint32_t fault_around)
 {
 	struct morsel_tune args = {.size = sizeof(args), .fault_around = fault_around};
 
-	return call(fd, MORSEL_IOC_TUNE, &args, "tune");
+	return morsel_call(fd, MORSEL_IOC_TUNE, &args, "tune");
 }
 
 API int morsel_seal(int fd, uint32_t seals)
 {
 	struct morsel_seal args = {.size = sizeof(args), .seals = seals};
-	int err = call(fd, MORSEL_IOC_SEAL, &args, "seal");
+	int err = morsel_call(fd, MORSEL_IOC_SEAL, &args, "seal");
 
 	return err ?: (int)args.seals;
 }
@@ -308,14 +307,14 @@ API int morsel_stat(int fd, struct morsel_info *info)
 {
 	memset(info, 0, sizeof(*info));
 	info->size = sizeof(*info);
-	return call(fd, MORSEL_IOC_STAT, info, "stat");
+	return morsel_call(fd, MORSEL_IOC_STAT, info, "stat");
 }
 
 API int morsel_populate(int fd, uint64_t offset, uint64_t length)
 {
 	struct morsel_range args = {.size = sizeof(args), .offset = offset, .length = length};
 
-	return call(fd, MORSEL_IOC_POPULATE, &args, "populate");
+	return morsel_call(fd, MORSEL_IOC_POPULATE, &args, "populate");
 }
 
 static int reserve(int fd, uint64_t offset, uint64_t length, uint32_t flags, const char *what)
@@ -327,7 +326,7 @@ static int reserve(int fd, uint64_t offset, uint64_t length, uint32_t flags, con
 		.length = length,
 	};
 
-	return call(fd, MORSEL_IOC_RESERVE, &args, what);
+	return morsel_call(fd, MORSEL_IOC_RESERVE, &args, what);
 }
 
 API int morsel_reserve(int fd, uint64_t offset, uint64_t length)
@@ -344,7 +343,7 @@ API int morsel_punch(int fd, uint64_t offset, uint64_t length)
 {
 	struct morsel_range args = {.size = sizeof(args), .offset = offset, .length = length};
 
-	return call(fd, MORSEL_IOC_PUNCH, &args, "punch");
+	return morsel_call(fd, MORSEL_IOC_PUNCH, &args, "punch");
 }
 
 API size_t morsel_map_length(size_t length)
@@ -362,11 +361,11 @@ static int length_after(int fd, uint64_t offset, size_t *length)
 
 	if (fstat(fd, &st)) {
 		err = errno;
-		say("map: %s", strerror(err));
+		morsel_say("map: %s", strerror(err));
 		return -err;
 	}
 	if (offset >= (uint64_t)st.st_size) {
-		say("map: the morsel ends at %ju, before the offset", (uintmax_t)st.st_size);
+		morsel_say("map: the morsel ends at %ju, before the offset", (uintmax_t)st.st_size);
 		return -EINVAL;
 	}
 	*length = st.st_size - offset;
@@ -387,7 +386,7 @@ static int fill(int fd, uint64_t offset, size_t length)
 		return 0;
 	if (fstat(fd, &st)) {
 		err = errno;
-		say("map: %s", strerror(err));
+		morsel_say("map: %s", strerror(err));
 		return -err;
 	}
 	end = st.st_size;
@@ -415,7 +414,7 @@ API int morsel_map(int fd, uint64_t offset, size_t length, int prot, int flags, 
 	int err;
 
 	if (flags & ~MAP_POPULATE) {
-		say("map: flags other than MAP_POPULATE");
+		morsel_say("map: flags other than MAP_POPULATE");
 		return -EINVAL;
 	}
 	err = length ? 0 : length_after(fd, offset, &length);
@@ -430,8 +429,8 @@ API int morsel_map(int fd, uint64_t offset, size_t length, int prot, int flags, 
 	found = mmap(NULL, mapped, prot, MAP_SHARED | flags, fd, offset);
 	if (found == MAP_FAILED) {
 		err = errno;
-		say("map: %s%s", strerror(err),
-		    err == EINVAL ? "; offsets are multiples of 4096" : "");
+		morsel_say("map: %s%s", strerror(err),
+			   err == EINVAL ? "; offsets are multiples of 4096" : "");
 		return -err;
 	}
 	*address = found;
@@ -445,7 +444,7 @@ API int morsel_unmap(void *address, size_t length)
 	if (!munmap(address, morsel_map_length(length)))
 		return 0;
 	err = errno;
-	say("unmap: %s", strerror(err));
+	morsel_say("unmap: %s", strerror(err));
 	return -err;
 }
 
@@ -454,7 +453,7 @@ API int morsel_pool_stat(int device, uint32_t id, struct morsel_pool_info *info)
 	memset(info, 0, sizeof(*info));
 	info->size = sizeof(*info);
 	info->id = id;
-	return call(device, MORSEL_IOC_POOL_STAT, info, "pool stat");
+	return morsel_call(device, MORSEL_IOC_POOL_STAT, info, "pool stat");
 }
 
 API int morsel_pool_add(int device, uint32_t kind, uint32_t node, uint64_t limit, uint32_t *id)
@@ -465,7 +464,7 @@ API int morsel_pool_add(int device, uint32_t kind, uint32_t node, uint64_t limit
 		.node = node,
 		.limit_bytes = limit,
 	};
-	int err = call(device, MORSEL_IOC_POOL_ADD, &args, "pool add");
+	int err = morsel_call(device, MORSEL_IOC_POOL_ADD, &args, "pool add");
 
 	if (!err && id)
 		*id = args.id;
@@ -476,14 +475,14 @@ API int morsel_pool_resize(int device, uint32_t id, uint64_t limit)
 {
 	struct morsel_pool args = {.size = sizeof(args), .id = id, .limit_bytes = limit};
 
-	return call(device, MORSEL_IOC_POOL_RESIZE, &args, "pool resize");
+	return morsel_call(device, MORSEL_IOC_POOL_RESIZE, &args, "pool resize");
 }
 
 API int morsel_pool_remove(int device, uint32_t id)
 {
 	struct morsel_pool args = {.size = sizeof(args), .id = id};
 
-	return call(device, MORSEL_IOC_POOL_REMOVE, &args, "pool remove");
+	return morsel_call(device, MORSEL_IOC_POOL_REMOVE, &args, "pool remove");
 }
 
 API int morsel_limit_get(int device, uid_t uid, struct morsel_limit *limit)
@@ -491,7 +490,7 @@ API int morsel_limit_get(int device, uid_t uid, struct morsel_limit *limit)
 	memset(limit, 0, sizeof(*limit));
 	limit->size = sizeof(*limit);
 	limit->uid = uid;
-	return call(device, MORSEL_IOC_LIMIT_GET, limit, "limit get");
+	return morsel_call(device, MORSEL_IOC_LIMIT_GET, limit, "limit get");
 }
 
 API int morsel_limit_set(int device, uid_t uid, uint64_t bytes, uint32_t flags)
@@ -503,7 +502,7 @@ API int morsel_limit_set(int device, uid_t uid, uint64_t bytes, uint32_t flags)
 		.bytes = bytes,
 	};
 
-	return call(device, MORSEL_IOC_LIMIT_SET, &args, "limit set");
+	return morsel_call(device, MORSEL_IOC_LIMIT_SET, &args, "limit set");
 }
 
 API void morsel_set_log(void (*log)(const char *line, void *context), void *context)

@@ -5,6 +5,7 @@
 #include "common.h"
 
 #include <numa.h>
+#include <sys/socket.h>
 
 #include "morsel.h"
 
@@ -347,6 +348,140 @@ static void clones_are_made_and_rolled_back(void **state)
 	assert_int_equal(morsel_diff(fd, device, add_difference, &differ), -EBADF);
 }
 
+#define SENT (4 * MIB)
+
+/* To and fro, at the same address as long as nothing else is there. */
+static void what_is_sent_is_received(void **state)
+{
+	static const int types[] = {SOCK_STREAM, SOCK_SEQPACKET, SOCK_DGRAM};
+	int fd = make(SENT, "sent"), ends[2], stale;
+	void *memory, *before, *taken;
+	unsigned int i, j;
+	size_t length;
+
+	assert_int_equal(morsel_map(fd, 0, 0, RW, 0, &memory), 0);
+	for (i = 0; i < ARRAY_SIZE(types); i++) {
+		assert_done(socketpair(AF_UNIX, types[i], 0, ends));
+		for (j = 0; j < 4; j++) {
+			fill_pattern(memory, SENT, j);
+			before = memory;
+			stale = dup(fd);
+			assert_int_equal(morsel_send(ends[j % 2], fd, memory, SENT), 0);
+			assert_int_equal(probe_read(before, NULL), SIGSEGV);
+			assert_errno(fcntl(fd, F_GETFD), EBADF);
+			assert_errno(lseek(stale, 0, SEEK_SET), ESTALE);
+			close(stale);
+			taken = NULL;
+			if (j == 2)
+				taken = mmap(before, PAGE, PROT_READ,
+					     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+			fd = morsel_receive(ends[1 - j % 2], RW,
+					    j == 3 ? MORSEL_RECEIVE_ANYWHERE : 0, &memory, &length);
+			assert_true(fd >= 0);
+			assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
+			assert_int_equal(length, SENT);
+			assert_true((memory == before) == (j < 2) || j == 3);
+			assert_true(has_pattern(memory, SENT, j));
+			if (taken)
+				munmap(taken, PAGE);
+		}
+		close(ends[0]);
+		/* Nothing is lost where nobody is there to take it. */
+		assert_int_equal(morsel_send(ends[1], fd, memory, SENT),
+				 types[i] == SOCK_DGRAM ? -ECONNREFUSED : -EPIPE);
+		assert_int_equal(morsel_map(fd, 0, 0, RW, 0, &memory), 0);
+		assert_true(has_pattern(memory, SENT, 3));
+		if (types[i] != SOCK_DGRAM)
+			assert_int_equal(morsel_receive(ends[1], RW, 0, NULL, NULL), -EPIPE);
+		close(ends[1]);
+	}
+	assert_int_equal(morsel_unmap(memory, length), 0);
+	close(fd);
+	/* Its name went along. */
+	fd = morsel_open(open_device(), "sent", 0);
+	assert_true(fd >= 0);
+	assert_int_equal(morsel_unlink(device, "sent"), 0);
+}
+
+/* Descriptors, with what morsel_send() sends, or something like it. */
+static void send_something(int socket, const int *fds, unsigned int count, const char *magic)
+{
+	union {
+		struct cmsghdr header;
+		char room[CMSG_SPACE(4 * sizeof(int))];
+	} control = {.header = {.cmsg_len = CMSG_LEN(count * sizeof(int)),
+				.cmsg_level = SOL_SOCKET,
+				.cmsg_type = SCM_RIGHTS}};
+	char note[24] = {};
+	struct iovec part = {note, sizeof(note)};
+	struct msghdr message = {.msg_iov = &part,
+				 .msg_iovlen = 1,
+				 .msg_control = count ? &control : NULL,
+				 .msg_controllen = count ? CMSG_SPACE(count * sizeof(int)) : 0};
+
+	memcpy(note, magic, strlen(magic));
+	if (count)
+		memcpy(CMSG_DATA(&control.header), fds, count * sizeof(int));
+	assert_int_equal(sendmsg(socket, &message, 0), sizeof(note));
+}
+
+static unsigned int open_descriptors(void)
+{
+	unsigned int count = 0;
+	int fd;
+
+	for (fd = 0; fd < 1024; fd++)
+		count += fcntl(fd, F_GETFD) >= 0;
+	return count;
+}
+
+/* Whatever somebody sends instead, no descriptor stays. */
+static void what_is_no_morsel_is_not_received(void **state)
+{
+	int fds[3], ends[2], fd;
+	unsigned int before;
+	size_t length;
+	void *memory;
+
+	fds[0] = fds[1] = make(SENT, NULL);
+	fds[2] = open("/dev/null", O_RDWR);
+	assert_done(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends));
+	before = open_descriptors();
+	send_something(ends[0], fds, 0, "morsel1");
+	assert_int_equal(morsel_receive(ends[1], RW, 0, &memory, &length), -EBADMSG);
+	send_something(ends[0], fds, 2, "morsel1");
+	assert_int_equal(morsel_receive(ends[1], RW, 0, &memory, &length), -EBADMSG);
+	send_something(ends[0], fds + 2, 1, "morsel1");
+	assert_int_equal(morsel_receive(ends[1], RW, 0, &memory, &length), -EBADMSG);
+	send_something(ends[0], fds, 1, "morsel2");
+	assert_int_equal(morsel_receive(ends[1], RW, 0, &memory, &length), -EBADMSG);
+	assert_int_equal(send(ends[0], "x", 1, 0), 1);
+	assert_int_equal(morsel_receive(ends[1], RW, 0, &memory, &length), -EBADMSG);
+	assert_int_equal(open_descriptors(), before);
+	assert_int_equal(morsel_receive(ends[1], RW, 2, &memory, &length), -EINVAL);
+	/* This is one. */
+	send_something(ends[0], fds, 1, "morsel1");
+	fd = morsel_receive(ends[1], RW, 0, &memory, &length);
+	assert_true(fd >= 0);
+	assert_int_equal(length, SENT);
+	assert_int_equal(open_descriptors(), before + 1);
+	/* It is the caller's, also where it cannot be mapped. */
+	fd = reopen_read_only(fds[0]);
+	send_something(ends[0], &fd, 1, "morsel1");
+	fd = morsel_receive(ends[1], RW, 0, &memory, &length);
+	assert_true(fd >= 0);
+	assert_null(memory);
+	assert_int_equal(info_of(fd).length, SENT);
+	/* Nor is it needed. */
+	send_something(ends[0], fds, 1, "morsel1");
+	assert_true(morsel_receive(ends[1], 0, 0, NULL, NULL) >= 0);
+	/* What cannot be given is not sent, and stays as it is. */
+	fd = reopen_read_only(fds[0]);
+	assert_int_equal(morsel_send(ends[0], fd, NULL, 0), -EBADF);
+	assert_int_equal(info_of(fd).length, SENT);
+	assert_int_equal(morsel_give(fds[2]), -ENOTTY);
+}
+
 static void masks_of_libnuma_are_taken(void **state)
 {
 	unsigned long words[16] = {1};
@@ -452,6 +587,8 @@ int main(void)
 		TEST(map_tells_that_populating_failed),
 		TEST(promises_are_made_and_taken_back),
 		TEST(clones_are_made_and_rolled_back),
+		TEST(what_is_sent_is_received),
+		TEST(what_is_no_morsel_is_not_received),
 		TEST(masks_of_libnuma_are_taken),
 		TEST(pools_are_looked_after),
 		TEST(limits_are_looked_after),
