@@ -482,6 +482,19 @@ static void what_is_no_morsel_is_not_received(void **state)
 	assert_int_equal(morsel_give(fds[2]), -ENOTTY);
 }
 
+static void the_example_passes_messages(void **state)
+{
+	pid_t pid = spawn();
+
+	if (!pid) {
+		execl("/morsel/examples/queue", "queue", "3", "20", NULL);
+		_exit(1);
+	}
+	assert_child_done(pid);
+	assert_soon(!pool_info().used_bytes);
+	assert_int_equal(count_morsels(), 0);
+}
+
 static void masks_of_libnuma_are_taken(void **state)
 {
 	unsigned long words[16] = {1};
@@ -589,6 +602,7 @@ int main(void)
 		TEST(clones_are_made_and_rolled_back),
 		TEST(what_is_sent_is_received),
 		TEST(what_is_no_morsel_is_not_received),
+		TEST(the_example_passes_messages),
 		TEST(masks_of_libnuma_are_taken),
 		TEST(pools_are_looked_after),
 		TEST(limits_are_looked_after),
