@@ -32,6 +32,7 @@ static const struct {
 	{ "fork_private", bench_fork_private },
 	{ "clone_tables", bench_clone_tables },
 	{ "pauses", bench_pauses },
+	{ "transfer", bench_transfer },
 	{ "storm", bench_storm },
 	{ "populate", bench_populate },
 	{ "tables", bench_tables },

@@ -27,19 +27,6 @@ static int clone_of(const struct object *object)
 	return args.fd;
 }
 
-static char *anonymous(uint64_t length, int advice)
-{
-	char *place = mmap(NULL, length + HUGE_PAGE, PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0), *memory;
-
-	if (place == MAP_FAILED)
-		die("no memory");
-	memory = (char *)round_up_to((uintptr_t)place, HUGE_PAGE);
-	if (madvise(memory, length, advice))
-		die("madvise");
-	return memory;
-}
-
 /* A child that ends when the pipe is closed; in it 0. */
 static pid_t fork_waiting(int ends[2])
 {

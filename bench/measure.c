@@ -598,3 +598,16 @@ uint64_t touch_with(unsigned int cpus, void *memory, uint64_t length)
 	pthread_barrier_destroy(&barrier);
 	return ended - began;
 }
+
+char *anonymous(uint64_t length, int advice)
+{
+	char *place = mmap(NULL, length + HUGE_PAGE, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0), *memory;
+
+	if (place == MAP_FAILED)
+		die("no memory");
+	memory = (char *)round_up_to((uintptr_t)place, HUGE_PAGE);
+	if (madvise(memory, length, advice))
+		die("madvise");
+	return memory;
+}

@@ -128,6 +128,7 @@ uint64_t touch_with(unsigned int cpus, void *memory, uint64_t length);
 void *object_map(const struct object *object, uint64_t length);
 uint64_t read_memory(const void *memory, uint64_t length, enum reading reading);
 uint64_t touch_memory(char *memory, uint64_t length, uint64_t stride);
+char *anonymous(uint64_t length, int advice);
 
 void morsel_create(struct object *object, uint64_t length, uint32_t granule);
 void morsel_make(struct object *object, uint64_t length, uint32_t granule);
