@@ -4,8 +4,10 @@
  */
 #include "kernel.h"
 
+#include <grp.h>
 #include <json-c/json.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/utsname.h>
 
 /* Exit codes, as the manual has them. */
@@ -140,8 +142,8 @@ static void a_morsel_s_life(void **state)
 static void json_is_always_an_array(void **state)
 {
 	static const char *const commands[] = {
-		"list",		"show here", "pool list",	 "pool show %u",
-		"limit show 0", "tree here", "stat -c 2 -i 0.1", "doctor",
+		"list",	     "show here",	 "pool list", "pool show %u", "limit show 0",
+		"tree here", "stat -c 2 -i 0.1", "doctor",    "who here",     "who",
 	};
 	unsigned int i;
 
@@ -197,6 +199,8 @@ static void exit_codes_tell(void **state)
 	assert_ctl(USAGE, "list --no-such-option");
 	assert_ctl(NOT_FOUND, "show nobody");
 	assert_ctl(NOT_FOUND, "rm nobody");
+	assert_ctl(NOT_FOUND, "who nobody");
+	assert_ctl(NOT_FOUND, "who '#999999999'");
 	assert_ctl(NOT_FOUND, "pool show 9999");
 	assert_ctl(DONE, "create taken 2M");
 	assert_ctl(FAILED, "create taken 2M");
@@ -510,6 +514,330 @@ static void clones_are_made_and_compared(void **state)
 	assert_ctl(DONE, "rm disk before copy again");
 }
 
+/* A child that does something, and stays as it is from then on; it may have closed all it had. */
+static pid_t spawn_holder(void (*hold)(void *), void *arg)
+{
+	pid_t pid = spawn();
+	int status;
+
+	if (!pid) {
+		hold(arg);
+		raise(SIGSTOP);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+	assert_true(WIFSTOPPED(status));
+	return pid;
+}
+
+/* What a process has of a morsel; NULL: nothing. */
+static struct json_object *held_by(struct json_object *array, pid_t pid, uint64_t id)
+{
+	size_t i;
+
+	for (i = 0; i < json_object_array_length(array); i++)
+		if (number(row(array, i), "pid") == (uint64_t)pid &&
+		    number(row(array, i), "id") == id)
+			return row(array, i);
+	return NULL;
+}
+
+static void assert_mapped(struct json_object *held, uint64_t mapped, uint64_t stale)
+{
+	assert_non_null(held);
+	assert_int_equal(number(held, "mapped"), mapped);
+	assert_int_equal(number(held, "mapped_stale"), stale);
+}
+
+/* That one of the descriptors is so. */
+static void assert_descriptor(struct json_object *held, int fd, const char *mode, bool stale)
+{
+	struct json_object *all, *entry;
+	size_t i;
+
+	assert_non_null(held);
+	assert_true(json_object_object_get_ex(held, "descriptors", &all));
+	for (i = 0; i < json_object_array_length(all); i++) {
+		entry = row(all, i);
+		if (number(entry, "descriptor") != (uint64_t)fd)
+			continue;
+		assert_string_equal(text(entry, "mode"), mode);
+		assert_int_equal(number(entry, "stale"), stale);
+		return;
+	}
+	fail_msg("%d is missing: %s", fd, output);
+}
+
+static unsigned int count_descriptors(struct json_object *held)
+{
+	struct json_object *all;
+
+	assert_true(json_object_object_get_ex(held, "descriptors", &all));
+	return json_object_array_length(all);
+}
+
+/* At numbers that nothing else has. */
+static void hold_in_many_ways(void *arg)
+{
+	const char *path = arg;
+	int fd = open_with(0, "held", 0);
+
+	need(fd >= 0 && dup2(fd, 500) == 500);
+	need(dup2(open_with(0, "held", MORSEL_OPEN_READ_ONLY), 501) == 501);
+	need(dup2(open(path, O_WRONLY), 502) == 502);
+	need(dup2(open(path, O_PATH), 503) == 503);
+	map(fd, 4 * MIB, RW);
+	map(501, 4 * MIB, PROT_READ);
+	map_at(NULL, fd, PAGE, RW, 7 * MIB);
+	closefrom(504);
+	close_range(3, 499, 0);
+}
+
+static void mapping_alone(void *arg)
+{
+	map(*(int *)arg, 8 * MIB, RW);
+	closefrom(3);
+}
+
+static void who_has_a_morsel_is_shown(void **state)
+{
+	int fd = create_named("held", 8 * MIB, 0600), other = create_named("other", 2 * MIB, 0600);
+	struct json_object *array, *held;
+	uint64_t id = id_of(fd);
+	pid_t many, one;
+	char path[64];
+
+	need_program();
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", getpid(), fd);
+	many = spawn_holder(hold_in_many_ways, path);
+	one = spawn_holder(mapping_alone, &fd);
+	array = ctl_json("who held");
+	assert_int_equal(json_object_array_length(array), 3);
+
+	held = held_by(array, getpid(), id);
+	assert_int_equal(count_descriptors(held), 1);
+	assert_descriptor(held, fd, "rw", false);
+	assert_mapped(held, 0, 0);
+	assert_string_equal(text(held, "name"), "held");
+	assert_int_equal(number(held, "uid"), 0);
+	assert_string_equal(text(held, "user"), "root");
+	held = held_by(array, many, id);
+	assert_int_equal(count_descriptors(held), 4);
+	assert_descriptor(held, 500, "rw", false);
+	assert_descriptor(held, 501, "r", false);
+	assert_descriptor(held, 502, "w", false);
+	assert_descriptor(held, 503, "path", false);
+	assert_mapped(held, 8 * MIB + PAGE, 0);
+	held = held_by(array, one, id);
+	assert_int_equal(count_descriptors(held), 0);
+	assert_mapped(held, 8 * MIB, 0);
+	json_object_put(array);
+
+	assert_ctl(DONE, "who held");
+	assert_non_null(strstr(output, "500:rw 501:r 502:w 503:path"));
+	assert_non_null(strstr(output, "8.00M"));
+	assert_non_null(strstr(output, "test_ctl"));
+	assert_ctl(DONE, "who --bytes '#%lu'", id);
+	assert_non_null(strstr(output, "8392704"));
+	/* Who is gone has nothing, nor has what has only a name anybody who has it. */
+	kill(many, SIGKILL);
+	kill(one, SIGKILL);
+	assert_child_killed(many, SIGKILL);
+	assert_child_killed(one, SIGKILL);
+	close(other);
+	array = ctl_json("who held other");
+	assert_int_equal(json_object_array_length(array), 1);
+	json_object_put(array);
+	close(fd);
+	array = ctl_json("who held other");
+	assert_int_equal(json_object_array_length(array), 0);
+	json_object_put(array);
+}
+
+static void nothing_more(void *arg)
+{
+}
+
+static void all_that_are_held_are_shown_in_order(void **state)
+{
+	int first = create_named("z", MIB, 0600), second = create(MIB, MORSEL_GRANULE_AUTO);
+	uint64_t ids[] = {id_of(first), id_of(second)};
+	struct json_object *array;
+	char want[32];
+	pid_t child;
+	size_t i;
+
+	need_program();
+	child = spawn_holder(nothing_more, NULL);
+	array = ctl_json("who");
+	assert_int_equal(json_object_array_length(array), 4);
+	for (i = 0; i < 4; i++)
+		assert_int_equal(number(row(array, i), "id"), ids[i / 2]);
+	for (i = 0; i < 4; i += 2)
+		assert_true(number(row(array, i), "pid") < number(row(array, i + 1), "pid"));
+	assert_string_equal(text(row(array, 2), "name"), "");
+	assert_descriptor(held_by(array, child, ids[0]), first, "rw", false);
+	json_object_put(array);
+	/* By its id, and said twice. */
+	array = ctl_json("who '#%lu' '#%lu' z", ids[1], ids[1]);
+	assert_int_equal(json_object_array_length(array), 4);
+	assert_int_equal(number(row(array, 0), "id"), ids[0]);
+	json_object_put(array);
+	snprintf(want, sizeof(want), "#%lu ", ids[1]);
+	assert_ctl(DONE, "who");
+	assert_non_null(strstr(output, want));
+}
+
+static void map_private(void *arg)
+{
+	int fd = *(int *)arg;
+	char *memory = mmap(NULL, 4 * MIB, RW, MAP_PRIVATE, fd, 0);
+
+	need(memory != MAP_FAILED);
+	memory[0] = 1;
+	closefrom(3);
+	/* What a child has is its own. */
+	if (!spawn())
+		for (;;)
+			pause();
+}
+
+/* Fails if only what is shared is looked for where the morsel itself is. */
+static void private_mappings_are_of_who_has_them(void **state)
+{
+	unsigned int i, named;
+
+	need_program();
+	for (named = 0; named < 2; named++) {
+		int fd = named ? create_named("original", 8 * MIB, 0600)
+			       : create(8 * MIB, MORSEL_GRANULE_AUTO);
+		struct json_object *array;
+		unsigned int mapped = 0;
+
+		spawn_holder(map_private, &fd);
+		array = ctl_json("who '#%lu'", id_of(fd));
+		for (i = 0; i < json_object_array_length(array); i++) {
+			if (number(row(array, i), "pid") == (uint64_t)getpid())
+				continue;
+			assert_mapped(row(array, i), 4 * MIB, 0);
+			mapped++;
+		}
+		assert_int_equal(mapped, 2);
+		json_object_put(array);
+		close(fd);
+	}
+}
+
+static void map_it(void *arg)
+{
+	map(*(int *)arg, 8 * MIB, RW);
+}
+
+static void what_was_given_away_is_stale(void **state)
+{
+	int fd = create_named("to be given", 8 * MIB, 0600), given;
+	struct json_object *array, *held;
+	uint64_t id = id_of(fd);
+	char want[32];
+	pid_t child;
+
+	need_program();
+	child = spawn_holder(map_it, &fd);
+	given = give(fd);
+	assert_done(given);
+	map(given, 2 * MIB, RW);
+	array = ctl_json("who 'to be given'");
+	assert_int_equal(json_object_array_length(array), 2);
+	held = held_by(array, getpid(), id);
+	assert_int_equal(count_descriptors(held), 2);
+	assert_descriptor(held, fd, "rw", true);
+	assert_descriptor(held, given, "rw", false);
+	assert_mapped(held, 2 * MIB, 0);
+	held = held_by(array, child, id);
+	assert_int_equal(count_descriptors(held), 1);
+	assert_descriptor(held, fd, "rw", true);
+	assert_mapped(held, 8 * MIB, 8 * MIB);
+	json_object_put(array);
+	assert_ctl(DONE, "who");
+	assert_non_null(strstr(output, "to be given"));
+	snprintf(want, sizeof(want), "%d:stale", fd);
+	assert_non_null(strstr(output, want));
+	snprintf(want, sizeof(want), "%d:rw", given);
+	assert_non_null(strstr(output, want));
+}
+
+static void take_an_odd_name(void *arg)
+{
+	need(!prctl(PR_SET_NAME, "a\033[31m\n\xff R"));
+}
+
+/* Fails if what a process calls itself can tell a terminal what to do, or ends a line. */
+static void those_who_have_one_are_shown_without_harm(void **state)
+{
+	struct json_object *array;
+	pid_t child;
+	int fd;
+
+	need_program();
+	fd = create_named("a name with blanks", MIB, 0600);
+	child = spawn_holder(take_an_odd_name, NULL);
+	assert_ctl(DONE, "who 'a name with blanks'");
+	assert_harmless();
+	assert_non_null(strstr(output, "a name with blanks"));
+	assert_non_null(strstr(output, "a?[31m?? R"));
+	array = ctl_json("who 'a name with blanks'");
+	assert_harmless();
+	assert_string_equal(text(held_by(array, child, id_of(fd)), "command"), "a?[31m?? R");
+	assert_string_equal(text(row(array, 0), "name"), "a name with blanks");
+	json_object_put(array);
+}
+
+/* As one who may use the device, but is not root. */
+static void become_member(void)
+{
+	struct stat st;
+
+	need(!stat(MORSEL_DEVICE, &st));
+	need(!setgroups(0, NULL));
+	need(!setresgid(st.st_gid, st.st_gid, st.st_gid));
+	need(!setresuid(OTHER, OTHER, OTHER));
+	/* To be looked at by oneself, which who changes is not. */
+	need(!prctl(PR_SET_DUMPABLE, 1));
+}
+
+static void who_is_not_root_is_told_how_to_see_all(void **state)
+{
+	static const char remedy[] = "run as root to see all";
+	char want[32];
+	pid_t pid;
+
+	need_program();
+	create_named("hidden", MIB, 0600);
+	create_named("seen", MIB, 0644);
+	pid = spawn();
+	if (!pid) {
+		char *hint;
+
+		become_member();
+		need(ctl("who") == DONE);
+		hint = strstr(output, remedy);
+		need(hint && !strstr(hint + 1, remedy));
+		/* The own one's row, and no other. */
+		snprintf(want, sizeof(want), " %d ", getpid());
+		need(strstr(output, want));
+		snprintf(want, sizeof(want), " %d ", getppid());
+		need(!strstr(output, want));
+		need(strstr(output, "seen") && !strstr(output, "hidden"));
+		need(ctl("who hidden") == NOT_FOUND);
+		_exit(0);
+	}
+	assert_child_done(pid);
+	assert_ctl(DONE, "who");
+	assert_null(strstr(output, remedy));
+	snprintf(want, sizeof(want), " %d ", getpid());
+	assert_non_null(strstr(output, want));
+}
+
 static void pools_and_limits_are_looked_after(void **state)
 {
 	struct json_object *array;
@@ -587,7 +915,7 @@ static void every_verb_has_help(void **state)
 {
 	static const char *const verbs[] = {
 		"doctor", "pool",   "limit",	"create", "list", "show", "rm",
-		"import", "export", "populate", "tree",	  "stat", "help",
+		"import", "export", "populate", "tree",	  "stat", "help", "who",
 	};
 	unsigned int i;
 
@@ -619,6 +947,12 @@ int main(void)
 		TEST(odd_names_are_shown_without_harm),
 		TEST(holes_stay_holes_in_a_tree),
 		TEST(clones_are_made_and_compared),
+		TEST(who_has_a_morsel_is_shown),
+		TEST(all_that_are_held_are_shown_in_order),
+		TEST(private_mappings_are_of_who_has_them),
+		TEST(what_was_given_away_is_stale),
+		TEST(those_who_have_one_are_shown_without_harm),
+		TEST(who_is_not_root_is_told_how_to_see_all),
 		TEST(pools_and_limits_are_looked_after),
 		TEST(nodes_are_said_as_numactl_has_them),
 		TEST(every_verb_has_help),

@@ -9,6 +9,7 @@
  *	clone.c		clone, snapshot, rollback, diff
  *	copy.c		import, export
  *	tree.c		tree
+ *	who.c		who
  *	stat.c		stat
  *	pool.c		pool, limit
  *	doctor.c	doctor
@@ -118,6 +119,7 @@ int run_rollback(struct ctl *ctl, char **args);
 int run_diff(struct ctl *ctl, char **args);
 int run_list(struct ctl *ctl, char **args);
 int run_show(struct ctl *ctl, char **args);
+int run_who(struct ctl *ctl, char **args);
 int run_rm(struct ctl *ctl, char **args);
 int run_populate(struct ctl *ctl, char **args);
 int run_tune(struct ctl *ctl, char **args);

@@ -65,6 +65,8 @@ static const struct verb verbs[] = {
 	 run_list, "", 0, 0, false},
 	{"show", NULL, "NAME...", "describe morsels",
 	 run_show, "", 1, MANY, false},
+	{"who", NULL, "[NAME...]", "show which processes have morsels open or mapped",
+	 run_who, "", 0, MANY, false},
 	{"rm", NULL, "NAME...", "take names away; a morsel goes with its last user",
 	 run_rm, "", 1, MANY, false},
 	{"clone", NULL, "[OPTION...] NAME CLONE", "make a morsel that shares another's memory until it is written",

@@ -10,7 +10,7 @@ _morselctl_values() {
 
 _morselctl() {
 	local cur prev verb='' second='' words='' options='--json --bytes --help' place=0 i
-	local verbs='doctor pool limit create clone snapshot rollback diff list show rm import export populate tune tree stat help'
+	local verbs='doctor pool limit create clone snapshot rollback diff list show who rm import export populate tune tree stat help'
 	cur=${COMP_WORDS[COMP_CWORD]}
 	prev=${COMP_WORDS[COMP_CWORD - 1]}
 	COMPREPLY=()
@@ -76,7 +76,7 @@ _morselctl() {
 			limit,,*) words='show set' ;;
 			limit,show,0 | limit,set,0) words=$(compgen -u) ;;
 			limit,set,1) words='none default' ;;
-			show,,* | rm,,* | populate,,* | tune,,* | tree,,0 | export,,0 | clone,,0 | snapshot,,0 | rollback,,* | diff,,*)
+			show,,* | who,,* | rm,,* | populate,,* | tune,,* | tree,,0 | export,,0 | clone,,0 | snapshot,,0 | rollback,,* | diff,,*)
 				words=$(_morselctl_values name list)
 				;;
 			import,,0 | export,,1)
