@@ -69,7 +69,7 @@ static unsigned int number_from(const char *variable, unsigned int usual)
 
 unsigned int rounds_of(unsigned int full)
 {
-	unsigned int rounds = (uint64_t)full * number_from("MORSEL_ROUNDS", 10) / 100;
+	unsigned int rounds = (uint64_t)full * number_from("MORSEL_ROUNDS", 5) / 100;
 
 	return rounds ?: 1;
 }

@@ -32,10 +32,10 @@ static inline uint64_t number_from(const char *variable, uint64_t otherwise)
 	return text && *text ? strtoull(text, NULL, 0) : otherwise;
 }
 
-/* So many of what could go on for ever: all with MORSEL_ROUNDS=100, a tenth if nothing is said. */
+/* So many of what could go on for ever: all with MORSEL_ROUNDS=100, a twentieth if nothing is said. */
 static inline uint32_t rounds_of(uint64_t full)
 {
-	uint64_t nr = full * number_from("MORSEL_ROUNDS", 10) / 100;
+	uint64_t nr = full * number_from("MORSEL_ROUNDS", 5) / 100;
 
 	return nr ? (uint32_t)nr : 1;
 }
