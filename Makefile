@@ -55,7 +55,7 @@ user:
 	@for part in $(USER_PARTS); do $(MAKE) --no-print-directory -C $$part OUT=$(BUILD) || exit; done
 
 guest-programs: user
-	@for part in tests tests/frames bench demo examples; do $(MAKE) --no-print-directory $(PARALLEL) -C $$part OUT=$(BUILD) || exit; done
+	@for part in tests tests/frames tests/words bench demo examples; do $(MAKE) --no-print-directory $(PARALLEL) -C $$part OUT=$(BUILD) || exit; done
 
 deps:
 	@qemu/deps
