@@ -2,11 +2,13 @@
 /*
  * Morsel: explicit virtual-memory objects - the ioctls of /dev/morsel.
  *
- * Two kinds of descriptor take them:
+ * Three kinds of descriptor take them:
  *
  *   /dev/morsel          QUERY CREATE OPEN UNLINK LIST NODES LIMIT_* POOL_*
- *   a morsel's own       STAT POPULATE RESERVE PUNCH EXTENTS TUNE SEAL CLONE ROLLBACK DIFF GIVE
+ *   a morsel's own       STAT POPULATE RESERVE PUNCH EXTENTS TUNE SEAL CLONE ROLLBACK DIFF GIVE VIEW RESTRICT
  *   (from CREATE, OPEN)  and what files take: fstat, mmap, read, write, ftruncate, ...
+ *   a view's own         STAT POPULATE RESTRICT ACQUIRE RELEASE, fstat, mmap
+ *   (from VIEW)
  *
  * Conventions, the same for every call:
  *
@@ -194,6 +196,13 @@ struct morsel_create {
  * and writing behind the end fail with ENOSPC or EDQUOT where there is no memory for that.
  */
 #define MORSEL_CREATE_RESERVE (1U << 4)
+
+/*
+ * It is seen by exclusive views alone (MORSEL_IOC_VIEW): its own descriptor is for looking after it, and for making
+ * these, but not for mmap(2) (ENODEV), read(2) and write(2) (EINVAL), and it is not cloned, rolled back, given away, nor reserved
+ * (EOPNOTSUPP; with MORSEL_CREATE_RESERVE EINVAL).
+ */
+#define MORSEL_CREATE_VIEWS (1U << 5)
 
 /**
  * struct morsel_open - open a morsel by name or id (MORSEL_IOC_OPEN)
@@ -595,6 +604,91 @@ struct morsel_give {
 #define MORSEL_GIVE_CLOEXEC (1U << 0)
 
 /**
+ * struct morsel_view - see a morsel by an exclusive view (MORSEL_IOC_VIEW on the descriptor of one that was made with
+ * MORSEL_CREATE_VIEWS)
+ * @size:	sizeof(struct morsel_view)
+ * @flags:	MORSEL_VIEW_CLOEXEC
+ * @fd:		out: a descriptor for the view, for reading and writing as that of the call is
+ * @number:	out: by which it is told from others of the morsel
+ *
+ * Who has the descriptor, or has mapped the view by it, is one party.  A page is one party's alone, which may write it, or is read
+ * by any number.  To read or write it by way of a mapping takes it from others, once who was given it last has used it; who
+ * wants a page that others hold (MORSEL_IOC_ACQUIRE) waits for it.  Nobody who waits is passed by.
+ *
+ * Mappings are shared, of whole 2 MiB each (address, offset and length: else EINVAL), and are not moved (mremap(2)).  The party
+ * is no more once its last descriptor and mapping are gone; what it had is free then.  It is parties that agree so: whoever may
+ * open the morsel may make views, hold pages, or, to write it, punch and restrict.  What is pinned (O_DIRECT, RDMA) is read and written by who
+ * pinned it until that ends, whoever has the page by then.
+ *
+ * Errors: EBADF (the descriptor is not for reading); EOPNOTSUPP (the morsel was not made for it); EMFILE (2047 have views), ENFILE, ENOMEM.
+ */
+struct morsel_view {
+	__u32 size;
+	__u32 flags;
+	__s32 fd;
+	__u32 number;
+};
+
+#define MORSEL_VIEW_CLOEXEC (1U << 0)
+
+/**
+ * struct morsel_acquire - have a part of a morsel, and hold it (MORSEL_IOC_ACQUIRE on a view's descriptor)
+ * @size:	sizeof(struct morsel_acquire)
+ * @flags:	MORSEL_ACQUIRE_WRITE: alone, to be written; else to be read, by any number
+ * @offset:	its first byte, a multiple of 4096
+ * @length:	how many, likewise, and not 0
+ * @timeout:	in nanoseconds; 0: it does not wait (EBUSY); MORSEL_NO_TIMEOUT
+ *
+ * From then on nobody takes it away, until it is released, or the party is no more: who wants it waits.  What
+ * there is of it is mapped where the view is, so that using it takes no faults.  For all of 2 MiB that are aligned so, it takes as long
+ * as for a page.  It is taken by ascending offsets; who acquires several parts does so in the same order as others, or with a time-out.
+ *
+ * Errors: EBADF (to be written, and the descriptor is for reading); EDEADLK (the party holds some of it already);
+ * EBUSY; ETIMEDOUT; EINTR (a signal); EACCES (the view was frozen, or revoked); ERANGE (it is behind the end); ENOLCK (255 hold some of
+ * it); ENOMEM.
+ */
+struct morsel_acquire {
+	__u32 size;
+	__u32 flags;
+	__u64 offset;
+	__u64 length;
+	__u64 timeout;
+};
+
+#define MORSEL_ACQUIRE_WRITE (1U << 0)
+#define MORSEL_NO_TIMEOUT 0xffffffffffffffffULL
+
+/*
+ * MORSEL_IOC_RELEASE on a view's descriptor: struct morsel_range says where; what was acquired there, and lies there wholly, is
+ * held no more.  It stays the party's until somebody takes it; or, with MORSEL_RELEASE_GIVE_UP, is nobody's.
+ *
+ * Errors: EINVAL, also if nothing is held there, or something in part.
+ */
+#define MORSEL_RELEASE_GIVE_UP (1U << 0)
+
+/**
+ * struct morsel_restrict - have a party do less from now on (MORSEL_IOC_RESTRICT on the descriptor of the morsel, or of the view)
+ * @size:	sizeof(struct morsel_restrict)
+ * @flags:	MORSEL_RESTRICT_FREEZE: it never writes any more; MORSEL_RESTRICT_REVOKE: nor does it read, and holds nothing
+ * @number:	which; 0: that of the view's descriptor
+ * @reserved:	0
+ *
+ * What it has mapped, and may not any more, is SIGBUS to it.
+ *
+ * Errors: EBADF (the descriptor is not for writing); ENOENT (there is no such view); EBUSY (to be frozen, and it holds something);
+ * EOPNOTSUPP (the morsel was not made for views).
+ */
+struct morsel_restrict {
+	__u32 size;
+	__u32 flags;
+	__u32 number;
+	__u32 reserved;
+};
+
+#define MORSEL_RESTRICT_FREEZE (1U << 0)
+#define MORSEL_RESTRICT_REVOKE (1U << 1)
+
+/**
  * struct morsel_limit - a user's ceiling (MORSEL_IOC_LIMIT_GET,
  * MORSEL_IOC_LIMIT_SET)
  * @size:	sizeof(struct morsel_limit)
@@ -733,6 +827,12 @@ struct morsel_pool {
 #define MORSEL_IOC_ROLLBACK _IOW(MORSEL_IOC_MAGIC, 0x28, struct morsel_rollback)
 #define MORSEL_IOC_DIFF _IOWR(MORSEL_IOC_MAGIC, 0x29, struct morsel_diff)
 #define MORSEL_IOC_GIVE _IOWR(MORSEL_IOC_MAGIC, 0x2a, struct morsel_give)
+#define MORSEL_IOC_VIEW _IOWR(MORSEL_IOC_MAGIC, 0x2b, struct morsel_view)
+#define MORSEL_IOC_RESTRICT _IOW(MORSEL_IOC_MAGIC, 0x2c, struct morsel_restrict)
+
+/* On a view's descriptor, beside STAT and RESTRICT. */
+#define MORSEL_IOC_ACQUIRE _IOW(MORSEL_IOC_MAGIC, 0x30, struct morsel_acquire)
+#define MORSEL_IOC_RELEASE _IOW(MORSEL_IOC_MAGIC, 0x31, struct morsel_range)
 
 /* The layout is ABI: a compiler that disagrees must not get past here. */
 #ifdef __cplusplus
@@ -756,6 +856,9 @@ MORSEL_ASSERT_SIZE(struct morsel_rollback, 16);
 MORSEL_ASSERT_SIZE(struct morsel_diff, 40);
 MORSEL_ASSERT_SIZE(struct morsel_difference, 24);
 MORSEL_ASSERT_SIZE(struct morsel_give, 16);
+MORSEL_ASSERT_SIZE(struct morsel_view, 16);
+MORSEL_ASSERT_SIZE(struct morsel_acquire, 32);
+MORSEL_ASSERT_SIZE(struct morsel_restrict, 16);
 MORSEL_ASSERT_SIZE(struct morsel_limit, 32);
 MORSEL_ASSERT_SIZE(struct morsel_pool_info, 120);
 MORSEL_ASSERT_SIZE(struct morsel_pool, 32);

@@ -78,6 +78,7 @@
 #define MORSEL_MAX_LENGTH (64ULL << 40)
 #define MORSEL_MAX_PAGES ((unsigned long)(MORSEL_MAX_LENGTH >> PAGE_SHIFT))
 
+struct parties;
 struct personal;
 
 /**
@@ -94,6 +95,7 @@ struct personal;
  *		the inode's lock
  * @elder:	another had what it has, and may be looked at still; under attached_lock (attach/space.c)
  * @personal:	it is the clone behind private mappings, has no id, and nobody opens it; or NULL (attach/attach.h)
+ * @parties:	it is seen by exclusive views, and nobody has it otherwise; or NULL.  Never changes (view/exclusive.h)
  * @plain:	what everybody sees of it; read by each fault, so not beside what these write
  * @map:	which frames it has
  * @faults:	faults taken in all attachments
@@ -122,6 +124,7 @@ struct morsel {
 	bool given;
 	bool elder;
 	struct personal *personal;
+	struct parties *parties;
 	struct view plain;
 	struct map map;
 	atomic64_t faults;

@@ -12,7 +12,7 @@
  * @name:	for messages
  * @call:	its number
  * @size:	of its struct
- * @own:	on a morsel's descriptor rather than /dev/morsel
+ * @on:		the descriptor that takes it; NULL: /dev/morsel
  * @writes:	it writes the struct back
  * @reserved:	where the reserved field is
  * @result:	errno of a call that is well-formed
@@ -23,7 +23,7 @@ struct call {
 	unsigned long call;
 	size_t size;
 	size_t first;
-	bool own;
+	const int *on;
 	bool writes;
 	size_t reserved;
 	int result;
@@ -107,6 +107,9 @@ static void fill_tune(void *arg)
 
 static int morsel;
 
+/* One that is made for views, one of these, and one that is frozen now and then. */
+static int viewed, view, frozen;
+
 static void fill_clone(void *arg)
 {
 	((struct morsel_clone *)arg)->mode = 0600;
@@ -123,6 +126,30 @@ static void fill_diff(void *arg)
 
 	fill_list(&diff->list);
 	diff->other = morsel;
+}
+
+static void fill_acquire(void *arg)
+{
+	((struct morsel_acquire *)arg)->length = PAGE;
+}
+
+/* What is released is held before, if it is not yet. */
+static void fill_release(void *arg)
+{
+	struct morsel_acquire acquire = {.size = sizeof(acquire), .offset = PAGE, .length = PAGE};
+	struct morsel_range *range = arg;
+
+	ioctl(view, MORSEL_IOC_ACQUIRE, &acquire);
+	range->offset = PAGE;
+	range->length = PAGE;
+}
+
+static void fill_restrict(void *arg)
+{
+	struct morsel_restrict *restriction = arg;
+
+	restriction->flags = MORSEL_RESTRICT_FREEZE;
+	restriction->number = frozen;
 }
 
 #define CALL(suffix, type) .name = #suffix, .call = MORSEL_IOC_##suffix, .size = sizeof(struct type)
@@ -149,25 +176,31 @@ static const struct call calls[] = {
 	 .fill = fill_pool_resize},
 	{CALL(POOL_REMOVE, morsel_pool), RESERVED(morsel_pool), .result = ENOENT,
 	 .fill = fill_pool_remove},
-	{CALL(STAT, morsel_info), .first = 344, .own = true, .writes = true, .reserved = NO_FIELD,
+	{CALL(STAT, morsel_info), .first = 344, .on = &morsel, .writes = true, .reserved = NO_FIELD,
 	 .fill = fill_nothing},
-	{CALL(POPULATE, morsel_range), .own = true, .reserved = NO_FIELD, .fill = fill_nothing},
+	{CALL(POPULATE, morsel_range), .on = &morsel, .reserved = NO_FIELD, .fill = fill_nothing},
 	/* Before something is reserved, which would forbid it. */
-	{CALL(ROLLBACK, morsel_rollback), .own = true, RESERVED(morsel_rollback),
+	{CALL(ROLLBACK, morsel_rollback), .on = &morsel, RESERVED(morsel_rollback),
 	 .fill = fill_rollback},
-	{CALL(RESERVE, morsel_range), .own = true, .reserved = NO_FIELD, .fill = fill_nothing},
-	{CALL(PUNCH, morsel_range), .own = true, .reserved = NO_FIELD, .fill = fill_nothing},
-	{CALL(EXTENTS, morsel_list), .own = true, .writes = true, .reserved = NO_FIELD,
+	{CALL(RESERVE, morsel_range), .on = &morsel, .reserved = NO_FIELD, .fill = fill_nothing},
+	{CALL(PUNCH, morsel_range), .on = &morsel, .reserved = NO_FIELD, .fill = fill_nothing},
+	{CALL(EXTENTS, morsel_list), .on = &morsel, .writes = true, .reserved = NO_FIELD,
 	 .fill = fill_list},
-	{CALL(TUNE, morsel_tune), .own = true, RESERVED(morsel_tune), .fill = fill_tune},
-	{CALL(SEAL, morsel_seal), .own = true, .writes = true, RESERVED(morsel_seal),
+	{CALL(TUNE, morsel_tune), .on = &morsel, RESERVED(morsel_tune), .fill = fill_tune},
+	{CALL(SEAL, morsel_seal), .on = &morsel, .writes = true, RESERVED(morsel_seal),
 	 .fill = fill_nothing},
-	{CALL(CLONE, morsel_clone), .own = true, .writes = true, .reserved = NO_FIELD,
+	{CALL(CLONE, morsel_clone), .on = &morsel, .writes = true, .reserved = NO_FIELD,
 	 .fill = fill_clone},
-	{CALL(GIVE, morsel_give), .own = true, .writes = true, RESERVED(morsel_give),
+	{CALL(GIVE, morsel_give), .on = &morsel, .writes = true, RESERVED(morsel_give),
 	 .fill = fill_nothing},
-	{CALL(DIFF, morsel_diff), .own = true, .writes = true, RESERVED(morsel_diff),
+	{CALL(DIFF, morsel_diff), .on = &morsel, .writes = true, RESERVED(morsel_diff),
 	 .fill = fill_diff},
+	{CALL(VIEW, morsel_view), .on = &viewed, .writes = true, .reserved = NO_FIELD,
+	 .fill = fill_nothing},
+	{CALL(RESTRICT, morsel_restrict), .on = &viewed, RESERVED(morsel_restrict),
+	 .fill = fill_restrict},
+	{CALL(ACQUIRE, morsel_acquire), .on = &view, .reserved = NO_FIELD, .fill = fill_acquire},
+	{CALL(RELEASE, morsel_range), .on = &view, .reserved = NO_FIELD, .fill = fill_release},
 };
 
 #define BUFFER (2 * PAGE)
@@ -191,7 +224,7 @@ static void set_u32(size_t offset, uint32_t value)
 
 static int run(const struct call *call, void *arg)
 {
-	int err = ioctl(call->own ? morsel : dev, call->call, arg) ? errno : 0;
+	int err = ioctl(call->on ? *call->on : dev, call->call, arg) ? errno : 0;
 
 	/* A descriptor that came is of no further use. */
 	if (!err && call->call == MORSEL_IOC_CREATE)
@@ -203,6 +236,13 @@ static int run(const struct call *call, void *arg)
 		close(morsel);
 		morsel = ((struct morsel_give *)arg)->fd;
 	}
+	if (!err && call->call == MORSEL_IOC_VIEW)
+		close(((struct morsel_view *)arg)->fd);
+	/* It is not acquired twice. */
+	if (!err && call->call == MORSEL_IOC_ACQUIRE)
+		assert_done(ioctl(view, MORSEL_IOC_RELEASE,
+				  &(struct morsel_range){.size = sizeof(struct morsel_range),
+							 .length = PAGE}));
 	return err;
 }
 
@@ -219,9 +259,27 @@ static void expect(const struct call *call, const char *what, int got, int want)
 		    want ? strerrorname_np(want) : "success");
 }
 
+static int make_view(uint32_t *number)
+{
+	struct morsel_view args = {.size = sizeof(args)};
+
+	assert_done(ioctl(viewed, MORSEL_IOC_VIEW, &args));
+	*number = args.number;
+	return args.fd;
+}
+
 static void begin(void)
 {
+	struct morsel_create args = {.size = sizeof(args), .flags = MORSEL_CREATE_VIEWS};
+	uint32_t number;
+
 	morsel = create(HUGE, MORSEL_GRANULE_4K);
+	fill_create(&args);
+	viewed = create_with(&args);
+	assert_done(viewed);
+	view = make_view(&number);
+	make_view(&number);
+	frozen = number;
 	wrong = 0;
 }
 
@@ -306,7 +364,7 @@ static void a_struct_shorter_than_at_first_is_refused(void **state)
 		expect(call, "part of a struct", run(call, buffer), EINVAL);
 	}
 	assert_int_equal(wrong, 0);
-	assert_int_equal(count_morsels(), 1);
+	assert_int_equal(count_morsels(), 2);
 }
 
 /* Zero for what a range lacks would mean all of the morsel. */
@@ -348,7 +406,8 @@ static void unknown_flags_are_refused(void **state)
 	{
 		/* The two calls that know more than two. */
 		if (call->call == MORSEL_IOC_CREATE &&
-		    1U << bit & (MORSEL_CREATE_SEALABLE | MORSEL_CREATE_DUMP | MORSEL_CREATE_RESERVE))
+		    1U << bit & (MORSEL_CREATE_SEALABLE | MORSEL_CREATE_DUMP |
+				 MORSEL_CREATE_RESERVE | MORSEL_CREATE_VIEWS))
 			continue;
 		if (call->call == MORSEL_IOC_CLONE && 1U << bit == MORSEL_CLONE_SEALABLE)
 			continue;
@@ -441,14 +500,14 @@ static void a_result_that_cannot_be_written_leaves_nothing(void **state)
 		expect(call, "read-only struct", run(call, page), EFAULT);
 	}
 	assert_int_equal(wrong, 0);
-	assert_int_equal(count_morsels(), 1);
+	assert_int_equal(count_morsels(), 2);
 
 	mprotect(page, PAGE, RW);
 	create = memcpy(page, prepare(&calls[1]), PAGE);
 	strcpy(create->name, "unwritten");
 	mprotect(page, PAGE, PROT_READ);
 	assert_errno(ioctl(dev, MORSEL_IOC_CREATE, create), EFAULT);
-	assert_int_equal(count_morsels(), 1);
+	assert_int_equal(count_morsels(), 2);
 	/* The name is free, and so is the descriptor. */
 	fd = dup(dev);
 	close(fd);
@@ -463,10 +522,16 @@ static void calls_want_their_kind_of_descriptor(void **state)
 	begin();
 	for_each_call(call)
 	{
-		int other = call->own ? dev : morsel;
+		int other = call->on ? dev : morsel;
 
 		expect(call, "wrong descriptor",
 		       ioctl(other, call->call, prepare(call)) ? errno : 0, ENOTTY);
+		other = call->on == &view ? viewed : view;
+		/* Those three, a view takes, too. */
+		if (call->call != MORSEL_IOC_STAT && call->call != MORSEL_IOC_RESTRICT &&
+		    call->call != MORSEL_IOC_POPULATE)
+			expect(call, "a view, or none",
+			       ioctl(other, call->call, prepare(call)) ? errno : 0, ENOTTY);
 		expect(call, "/dev/null", ioctl(null, call->call, prepare(call)) ? errno : 0,
 		       ENOTTY);
 	}
@@ -491,6 +556,7 @@ static void unknown_calls_are_refused(void **state)
 		set_u32(0, 88);
 		assert_errno(ioctl(dev, unknown[i], buffer), ENOTTY);
 		assert_errno(ioctl(morsel, unknown[i], buffer), ENOTTY);
+		assert_errno(ioctl(view, unknown[i], buffer), ENOTTY);
 	}
 }
 
@@ -500,7 +566,8 @@ static void lists_check_their_entries(void **state)
 					      MORSEL_IOC_EXTENTS};
 	unsigned int i;
 
-	begin();
+	/* One alone. */
+	morsel = create(HUGE, MORSEL_GRANULE_4K);
 	for (i = 0; i < ARRAY_SIZE(lists); i++) {
 		int fd = lists[i] == MORSEL_IOC_EXTENTS ? morsel : dev;
 		uint64_t cursor = 0;

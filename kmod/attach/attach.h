@@ -267,6 +267,7 @@ void space_succeeded(struct morsel *m, struct morsel *heir, void (*release)(void
 void space_elder_gone(struct morsel *heir);
 int spaces_wait_elder(struct morsel *m);
 extern const struct map_reach morsel_map_reach;
+void morsel_lost(struct view *view, unsigned long first, unsigned long end);
 bool unsplice_range(struct attachment *att, unsigned long start, unsigned long end, bool gone);
 void unsplice_span(struct attachment *att, unsigned long addr);
 void unsplice_gone(struct attachment *att, unsigned long start, unsigned long end);

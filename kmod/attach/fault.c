@@ -178,24 +178,29 @@ static vm_fault_t become_cow(struct vm_fault *vmf, bool pages)
 	return VM_FAULT_RETRY;
 }
 
-/* Wait as view_wait() does, without keeping others from the address space. */
-static vm_fault_t wait_outside(struct vm_fault *vmf, int err)
-{
-	struct file *file = get_file(vmf->vma->vm_file);
-	unsigned long index = vmf->pgoff, addr = vmf->address;
-
-	mmap_read_unlock(vmf->vma->vm_mm);
-	/* For memory once; at the gate whenever it is closed. */
-	if (view_wait(file_view(file), index, err) && err != -EBUSY)
-		be_in_vain(file_morsel(file), addr);
-	fput(file);
-	return VM_FAULT_RETRY;
-}
-
 /* Is the morsel to be written? */
 static bool writes(const struct vm_fault *vmf)
 {
 	return vmf->flags & FAULT_FLAG_WRITE && vmf->vma->vm_flags & VM_SHARED;
+}
+
+/*
+ * Wait as view_wait() does, without keeping others from the address space: for what others hold, signals end
+ * it, where the kernel looks for them.
+ */
+static vm_fault_t wait_outside(struct vm_fault *vmf, int err)
+{
+	struct file *file = get_file(vmf->vma->vm_file);
+	unsigned long index = vmf->pgoff, addr = vmf->address;
+	unsigned int state = vmf->flags & FAULT_FLAG_USER ? TASK_INTERRUPTIBLE : TASK_KILLABLE;
+	bool write = writes(vmf);
+
+	mmap_read_unlock(vmf->vma->vm_mm);
+	/* For memory once; for others whenever they are in the way. */
+	if (view_wait(file_view(file), index, err, write, state) && err != -EBUSY)
+		be_in_vain(file_morsel(file), addr);
+	fput(file);
+	return VM_FAULT_RETRY;
 }
 
 /*
@@ -230,7 +235,7 @@ void tell_of_writing(const struct vm_fault *vmf)
 
 /*
  * The same; where it is worth waiting, the fault is to be taken again after waiting outside, and
- * *@ret says so.  Who cannot do that waits at the gate here, and for memory not at all.
+ * *@ret says so.  Who cannot do that waits at the gate here, and for memory, or for other views, not at all.
  */
 static int show_fault(struct vm_fault *vmf, struct view *view, enum morsel_rights rights,
 		      vm_fault_t *ret)
@@ -251,7 +256,8 @@ static int show_fault(struct vm_fault *vmf, struct view *view, enum morsel_right
 			*ret = VM_FAULT_RETRY;
 		else if (may_leave(vmf))
 			*ret = wait_outside(vmf, err);
-		else if (err == -EBUSY && view_wait(view, vmf->pgoff, err))
+		else if (err == -EBUSY && !view->asks &&
+			 view_wait(view, vmf->pgoff, err, false, TASK_KILLABLE))
 			continue;
 		return err;
 	}
@@ -338,7 +344,7 @@ static vm_fault_t fault_attached(struct vm_fault *vmf, struct attachment *att)
 		if (err == -ESTALE)
 			return unpark(vmf);
 		/* Where a mapping was moved to, the kernel may have put a table of its own. */
-		if (err == -EBUSY)
+		if (err == -EBUSY && !att->view->asks)
 			return cow_is_due_for_pages(vma) ? become_cow(vmf, true)
 							 : edge_fault(vmf, att->view);
 		if (err == -EXDEV)

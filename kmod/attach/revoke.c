@@ -191,14 +191,14 @@ static void wait_until_linked(struct morsel *m)
 }
 
 /*
- * Take all that is spliced of a range of a morsel out.
+ * Take all that is spliced of a range of a morsel out, of one view, or of all.
  *
  * Finds all attachments, also those of mappings that are just being made, which
  * unmap_mapping_range() does not know yet; when this returns, it does.  Nobody
  * uses what was spliced any more then, but for devices that walk the tables: are there
  * any?  However many address spaces there are, each processor is interrupted once.
  */
-static bool unsplice_everywhere(struct morsel *m, loff_t start, loff_t end)
+static bool unsplice_all_of(struct morsel *m, const struct view *view, loff_t start, loff_t end)
 {
 	unsigned int spaces = 0;
 	bool unlinked = false, devices = false;
@@ -211,7 +211,7 @@ static bool unsplice_everywhere(struct morsel *m, loff_t start, loff_t end)
 		loff_t first = max(start, base);
 		loff_t last = min_t(loff_t, end, base + (att->end - att->start));
 
-		if (first >= last)
+		if (first >= last || (view && att->view != view))
 			continue;
 		spin_lock(&att->splices.lock);
 		att->to_flush = unsplice_range(att, att->start + (first - base),
@@ -240,6 +240,11 @@ out:
 	if (unlinked)
 		wait_until_linked(m);
 	return devices;
+}
+
+static bool unsplice_everywhere(struct morsel *m, loff_t start, loff_t end)
+{
+	return unsplice_all_of(m, NULL, start, end);
 }
 
 /*
@@ -408,10 +413,10 @@ static void reach_unsplice(struct map *map, unsigned long first, unsigned long e
 }
 
 /*
- * Flush a page everywhere, of which the leaf has changed in tables that stay; false: somebody who is not
+ * Flush a page everywhere, or for all who have it by one view, of which the leaf has changed in tables that stay; false: somebody who is not
  * reached so may have it, and it is not done.
  */
-static bool flush_page(struct morsel *m, unsigned long index)
+static bool flush_page(struct morsel *m, const struct view *view, unsigned long index)
 {
 	unsigned long addr = 0;
 	unsigned int spaces = 0;
@@ -422,7 +427,8 @@ static bool flush_page(struct morsel *m, unsigned long index)
 	cpumask_clear(m->flush_cpus);
 	list_for_each_entry(att, &m->attached, list) {
 		if (index < att->pgoff ||
-		    index - att->pgoff >= (att->end - att->start) >> PAGE_SHIFT)
+		    index - att->pgoff >= (att->end - att->start) >> PAGE_SHIFT ||
+		    (view && att->view != view))
 			continue;
 		all = all && nobody_else_listens(att);
 		if (!all)
@@ -460,13 +466,31 @@ static void reach_changed(struct map *map, unsigned long first, unsigned int ord
 	struct morsel *m = map_morsel(map);
 
 	/* Of huge leaves address spaces have copies. */
-	if (!order && flush_page(m, first))
+	if (!order && flush_page(m, NULL, first))
 		return;
 	unsplice_everywhere(m, (loff_t)first << PAGE_SHIFT,
 			    (loff_t)(first + (1UL << order)) << PAGE_SHIFT);
 	if (nobody_keeps(m))
 		return;
 	unmap_mapping_range(m->inode.i_mapping, (loff_t)first << PAGE_SHIFT, PAGE_SIZE << order, 0);
+}
+
+/**
+ * morsel_lost() - have the address spaces of a view forget what its tables do not show any more
+ * @view:	the view
+ * @first:	the first page
+ * @end:	page after the last
+ */
+void morsel_lost(struct view *view, unsigned long first, unsigned long end)
+{
+	struct morsel *m = map_morsel(view->map);
+	loff_t start = (loff_t)first << PAGE_SHIFT, stop = (loff_t)end << PAGE_SHIFT;
+
+	if (end - first == 1 && flush_page(m, view, first))
+		return;
+	unsplice_all_of(m, view, start, stop);
+	if (!nobody_keeps(m))
+		unmap_mapping_range(m->inode.i_mapping, start, stop - start, 0);
 }
 
 static void reach_displaced(struct map *map, struct displaced *displaced)

@@ -82,12 +82,21 @@ static int morsel_vma_may_split(struct vm_area_struct *vma, unsigned long addr)
 {
 	struct attachment *att = vma->vm_private_data;
 
+	/* Nothing of an exclusive view is mapped by itself. */
+	if (file_view(vma->vm_file)->asks && !IS_ALIGNED(addr, PMD_SIZE))
+		return -EINVAL;
 	/* Faults may be looking without the mmap_lock. */
 	if (att && may_cross(att, addr)) {
 		vma_start_write(vma);
 		unsplice_gone(att, addr, addr);
 	}
 	return 0;
+}
+
+/* Where it was moved to, the kernel may have put tables of its own. */
+static int morsel_vma_mremap(struct vm_area_struct *vma)
+{
+	return file_view(vma->vm_file)->asks ? -EINVAL : 0;
 }
 
 /*
@@ -146,11 +155,12 @@ static int morsel_vma_access(struct vm_area_struct *vma, unsigned long addr, voi
 {
 	struct view *view = file_view(vma->vm_file);
 	unsigned long index = page_at(vma, addr);
-	int err = write ? -EBUSY : 0;
+	/* Of an exclusive view, the page is taken below, if that needs no waiting. */
+	int err = write && !view->asks ? -EBUSY : 0;
 
 	if (!(vma->vm_flags & (write ? VM_WRITE : VM_MAYREAD)) || index >= map_pages(view->map))
 		return -EFAULT;
-	while (err == -EBUSY && view_wait(view, index, err))
+	while (err == -EBUSY && view_wait(view, index, err, write, TASK_KILLABLE))
 		err = view->ops->fault(view, RIGHTS_RW, vma_policy(vma), index,
 				       write ? MAP_WRITE : MAP_READ);
 	if (err)
@@ -162,6 +172,7 @@ const struct vm_operations_struct morsel_vm_ops = {
 	.open = morsel_vma_open,
 	.close = morsel_vma_close,
 	.may_split = morsel_vma_may_split,
+	.mremap = morsel_vma_mremap,
 	.mprotect = morsel_vma_mprotect,
 	.fault = morsel_fault,
 	.access = morsel_vma_access,
@@ -174,6 +185,7 @@ const struct vm_operations_struct morsel_huge_cow_vm_ops = {
 	.open = morsel_vma_open,
 	.close = morsel_vma_close,
 	.may_split = morsel_vma_may_split,
+	.mremap = morsel_vma_mremap,
 	.mprotect = morsel_vma_mprotect,
 	.fault = morsel_fault,
 	.huge_fault = huge_fault,
@@ -185,6 +197,7 @@ const struct vm_operations_struct morsel_cow_vm_ops = {
 	.open = morsel_vma_open,
 	.close = morsel_vma_close,
 	.may_split = morsel_vma_may_split,
+	.mremap = morsel_vma_mremap,
 	.mprotect = morsel_vma_mprotect,
 	.fault = morsel_fault,
 	.huge_fault = huge_fault,
@@ -214,7 +227,7 @@ static struct attachment *attach(struct morsel *m, struct vm_area_struct *vma, b
  * morsel_mmap() - attach a morsel
  * @file:	its descriptor
  * @vma:	the mapping
- * Return: 0; -EPERM (it is sealed against writing); -ENOMEM, also for tables of what is reserved;
+ * Return: 0; -EINVAL: it is of an exclusive view, and not of whole spans; -EPERM (it is sealed against writing); -ENOMEM, also for tables of what is reserved;
  * -EINTR.
  */
 int morsel_mmap(struct file *file, struct vm_area_struct *vma)
@@ -233,6 +246,8 @@ int morsel_mmap(struct file *file, struct vm_area_struct *vma)
 		vma->vm_ops = &morsel_private_vm_ops;
 		return 0;
 	}
+	if (file_view(file)->asks && !is_of_spans(vma))
+		return -EINVAL;
 	/* It may be that of a clone. */
 	m = file_morsel(vma->vm_file);
 	if (is_sealed(m, MORSEL_SEALS_WRITE)) {

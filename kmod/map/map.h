@@ -64,6 +64,14 @@ struct map_reach {
 	void (*changed)(struct map *map, unsigned long first, unsigned int order);
 };
 
+/**
+ * struct map_viewer - one who sees no more of a map than he may (viewer.c)
+ * @sets:	by rights, the tablesets that show it, or NULL; they come, and stay
+ */
+struct map_viewer {
+	struct tableset *sets[RIGHTS_ROX + 1];
+};
+
 /* What maps may have that others have, too: nothing; tables, and huge frames; or all. */
 enum map_shares { SHARES_NONE, SHARES_HUGE, SHARES_SMALL };
 
@@ -363,7 +371,24 @@ int map_show_reserved(struct map *map, enum morsel_rights rights, unsigned long 
 bool map_may_cut(struct map *map, unsigned long end);
 int map_copy_reserved(struct map *map, struct map *heir);
 
+/* viewer.c */
+struct tableset *map_viewer_make(struct map *map, struct map_viewer *viewer,
+				 enum morsel_rights rights);
+int map_viewer_show(struct map *map, struct tableset *set, unsigned long first, unsigned long end,
+		    bool write, bool unused);
+bool map_viewer_clear(struct map *map, struct map_viewer *viewer, unsigned long first,
+		      unsigned long end, bool *huge);
+void map_viewer_protect(struct map *map, struct map_viewer *viewer, unsigned long first,
+			unsigned long end, bool *huge);
+bool map_viewer_used(struct map_viewer *viewer, unsigned long index);
+void map_viewer_blind(struct map *map, struct map_viewer *viewer);
+void map_viewer_gone(struct map *map, struct map_viewer *viewer);
+
 /* tables_map.c */
+struct tableset *map_viewer_set(const struct map *map, const struct map_viewer *viewer,
+				enum morsel_rights rights);
+struct tableset *map_viewer_make_set(struct map *map, const struct map_viewer *viewer,
+				     enum morsel_rights rights);
 int tables_map_init(struct map *map, struct source *source);
 void tables_map_free(struct map *map);
 struct tableset *tables_map_set(const struct map *map, enum morsel_rights rights);

@@ -168,19 +168,32 @@ static const struct map_ops tables_map_ops = {
 };
 
 /**
- * tables_map_set() - the tableset with some rights, if there is one
+ * map_viewer_set() - the tableset of a viewer with some rights, if there is one
+ * @map:	the map
+ * @viewer:	whose; NULL: it shows all
+ * @rights:	the rights
+ * Return: the set, which stays as long as the map, and the viewer's as long as that; or NULL.
+ */
+struct tableset *map_viewer_set(const struct map *map, const struct map_viewer *viewer,
+				enum morsel_rights rights)
+{
+	struct tableset *set;
+
+	for (set = READ_ONCE(map->sets); set; set = set->next)
+		if (set->rights == rights && READ_ONCE(set->viewer) == viewer)
+			break;
+	return set;
+}
+
+/**
+ * tables_map_set() - the tableset that shows all with some rights, if there is one
  * @map:	the map
  * @rights:	the rights
  * Return: the set, which stays as long as the map; or NULL.
  */
 struct tableset *tables_map_set(const struct map *map, enum morsel_rights rights)
 {
-	struct tableset *set;
-
-	for (set = READ_ONCE(map->sets); set; set = set->next)
-		if (set->rights == rights)
-			break;
-	return set;
+	return map_viewer_set(map, NULL, rights);
 }
 
 /*
@@ -196,7 +209,7 @@ static struct tableset *add_set(struct map *map, struct tableset *made)
 		old = READ_ONCE(map->sets);
 		do {
 			made->next = old;
-			set = tables_map_set(map, made->rights) ?: made;
+			set = map_viewer_set(map, made->viewer, made->rights) ?: made;
 		} while (set == made && !try_cmpxchg(&map->sets, &old, made));
 	}
 	up_read(&map->sem);
@@ -204,14 +217,15 @@ static struct tableset *add_set(struct map *map, struct tableset *made)
 }
 
 /**
- * tables_map_make_set() - the tableset with some rights, made if there is none
+ * map_viewer_make_set() - map_viewer_set(), made if there is none
  * @map:	the map
- * @rights:	the rights
+ * @viewer:	as there
+ * @rights:	as there
  * Return: the set; ERR_PTR(-ENOMEM), ERR_PTR(-EDQUOT).
  */
-struct tableset *tables_map_make_set(struct map *map, enum morsel_rights rights)
+struct tableset *map_viewer_make_set(struct map *map, const struct map_viewer *viewer, enum morsel_rights rights)
 {
-	struct tableset *set = tables_map_set(map, rights), *made;
+	struct tableset *set = map_viewer_set(map, viewer, rights), *made;
 
 	if (set)
 		return set;
@@ -219,11 +233,23 @@ struct tableset *tables_map_make_set(struct map *map, enum morsel_rights rights)
 		made = tableset_make(map->source, rights, map_gibs(map), true);
 		if (IS_ERR(made))
 			return made;
+		made->viewer = viewer;
 		set = add_set(map, made);
 		if (set != made)
 			tableset_free(made);
 	} while (!set);
 	return set;
+}
+
+/**
+ * tables_map_make_set() - the tableset that shows all with some rights, made if there is none
+ * @map:	the map
+ * @rights:	the rights
+ * Return: as map_viewer_make_set().
+ */
+struct tableset *tables_map_make_set(struct map *map, enum morsel_rights rights)
+{
+	return map_viewer_make_set(map, NULL, rights);
 }
 
 /*

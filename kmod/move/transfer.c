@@ -32,6 +32,8 @@ static int give(struct morsel *m, struct morsel *heir, struct dentry *name, stru
 
 	if (m->given)
 		return -ESTALE;
+	if (m->parties)
+		return -EOPNOTSUPP;
 	/* Others rely on what is in it. */
 	if (is_sealed(m, MORSEL_SEALS_WRITE | MORSEL_SEAL_SHRINK))
 		return -EPERM;

@@ -24,6 +24,8 @@ int morsel_share_begin(struct morsel *m, enum map_shares least)
 {
 	int err;
 
+	if (m->parties)
+		return -EOPNOTSUPP;
 	view_share_prepare(&m->plain, least);
 	err = spaces_wait_elder(m) ?: spaces_ask(m) ?: down_write_killable(&m->inode.i_rwsem);
 	if (err)

@@ -133,6 +133,9 @@ ssize_t morsel_read_iter(struct kiocb *iocb, struct iov_iter *to)
 
 	if (is_given(file_morsel(iocb->ki_filp)))
 		return -ESTALE;
+	/* What one party writes, nobody reads beside it. */
+	if (file_morsel(iocb->ki_filp)->parties)
+		return -EINVAL;
 	done = copy_frames(iocb, to, false);
 	/* Nothing, as it was given away meanwhile. */
 	if (!done && is_given(file_morsel(iocb->ki_filp)))
@@ -206,7 +209,10 @@ ssize_t morsel_write_iter(struct kiocb *iocb, struct iov_iter *from)
 		inode_unlock_shared(inode);
 		alone = true;
 	}
-	done = is_given(to_morsel(inode)) ? -ESTALE : generic_write_checks(iocb, from);
+	if (is_given(to_morsel(inode)))
+		done = -ESTALE;
+	else
+		done = to_morsel(inode)->parties ? -EINVAL : generic_write_checks(iocb, from);
 	if (done > 0)
 		done = write_locked(iocb, from);
 	if (alone)
@@ -391,6 +397,9 @@ static int morsel_setattr(struct mnt_idmap *idmap, struct dentry *dentry, struct
 	int err;
 
 	err = is_given(to_morsel(inode)) ? -ESTALE : setattr_prepare(idmap, dentry, attr);
+	/* Its length is not for a party to change. */
+	if (!err && attr->ia_valid & ATTR_FILE && file_view(attr->ia_file)->asks)
+		err = -EINVAL;
 	/* By way of /proc/PID/map_files. */
 	if (!err && to_morsel(inode)->personal)
 		err = -EPERM;

@@ -17,6 +17,7 @@
 #include "pools/pool.h"
 #include "pools/source.h"
 #include "trace.h"
+#include "view/exclusive.h"
 
 /*
  * Who asked for 4 KiB is not given more; who did not would have taken 2 MiB.
@@ -120,7 +121,10 @@ static int equip(struct morsel *m, const struct morsel_maker *maker,
 
 	if (!err && !zalloc_cpumask_var(&m->flush_cpus, GFP_KERNEL_ACCOUNT))
 		err = -ENOMEM;
-	return err;
+	if (err || !(args->flags & MORSEL_CREATE_VIEWS))
+		return err;
+	m->parties = parties_make(&m->map, morsel_lost);
+	return m->parties ? 0 : -ENOMEM;
 }
 
 /* Who has a snapshot reads it. */
@@ -266,6 +270,8 @@ int morsel_equip_heir(struct morsel *m, struct morsel *heir)
 void morsel_unmake(struct morsel *m)
 {
 	morsel_withdraw(m);
+	parties_free(m->parties);
+	m->parties = NULL;
 	if (!m->map.source)
 		return;
 	source_uncharge(m->map.source, OWN_PAGES);

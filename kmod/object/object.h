@@ -123,6 +123,12 @@ struct file *morsel_file(struct morsel *m, struct dentry *dentry, int flags);
 struct file *morsel_file_beside(struct morsel *m, struct dentry *dentry, const struct file *beside);
 struct file *morsel_private_file(struct morsel *m);
 
+/* viewer.c */
+struct file *morsel_view_open(struct file *file, const struct file_operations *fops, u32 *number);
+int morsel_view_release(struct inode *inode, struct file *file);
+int morsel_view_mmap(struct file *file, struct vm_area_struct *vma);
+void morsel_view_show(struct seq_file *seq, struct file *file);
+
 /* mount.c */
 int morsel_mount_init(void);
 void morsel_mount_exit(void);

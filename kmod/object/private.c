@@ -110,6 +110,8 @@ int morsel_file_mmap(struct file *file, struct vm_area_struct *vma)
 
 	if (is_given(file_morsel(file)))
 		return -ESTALE;
+	if (file_morsel(file)->parties)
+		return -ENODEV;
 	/* A descriptor open for reading only has lost VM_SHARED here, but not this. */
 	if (!(vma->vm_flags & VM_MAYSHARE) && may_clone(file, vma)) {
 		clone = clone_mapped(file, vma);

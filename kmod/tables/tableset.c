@@ -489,6 +489,91 @@ int tableset_copy(struct tableset *set, const struct tableset *from, unsigned lo
 	return 0;
 }
 
+/**
+ * tableset_show() - show what another set has of a part of a span, with no more rights than are given
+ * @set:	the tableset
+ * @from:	the other one
+ * @first:	first page
+ * @end:	page after the last
+ * @write:	what the other one may write, this one may, if its rights are so
+ * @unused:	as nobody has used it yet, for tableset_used(); of whole spans, nobody asks
+ *
+ * Called with the map's sem held for reading; nobody else changes these leaves of this set.
+ * Return: 0, -ENOMEM or -EDQUOT; -EEXIST: there is a huge leaf, which is to go first.
+ */
+int tableset_show(struct tableset *set, const struct tableset *from, unsigned long first,
+		  unsigned long end, bool write, bool unused)
+{
+	unsigned long span = first / SPAN_PAGES, index;
+	pmd_t *pmds = make_pmds(set, span / GIB_SPANS), pmd = read_span(from, span);
+	struct leaves leaves;
+	pte_t pte;
+	int err;
+
+	if (!pmds)
+		return source_short(set->source, 0);
+	if (pmd_none(pmd))
+		return 0;
+	if (pmd_is_leaf(pmd) && end - first == SPAN_PAGES && !tableset_has_ptes(set, span)) {
+		WRITE_ONCE(pmds[span % GIB_SPANS],
+			   pmd_leaf_entry(pmd_pfn(pmd), set->rights, write && pmd_is_own(pmd)));
+		return 0;
+	}
+	err = tableset_leaves(set, span, &leaves);
+	if (err)
+		return err;
+	for (index = first; index < end; index++) {
+		struct leaf leaf = look(from, index);
+
+		if (!leaf.present)
+			continue;
+		pte = pfn_pte(leaf_frame(&leaf, index),
+			      rights_prot(set->rights, write && leaf.own));
+		WRITE_ONCE(leaves.ptes[index % SPAN_PAGES], unused ? pte_mkold(pte) : pte);
+	}
+	return 0;
+}
+
+/**
+ * tableset_has_huge() - does a span have a huge leaf?
+ * @set:	the tableset
+ * @span:	which span
+ * Return: whether.
+ */
+bool tableset_has_huge(const struct tableset *set, unsigned long span)
+{
+	pmd_t pmd;
+
+	rcu_read_lock();
+	pmd = read_span(set, span);
+	rcu_read_unlock();
+	return !pmd_none(pmd) && pmd_is_leaf(pmd);
+}
+
+/**
+ * tableset_used() - has anybody used what tableset_show() showed as unused?
+ * @set:	the tableset
+ * @index:	the page
+ * Return: whether; of a huge leaf, true.
+ */
+bool tableset_used(const struct tableset *set, unsigned long index)
+{
+	bool used = false;
+	pmd_t pmd;
+	pte_t pte;
+
+	rcu_read_lock();
+	pmd = read_span(set, index / SPAN_PAGES);
+	if (pmd_is_leaf(pmd)) {
+		used = true;
+	} else if (!pmd_none(pmd)) {
+		pte = READ_ONCE(pmd_ptes(pmd)[index % SPAN_PAGES]);
+		used = !pte_none(pte) && pte_young(pte);
+	}
+	rcu_read_unlock();
+	return used;
+}
+
 /*
  * Leaves go with the lock held under which generic code relies on them:
  * get_user_pages() takes its reference to a frame under it, a fault that
@@ -533,7 +618,7 @@ static bool clear_small(pmd_t *pmdp, unsigned int first, unsigned int end)
  * @first:	first page
  * @end:	page after the last, of the same span; of a huge leaf, all go
  *
- * Called with the map's sem held for writing.
+ * Called with the map's sem held for writing; or for reading, if nobody else changes these leaves of this set.
  * Return: whether there were any.
  */
 bool tableset_clear(struct tableset *set, unsigned long first, unsigned long end)
@@ -546,6 +631,46 @@ bool tableset_clear(struct tableset *set, unsigned long first, unsigned long end
 		return clear_small(pmdp, first % SPAN_PAGES, (end - 1) % SPAN_PAGES + 1);
 	clear_huge(pmdp);
 	return true;
+}
+
+/**
+ * tableset_protect() - have leaves be for reading
+ * @set:	the tableset
+ * @first:	first page
+ * @end:	page after the last, of the same span; of a huge leaf of which this is a part, all goes
+ *
+ * Called with the map's sem held for reading; nobody else changes these leaves of this set.
+ * Return: whether there were any that were not.
+ */
+bool tableset_protect(struct tableset *set, unsigned long first, unsigned long end)
+{
+	pmd_t *pmdp = span_entry(set, first / SPAN_PAGES);
+	spinlock_t *lock;
+	bool found = false;
+	pte_t *ptep;
+
+	if (!pmdp || pmd_none(*pmdp))
+		return false;
+	if (pmd_is_leaf(*pmdp) && end - first < SPAN_PAGES) {
+		clear_huge(pmdp);
+		return true;
+	}
+	lock = compat_leaf_lock(pmdp);
+	spin_lock(lock);
+	if (pmd_is_leaf(*pmdp)) {
+		found = pmd_is_own(*pmdp);
+		WRITE_ONCE(*pmdp, pmd_for_reading(*pmdp));
+		first = end;
+	}
+	for (; first < end; first++) {
+		ptep = &pmd_ptes(*pmdp)[first % SPAN_PAGES];
+		if (!pte_is_own(READ_ONCE(*ptep)))
+			continue;
+		WRITE_ONCE(*ptep, pte_for_reading(*ptep));
+		found = true;
+	}
+	spin_unlock(lock);
+	return found;
 }
 
 /**

@@ -50,6 +50,7 @@ static inline bool rights_write(enum morsel_rights rights)
 	return rights == RIGHTS_RW || rights == RIGHTS_RWX;
 }
 
+struct map_viewer;
 struct source;
 
 /**
@@ -75,6 +76,7 @@ struct table_root {
  * @next:	another one of the map
  * @rights:	what the leaves allow
  * @cache:	it shows what another one has
+ * @viewer:	for whom, and no more than that one may have; NULL: for all
  * @source:	pages of tables come from there, and are paid for
  * @root:	the newest; replaced with the map's sem held for writing
  * @nr_tables:	pages of tables
@@ -87,6 +89,7 @@ struct tableset {
 	struct tableset *next;
 	enum morsel_rights rights;
 	bool cache;
+	const struct map_viewer *viewer;
 	struct source *source;
 	struct table_root *root;
 	atomic_long_t nr_tables;
@@ -208,6 +211,11 @@ bool tableset_add_huge(struct tableset *set, unsigned long span, u64 frame, bool
 int tableset_leaves(struct tableset *set, unsigned long span, struct leaves *leaves);
 int tableset_copy(struct tableset *set, const struct tableset *from, unsigned long span);
 bool tableset_clear(struct tableset *set, unsigned long first, unsigned long end);
+int tableset_show(struct tableset *set, const struct tableset *from, unsigned long first,
+		  unsigned long end, bool write, bool unused);
+bool tableset_protect(struct tableset *set, unsigned long first, unsigned long end);
+bool tableset_has_huge(const struct tableset *set, unsigned long span);
+bool tableset_used(const struct tableset *set, unsigned long index);
 bool tableset_comes_back(const struct tableset *set);
 void tableset_stale(struct tableset *set, unsigned long gib);
 

@@ -8,8 +8,8 @@
 #include "attach/attach.h"
 #include "uapi/calls.h"
 
-/* Which descriptors take a call, and who may make it. */
-enum taker { DEVICE, MORSEL };
+/* Which descriptors take a call, one or several, and who may make it. */
+enum taker { DEVICE = 1, MORSEL = 2, VIEW = 4 };
 enum caller { ANYBODY, WRITER, ADMIN };
 
 /**
@@ -29,7 +29,7 @@ enum caller { ANYBODY, WRITER, ADMIN };
 struct morsel_call {
 	unsigned int cmd;
 	u32 first;
-	enum taker taker;
+	unsigned int taker;
 	enum caller caller;
 	u32 flags;
 	int (*serve)(struct morsel_request *req);
@@ -46,7 +46,7 @@ static const struct morsel_call calls[] = {
 	CALL(QUERY, 88, DEVICE, ANYBODY, 0, call_query),
 	CALL(CREATE, 304, DEVICE, ANYBODY,
 	     MORSEL_CREATE_POPULATE | MORSEL_CREATE_CLOEXEC | MORSEL_CREATE_SEALABLE |
-		     MORSEL_CREATE_DUMP | MORSEL_CREATE_RESERVE,
+		     MORSEL_CREATE_DUMP | MORSEL_CREATE_RESERVE | MORSEL_CREATE_VIEWS,
 	     call_create, call_create_done),
 	CALL(OPEN, 280, DEVICE, ANYBODY, MORSEL_OPEN_READ_ONLY | MORSEL_OPEN_CLOEXEC, call_open,
 	     call_open_done),
@@ -60,8 +60,8 @@ static const struct morsel_call calls[] = {
 	CALL(POOL_ADD, 32, DEVICE, ADMIN, 0, call_pool_add, done_pool_add),
 	CALL(POOL_RESIZE, 32, DEVICE, ADMIN, 0, call_pool_resize),
 	CALL(POOL_REMOVE, 32, DEVICE, ADMIN, 0, call_pool_remove),
-	CALL(STAT, 344, MORSEL, ANYBODY, 0, call_stat),
-	CALL(POPULATE, 24, MORSEL, WRITER, 0, call_populate),
+	CALL(STAT, 344, MORSEL | VIEW, ANYBODY, 0, call_stat),
+	CALL(POPULATE, 24, MORSEL | VIEW, WRITER, 0, call_populate),
 	CALL(PUNCH, 24, MORSEL, WRITER, 0, call_punch),
 	CALL(EXTENTS, 32, MORSEL, ANYBODY, 0, call_extents),
 	CALL(TUNE, 16, MORSEL, WRITER, 0, call_tune),
@@ -73,6 +73,11 @@ static const struct morsel_call calls[] = {
 	CALL(ROLLBACK, 16, MORSEL, WRITER, 0, call_rollback),
 	CALL(DIFF, 40, MORSEL, ANYBODY, 0, call_diff),
 	CALL(GIVE, 16, MORSEL, WRITER, MORSEL_GIVE_CLOEXEC, call_give, call_give_done),
+	CALL(VIEW, 16, MORSEL, ANYBODY, MORSEL_VIEW_CLOEXEC, call_view, call_open_done),
+	CALL(RESTRICT, 16, MORSEL | VIEW, WRITER, MORSEL_RESTRICT_FREEZE | MORSEL_RESTRICT_REVOKE,
+	     call_restrict),
+	CALL(ACQUIRE, 32, VIEW, ANYBODY, MORSEL_ACQUIRE_WRITE, call_acquire),
+	CALL(RELEASE, 24, VIEW, ANYBODY, MORSEL_RELEASE_GIVE_UP, call_release),
 };
 
 /*
@@ -87,7 +92,7 @@ static const struct morsel_call *find_call(unsigned int cmd, enum taker taker)
 	if (nr >= ARRAY_SIZE(calls))
 		return NULL;
 	call = &calls[array_index_nospec(nr, ARRAY_SIZE(calls))];
-	if (!call->serve || call->taker != taker || (cmd ^ call->cmd) & ~IOCSIZE_MASK)
+	if (!call->serve || !(call->taker & taker) || (cmd ^ call->cmd) & ~IOCSIZE_MASK)
 		return NULL;
 	return call;
 }
@@ -167,4 +172,16 @@ long morsel_control_ioctl(struct file *file, unsigned int cmd, unsigned long arg
 long morsel_object_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	return take(file, cmd, arg, MORSEL);
+}
+
+/**
+ * morsel_view_ioctl() - ioctl() on a view's descriptor
+ * @file:	the descriptor
+ * @cmd:	the call's number
+ * @arg:	the caller's struct
+ * Return: 0 or a negative errno as morsel_ioctl.h lists it.
+ */
+long morsel_view_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	return take(file, cmd, arg, VIEW);
 }

@@ -35,6 +35,9 @@ struct morsel_request {
 		struct morsel_rollback rollback;
 		struct morsel_diff diff;
 		struct morsel_give give;
+		struct morsel_view view;
+		struct morsel_acquire acquire;
+		struct morsel_restrict restricting;
 		struct morsel_unlink unlink;
 		struct morsel_info info;
 		struct morsel_cursor cursor;
@@ -53,11 +56,20 @@ struct morsel_request {
 /* calls.c */
 long morsel_control_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 long morsel_object_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
+long morsel_view_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
+
+/* view_calls.c */
+int call_view(struct morsel_request *req);
+int call_acquire(struct morsel_request *req);
+int call_release(struct morsel_request *req);
+int call_restrict(struct morsel_request *req);
 
 /* diff.c */
 int call_diff(struct morsel_request *req);
 
 /* control.c */
+int reserve_fd(struct morsel_request *req, bool close_on_exec);
+int keep_opened(struct morsel_request *req, struct file *file);
 int call_query(struct morsel_request *req);
 int call_create(struct morsel_request *req);
 int call_clone(struct morsel_request *req);

@@ -43,14 +43,25 @@ int call_query(struct morsel_request *req)
 	return 0;
 }
 
-static int reserve_fd(struct morsel_request *req, bool close_on_exec)
+/**
+ * reserve_fd() - have a number for what is to be opened
+ * @req:		the request
+ * @close_on_exec:	it is closed at exec
+ * Return: 0 or a negative errno.
+ */
+int reserve_fd(struct morsel_request *req, bool close_on_exec)
 {
 	req->fd = get_unused_fd_flags(close_on_exec ? O_CLOEXEC : 0);
 	return min(req->fd, 0);
 }
 
-/* What the reserved descriptor is to be for, or why there is nothing. */
-static int keep_opened(struct morsel_request *req, struct file *file)
+/**
+ * keep_opened() - what the reserved descriptor is to be for
+ * @req:	the request
+ * @file:	that, or ERR_PTR(): why there is nothing
+ * Return: 0, or that.
+ */
+int keep_opened(struct morsel_request *req, struct file *file)
 {
 	if (IS_ERR(file)) {
 		put_unused_fd(req->fd);
@@ -99,6 +110,10 @@ int call_create(struct morsel_request *req)
 	struct morsel_create *args = &req->args.create;
 	nodemask_t nodes;
 	int err = copy_nodes(args, &nodes);
+
+	/* As call_reserve(). */
+	if (!err && args->flags & MORSEL_CREATE_VIEWS && args->flags & MORSEL_CREATE_RESERVE)
+		err = -EINVAL;
 
 	if (err)
 		return err;

@@ -71,6 +71,9 @@ int call_reserve(struct morsel_request *req)
 	unsigned long first, end;
 	int err = 0;
 
+	/* What views show takes tables of theirs. */
+	if (m->parties)
+		return -EOPNOTSUPP;
 	/* Most of it while others may be at the file. */
 	if (!release)
 		err = range_pages(m, range, &first, &end)

@@ -48,6 +48,11 @@ static int plain_fault(struct view *view, enum morsel_rights rights, const struc
 	return show_page(view, rights, index);
 }
 
+static int plain_wait(struct view *view, unsigned long index, bool write, unsigned int state)
+{
+	return gate_wait_page(view->map, index);
+}
+
 static int plain_populate(struct view *view, const struct mempolicy *policy, unsigned long first,
 			  unsigned long end, unsigned int state)
 {
@@ -74,6 +79,7 @@ const struct view_ops plain_view_ops = {
 	.tables = plain_tables,
 	.show = plain_show,
 	.fault = plain_fault,
+	.wait = plain_wait,
 	.populate = plain_populate,
 	.page = plain_page,
 	.hide = plain_hide,

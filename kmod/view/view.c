@@ -34,13 +34,16 @@ bool view_waits(const struct view *view, int err, unsigned long ended)
  * @view:	the view
  * @index:	the page
  * @err:	as there
+ * @write:	it is to be written
+ * @state:	as view_ops.wait has it
  *
  * For memory, with no locks held that others wait for.
- * Return: is it worth asking again?  No: a fatal signal is there.
+ * Return: is it worth asking again?  No: a signal is there, or it is refused.
  */
-bool view_wait(struct view *view, unsigned long index, int err)
+bool view_wait(struct view *view, unsigned long index, int err, bool write, unsigned int state)
 {
-	return err == -EBUSY ? !gate_wait_page(view->map, index) : map_wait(view->map, err);
+	return err == -EBUSY ? !view->ops->wait(view, index, write, state)
+			     : map_wait(view->map, err);
 }
 
 /**
@@ -74,7 +77,8 @@ int view_populate(struct view *view, unsigned long first, unsigned long end, uns
 int view_show_reserved(struct view *view, enum morsel_rights rights, unsigned long first,
 		       unsigned long end)
 {
-	return map_show_reserved(view->map, rights, first, end);
+	/* Of what exclusive views show, nothing is. */
+	return view->asks ? 0 : map_show_reserved(view->map, rights, first, end);
 }
 
 /**

@@ -21,6 +21,9 @@ struct hidden;
  *		mapping has it, or with NULL as the morsel's and the task's have, and, if it is to be
  *		written (@access), is the view's own; 0, -ENOMEM, -EDQUOT, -EBUSY (its span is closed: it does
  *		not wait), -EINTR (a fatal signal), -EIO (what is to be copied has failed)
+ * @wait:	wait until page @index can be had for reading, or to be written, as @fault said that it cannot
+ *		now (-EBUSY); @state says which signals end it, but that the gate is only left for those that kill; 0, and it
+ *		may be asked for again; -EINTR, or whatever else there is to say
  * @populate:	see that all pages from @first to before @end are allocated, in bulk; policy
  *		and errors as of @fault; @state says which signals end it.  Only with TASK_RUNNING, none, it does
  *		not wait where a span is closed
@@ -39,6 +42,7 @@ struct view_ops {
 		    unsigned long end);
 	int (*fault)(struct view *view, enum morsel_rights rights, const struct mempolicy *policy,
 		     unsigned long index, enum map_access access);
+	int (*wait)(struct view *view, unsigned long index, bool write, unsigned int state);
 	int (*populate)(struct view *view, const struct mempolicy *policy, unsigned long first,
 			unsigned long end, unsigned int state);
 	struct page *(*page)(struct view *view, unsigned long index, bool write);
@@ -49,10 +53,12 @@ struct view_ops {
  * struct view - how a party sees a morsel
  * @ops:	its kind
  * @map:	what there is to see
+ * @asks:	what it may write it may show for reading first
  */
 struct view {
 	const struct view_ops *ops;
 	struct map *map;
+	bool asks;
 };
 
 /**
@@ -95,10 +101,13 @@ static inline void view_be_paged(struct view *view)
 	smp_store_mb(view->map->paged, true);
 }
 
-/* Is a morsel, or was it, cloned, so that there may be something in it that others have, too? */
+/*
+ * Is a morsel, or was it, cloned, so that there may be something in it that others have, too?  Or does a view show what
+ * is there for reading until it is to be written?
+ */
 static inline enum map_shares view_shares(const struct view *view)
 {
-	return READ_ONCE(view->map->shares);
+	return view->asks ? SHARES_SMALL : READ_ONCE(view->map->shares);
 }
 
 /* plain.c */
@@ -107,7 +116,7 @@ extern const struct view_ops plain_view_ops;
 /* view.c */
 unsigned long view_ended(const struct view *view);
 bool view_waits(const struct view *view, int err, unsigned long ended);
-bool view_wait(struct view *view, unsigned long index, int err);
+bool view_wait(struct view *view, unsigned long index, int err, bool write, unsigned int state);
 int view_show_reserved(struct view *view, enum morsel_rights rights, unsigned long first,
 		       unsigned long end);
 int view_populate(struct view *view, unsigned long first, unsigned long end, unsigned int state);
