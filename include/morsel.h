@@ -54,7 +54,7 @@ struct bitmask;
  * @pool:	a pool's id; 0 means the nearest that has room
  * @node:	preferred NUMA node plus 1; 0 means the caller's
  * @flags:	MORSEL_CREATE_POPULATE, MORSEL_CREATE_RESERVE, MORSEL_CREATE_SEALABLE,
- *		MORSEL_CREATE_DUMP, or 0
+ *		MORSEL_CREATE_DUMP, MORSEL_CREATE_VIEWS (for morsel_view()), or 0
  * @fault_around: as for morsel_tune(); 0 means as suits the granule
  * @nodes:	libnuma's mask of the nodes that @policy is about (numa(3)), or NULL
  * @policy:	MORSEL_POLICY_*: where its frames are to be; but for MORSEL_POLICY_NEAR, @nodes
@@ -321,6 +321,73 @@ int morsel_send(int socket, int fd, void *memory, size_t length);
 int morsel_receive(int socket, int prot, int flags, void **memory, size_t *length);
 
 #define MORSEL_RECEIVE_ANYWHERE 1
+
+/**
+ * morsel_view() - see a morsel by an exclusive view
+ * @fd:		the descriptor of one that was made with MORSEL_CREATE_VIEWS
+ * @number:	if not NULL, is set to the number by which the view is told from others, from 1 on
+ *
+ * Who has the view's descriptor, or has mapped it, is one party.  A page is one party's alone, which may write it, or
+ * is read by any number; to read or write it by way of a mapping takes it from others.  morsel_map(), without
+ * MAP_POPULATE, and morsel_stat() take the descriptor.
+ *
+ * Return: the view's descriptor (close-on-exec), for reading and writing as @fd is; -EOPNOTSUPP: the morsel was not made
+ * for that; -EBADF: @fd is not for reading; -EMFILE: too many descriptors, or 2047 have views; -ENFILE, -ENOMEM;
+ * -ENOTTY: the module is older than this call.
+ */
+int morsel_view(int fd, uint32_t *number);
+
+/**
+ * morsel_view_acquire() - have a part of a morsel, and hold it
+ * @view:	from morsel_view()
+ * @offset:	multiple of 4096
+ * @length:	likewise, and not 0
+ * @flags:	MORSEL_ACQUIRE_WRITE: alone, to be written; or 0: to be read, by any number
+ * @timeout:	nanoseconds that it may wait; 0: it does not; MORSEL_NO_TIMEOUT
+ *
+ * Nobody takes it away until it is released, or the party is no more: who wants it waits.  What is there is mapped,
+ * and takes no faults.  Several parts are acquired in the same order by all, or with a time-out.
+ *
+ * Return: 0; -EBUSY: others hold some of it, and @timeout is 0; -ETIMEDOUT; -EINTR: a signal; -EDEADLK: the party holds
+ * some of it already; -EACCES: the view was frozen, or revoked; -EBADF: MORSEL_ACQUIRE_WRITE, and @view is for
+ * reading only; -EINVAL: no multiples, or another flag; -ERANGE: beyond the end; -ENOLCK: 255 hold some of it;
+ * -ENOMEM.  With an error, it holds nothing that it did not.
+ */
+int morsel_view_acquire(int view, uint64_t offset, uint64_t length, uint32_t flags,
+			uint64_t timeout);
+
+/**
+ * morsel_view_release() - hold no more what was acquired
+ * @view:	from morsel_view()
+ * @offset:	multiple of 4096
+ * @length:	likewise; all that was acquired within is released
+ * @flags:	0: it stays the party's until somebody takes it; MORSEL_RELEASE_GIVE_UP: it is nobody's, so that
+ *		nobody has to
+ *
+ * Return: 0; -EINVAL: no multiples, another flag, or the party holds nothing there, or something in part.
+ */
+int morsel_view_release(int view, uint64_t offset, uint64_t length, uint32_t flags);
+
+/**
+ * morsel_view_freeze() - have a party never write any more
+ * @fd:		a descriptor of the morsel, open for writing, or the view's own
+ * @number:	the view's, from morsel_view(); with its own descriptor, 0
+ *
+ * To write what it has mapped is SIGBUS to it.
+ *
+ * Return: 0; -EBUSY: it holds something; -ENOENT: there is no such view; -EBADF: @fd is for reading only; -EINVAL: another's
+ * number, with a view's descriptor; -EOPNOTSUPP: the morsel was not made for views.
+ */
+int morsel_view_freeze(int fd, uint32_t number);
+
+/**
+ * morsel_view_revoke() - have a party neither read nor write any more, and hold nothing
+ * @fd:		as for morsel_view_freeze(), as is the next
+ * @number:	the view's
+ *
+ * Return: as that, but for -EBUSY.
+ */
+int morsel_view_revoke(int fd, uint32_t number);
 
 /**
  * morsel_seal() - have some things not be done to a morsel any more

@@ -495,6 +495,139 @@ static void the_example_passes_messages(void **state)
 	assert_int_equal(count_morsels(), 0);
 }
 
+#define VIEWED (4 * MIB)
+
+/* A morsel for views, with all of its memory. */
+static int make_viewed(void)
+{
+	struct morsel_params params = {
+		.length = VIEWED,
+		.flags = MORSEL_CREATE_VIEWS | MORSEL_CREATE_POPULATE,
+	};
+	int fd = morsel_create(open_device(), &params);
+
+	assert_true(fd >= 0);
+	return fd;
+}
+
+static int see(int fd, int prot, uint32_t *number, char **memory)
+{
+	int view = morsel_view(fd, number);
+
+	assert_true(view >= 0);
+	assert_int_equal(fcntl(view, F_GETFD), FD_CLOEXEC);
+	assert_int_equal(morsel_map(view, 0, 0, prot, 0, (void **)memory), 0);
+	return view;
+}
+
+static void views_take_pages_from_others(void **state)
+{
+	int fd = make_viewed(), one, other, plain = make(VIEWED, NULL);
+	uint32_t numbers[2];
+	char *here, *there;
+
+	one = see(fd, RW, &numbers[0], &here);
+	other = see(fd, RW, &numbers[1], &there);
+	assert_true(numbers[0] && numbers[1] && numbers[0] != numbers[1]);
+	assert_int_equal(info_of(one).id, info_of(fd).id);
+	fill_pattern(here, VIEWED, 1);
+	assert_true(has_pattern(there, VIEWED, 1));
+	there[PAGE] = 2;
+	assert_int_equal(here[PAGE], 2);
+	assert_int_equal(morsel_unmap(here, VIEWED), 0);
+	assert_int_equal(morsel_unmap(there, VIEWED), 0);
+	/* Its number need not be known. */
+	assert_true(morsel_view(fd, NULL) >= 0);
+	assert_int_equal(morsel_view(plain, NULL), -EOPNOTSUPP);
+	assert_int_equal(morsel_view(one, NULL), -ENOTTY);
+	assert_int_equal(morsel_view(device, NULL), -ENOTTY);
+	assert_int_equal(morsel_view(-1, NULL), -EBADF);
+	/* What is for views is not for these. */
+	assert_int_equal(morsel_map(fd, 0, 0, RW, 0, (void **)&here), -ENODEV);
+	assert_int_equal(morsel_clone(fd, NULL, 0, 0), -EOPNOTSUPP);
+	assert_int_equal(morsel_give(fd), -EOPNOTSUPP);
+	close(one);
+	close(other);
+}
+
+static void views_hold_what_they_acquire(void **state)
+{
+	int fd = make_viewed(), one, other, reader;
+	char *here, *there;
+
+	one = see(fd, RW, NULL, &here);
+	other = see(fd, RW, NULL, &there);
+	assert_int_equal(morsel_view_acquire(one, 0, HUGE, MORSEL_ACQUIRE_WRITE, MORSEL_NO_TIMEOUT),
+			 0);
+	here[0] = 1;
+	assert_int_equal(morsel_view_acquire(other, 0, PAGE, 0, 0), -EBUSY);
+	assert_int_equal(morsel_view_acquire(other, 0, PAGE, 0, 1000000), -ETIMEDOUT);
+	assert_int_equal(morsel_view_acquire(one, PAGE, PAGE, 0, 0), -EDEADLK);
+	/* What is beside it is another matter. */
+	assert_int_equal(morsel_view_acquire(other, HUGE, PAGE, MORSEL_ACQUIRE_WRITE, 0), 0);
+	assert_int_equal(morsel_view_release(one, 0, PAGE, 0), -EINVAL);
+	assert_int_equal(morsel_view_release(one, 0, HUGE, 0), 0);
+	assert_int_equal(morsel_view_release(one, 0, HUGE, 0), -EINVAL);
+	/* Any number reads. */
+	assert_int_equal(morsel_view_acquire(one, 0, PAGE, 0, 0), 0);
+	assert_int_equal(morsel_view_acquire(other, 0, PAGE, 0, 0), 0);
+	assert_int_equal(there[0], 1);
+	assert_int_equal(morsel_view_release(one, 0, PAGE, MORSEL_RELEASE_GIVE_UP), 0);
+	/* All that lies within. */
+	assert_int_equal(morsel_view_release(other, 0, VIEWED, 0), 0);
+	assert_int_equal(morsel_view_acquire(one, 0, VIEWED, MORSEL_ACQUIRE_WRITE, 0), 0);
+	assert_int_equal(morsel_view_acquire(one, 1, PAGE, 0, 0), -EINVAL);
+	assert_int_equal(morsel_view_acquire(one, 0, 0, 0, 0), -EINVAL);
+	assert_int_equal(morsel_view_acquire(one, 0, PAGE, 2, 0), -EINVAL);
+	assert_int_equal(morsel_view_acquire(one, VIEWED, PAGE, 0, 0), -ERANGE);
+	assert_int_equal(morsel_view_acquire(fd, 0, PAGE, 0, 0), -ENOTTY);
+	assert_int_equal(morsel_view_release(one, 0, VIEWED, 2), -EINVAL);
+	assert_int_equal(morsel_view_release(fd, 0, VIEWED, 0), -ENOTTY);
+	reader = morsel_view(reopen_read_only(fd), NULL);
+	assert_true(reader >= 0);
+	assert_int_equal(morsel_view_acquire(reader, 0, PAGE, MORSEL_ACQUIRE_WRITE, 0), -EBADF);
+	/* Who is no more holds nothing. */
+	assert_int_equal(morsel_view_acquire(reader, 0, PAGE, 0, 0), -EBUSY);
+	assert_int_equal(morsel_unmap(here, VIEWED), 0);
+	close(one);
+	assert_int_equal(morsel_view_acquire(reader, 0, PAGE, 0, 0), 0);
+}
+
+static void views_are_frozen_and_revoked(void **state)
+{
+	int fd = make_viewed(), one, other, reader;
+	char *here, *there;
+	uint32_t number;
+
+	one = see(fd, RW, &number, &here);
+	other = see(fd, RW, NULL, &there);
+	here[0] = 1;
+	assert_int_equal(morsel_view_acquire(one, 0, PAGE, 0, 0), 0);
+	assert_int_equal(morsel_view_freeze(fd, number), -EBUSY);
+	assert_int_equal(morsel_view_release(one, 0, PAGE, 0), 0);
+	assert_int_equal(morsel_view_freeze(fd, number), 0);
+	assert_int_equal(here[0], 1);
+	assert_int_equal(probe_write(here, 2), SIGBUS);
+	assert_int_equal(morsel_view_acquire(one, 0, PAGE, MORSEL_ACQUIRE_WRITE, 0), -EACCES);
+	assert_int_equal(morsel_view_acquire(one, 0, PAGE, 0, 0), 0);
+	assert_int_equal(morsel_view_revoke(fd, number), 0);
+	assert_int_equal(probe_read(here, NULL), SIGBUS);
+	assert_int_equal(morsel_view_acquire(one, 0, PAGE, 0, 0), -EACCES);
+	/* It holds nothing any more; and others are as before. */
+	assert_int_equal(morsel_view_acquire(other, 0, PAGE, MORSEL_ACQUIRE_WRITE, 0), 0);
+	there[0] = 3;
+	/* By its own descriptor, itself. */
+	assert_int_equal(morsel_view_revoke(other, number), -EINVAL);
+	assert_int_equal(morsel_view_revoke(other, 0), 0);
+	assert_int_equal(probe_read(there, NULL), SIGBUS);
+	assert_int_equal(morsel_view_freeze(fd, 0), -ENOENT);
+	assert_int_equal(morsel_view_revoke(fd, 99), -ENOENT);
+	assert_int_equal(morsel_view_freeze(make(HUGE, NULL), 1), -EOPNOTSUPP);
+	assert_int_equal(morsel_view_freeze(device, 1), -ENOTTY);
+	reader = reopen_read_only(fd);
+	assert_int_equal(morsel_view_revoke(reader, number), -EBADF);
+}
+
 static void masks_of_libnuma_are_taken(void **state)
 {
 	unsigned long words[16] = {1};
@@ -603,6 +736,9 @@ int main(void)
 		TEST(what_is_sent_is_received),
 		TEST(what_is_no_morsel_is_not_received),
 		TEST(the_example_passes_messages),
+		TEST(views_take_pages_from_others),
+		TEST(views_hold_what_they_acquire),
+		TEST(views_are_frozen_and_revoked),
 		TEST(masks_of_libnuma_are_taken),
 		TEST(pools_are_looked_after),
 		TEST(limits_are_looked_after),
