@@ -33,6 +33,7 @@ static const struct {
 	{ "clone_tables", bench_clone_tables },
 	{ "pauses", bench_pauses },
 	{ "transfer", bench_transfer },
+	{ "view", bench_view },
 	{ "storm", bench_storm },
 	{ "populate", bench_populate },
 	{ "tables", bench_tables },

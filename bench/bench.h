@@ -37,6 +37,7 @@ void bench_fork_private(void);
 void bench_clone_tables(void);
 void bench_pauses(void);
 void bench_transfer(void);
+void bench_view(void);
 void bench_storm(void);
 void bench_populate(void);
 

@@ -132,6 +132,8 @@ char *anonymous(uint64_t length, int advice);
 
 void morsel_create(struct object *object, uint64_t length, uint32_t granule);
 void morsel_make(struct object *object, uint64_t length, uint32_t granule);
+int morsel_for_views(uint64_t length, uint32_t granule);
+int morsel_view(int fd);
 void morsel_by_name(struct object *object, const char *name);
 void morsel_populate_range(const struct object *object, uint64_t offset, uint64_t length);
 void morsel_populate(const struct object *object);

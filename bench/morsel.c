@@ -83,6 +83,43 @@ void morsel_make(struct object *object, uint64_t length, uint32_t granule)
 }
 
 /**
+ * morsel_for_views() - make a nameless morsel for exclusive views, with all of its memory
+ * @length:	bytes
+ * @granule:	MORSEL_GRANULE_*
+ * Return: its descriptor.
+ */
+int morsel_for_views(uint64_t length, uint32_t granule)
+{
+	struct morsel_create create = {
+		.size = sizeof(create),
+		.flags = MORSEL_CREATE_CLOEXEC | MORSEL_CREATE_VIEWS | MORSEL_CREATE_POPULATE,
+		.length = length,
+		.pool = MORSEL_ANY,
+		.node = MORSEL_ANY,
+		.granule = granule,
+		.mode = 0600,
+	};
+
+	if (ioctl(device(), MORSEL_IOC_CREATE, &create))
+		die("cannot create a morsel of %" PRIu64 " bytes", length);
+	return create.fd;
+}
+
+/**
+ * morsel_view() - see it by an exclusive view
+ * @fd: the morsel's descriptor
+ * Return: the view's.
+ */
+int morsel_view(int fd)
+{
+	struct morsel_view args = { .size = sizeof(args), .flags = MORSEL_VIEW_CLOEXEC };
+
+	if (ioctl(fd, MORSEL_IOC_VIEW, &args))
+		die("cannot make a view of a morsel");
+	return args.fd;
+}
+
+/**
  * morsel_by_name() - open a morsel for reading
  * @object:	the result
  * @name:	its name
