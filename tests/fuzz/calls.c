@@ -9,11 +9,15 @@
 
 const uint32_t users[NR_USERS] = {0, TESTER, OTHER, SUBORDINATE, 65534, UINT32_MAX};
 
+/* ns that anybody waits at most for what others hold. */
+#define PATIENCE 5000000
+
 /* Whatever the dice say: memory is not to run out, and ceilings are to be found again. */
 static void moderate(unsigned long cmd, void *args)
 {
 	struct morsel_limit *limit = args;
 	struct morsel_pool *pool = args;
+	struct morsel_acquire *acquire = args;
 
 	switch (_IOC_NR(cmd)) {
 	case _IOC_NR(MORSEL_IOC_POOL_ADD):
@@ -23,6 +27,10 @@ static void moderate(unsigned long cmd, void *args)
 		break;
 	case _IOC_NR(MORSEL_IOC_LIMIT_SET):
 		limit->uid = users[limit->uid % ARRAY_SIZE(users)];
+		break;
+	/* Whom it waits for may be waiting, too. */
+	case _IOC_NR(MORSEL_IOC_ACQUIRE):
+		acquire->timeout %= PATIENCE;
 		break;
 	}
 }
@@ -146,6 +154,8 @@ long op_create(long starve)
 
 	if (chance(8) && (args.length <= PORTION || chance(16)))
 		args.flags |= chance(2) ? MORSEL_CREATE_RESERVE : MORSEL_CREATE_POPULATE;
+	if (chance(4))
+		args.flags |= MORSEL_CREATE_VIEWS;
 	if (chance(3))
 		some_name(args.name);
 	if (args.granule == MORSEL_GRANULE_2M && !chance(8))
@@ -361,6 +371,144 @@ long op_diff(long cmd)
 	};
 
 	args.list.entries = (uintptr_t)buffer((size_t)args.list.count * entry);
+	return call(object(), cmd, &args, sizeof(args));
+}
+
+long op_view(long cmd)
+{
+	struct morsel_view args = {.flags = some_flags(MORSEL_VIEW_CLOEXEC)};
+	long result = call(object(), cmd, &args, sizeof(args));
+
+	if (!result)
+		keep_fd(args.fd);
+	return result;
+}
+
+/* Some of the first pages, which others want, too. */
+static void some_pages(__u64 *offset, __u64 *length)
+{
+	*offset = HUGE * below(3) + (chance(2) ? 0 : PAGE * below(512));
+	*length = chance(3) ? HUGE * (1 + below(3)) : chance(2) ? PAGE : PAGE * (1 + below(1024));
+}
+
+/* Of what is given, nothing is held any more. */
+static long let_go(int fd, uint32_t flags, uint64_t offset, uint64_t length)
+{
+	struct morsel_range args = {
+		.size = sizeof(args), .flags = flags, .offset = offset, .length = length};
+
+	return ioctl(fd, MORSEL_IOC_RELEASE, &args);
+}
+
+void let_all_go(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < FDS; i++)
+		if (fds[i] >= 0)
+			let_go(fds[i], 0, 0, 64 * TIB);
+}
+
+/* Use some of what is held, as far as it was not taken away; a child that is killed then holds it still. */
+static void use_held(int fd, uint64_t offset, uint64_t length)
+{
+	uint64_t first = offset & ~(HUGE - 1), count = 1 + below(16);
+	size_t len = (offset + length - first + HUGE - 1) & ~(HUGE - 1);
+	bool writing = chance(2);
+	char *addr, byte = 'v';
+
+	addr = mmap(NULL, len, writing ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd, first);
+	if (addr == MAP_FAILED)
+		return;
+	while (count--) {
+		char *at = addr + (offset - first) + below(length);
+
+		if (writing)
+			copy(at, &byte, 1);
+		else
+			copy(&byte, at, 1);
+	}
+	keep_map(addr, len);
+	if (in_child && chance(4))
+		kill(getpid(), SIGKILL);
+}
+
+/*
+ * Others wait by faults, without an end, for what is held: so it is held for this operation alone, and what is done
+ * meanwhile touches nothing that somebody else may hold.
+ */
+long op_acquire(long cmd)
+{
+	static const struct {
+		long (*function)(long arg);
+		long arg;
+	} disturb[] = {
+		{op_munmap, 0},
+		{op_mprotect, 0},
+		{op_close, 0},
+		{op_release, MORSEL_IOC_RELEASE},
+		{op_restrict, MORSEL_IOC_RESTRICT},
+		{op_range, MORSEL_IOC_PUNCH},
+		{op_meta, TRUNCATE},
+		{op_view, MORSEL_IOC_VIEW},
+	};
+	struct morsel_acquire args = {
+		.flags = some_flags(MORSEL_ACQUIRE_WRITE),
+		.timeout = chance(3) ? 0 : below(PATIENCE),
+	};
+	int fd = object(), own_fd;
+	long result;
+	int i;
+
+	some_pages(&args.offset, &args.length);
+	result = call(fd, cmd, &args, sizeof(args));
+	if (result)
+		return result;
+	/* It is not to be closed by the way. */
+	own_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (own_fd < 0) {
+		let_go(fd, 0, 0, 64 * TIB);
+		return result;
+	}
+	essential[own_fd] = true;
+	holding = true;
+	/* What was acquired may be something else, as the dice had it. */
+	if (args.length && args.length <= PORTION && args.offset <= PORTION)
+		use_held(own_fd, args.offset, args.length);
+	for (i = below(3); i > 0; i--) {
+		unsigned int what = below(ARRAY_SIZE(disturb));
+
+		disturb[what].function(disturb[what].arg);
+	}
+	holding = false;
+	let_go(own_fd, chance(2) ? MORSEL_RELEASE_GIVE_UP : 0, 0, 64 * TIB);
+	essential[own_fd] = false;
+	close(own_fd);
+	return result;
+}
+
+long op_release(long cmd)
+{
+	struct morsel_range args = {.flags = some_flags(MORSEL_RELEASE_GIVE_UP)};
+
+	some_pages(&args.offset, &args.length);
+	if (chance(2)) {
+		args.offset = 0;
+		args.length = 64 * TIB;
+	}
+	return call(object(), cmd, &args, sizeof(args));
+}
+
+long op_restrict(long cmd)
+{
+	struct morsel_restrict args = {
+		.flags = chance(8) ? interesting()
+				   : PICK(MORSEL_RESTRICT_FREEZE, MORSEL_RESTRICT_REVOKE),
+		.number = chance(3)   ? 0
+			  : chance(8) ? interesting()
+				      : 1 + below(8),
+	};
+
 	return call(object(), cmd, &args, sizeof(args));
 }
 

@@ -74,6 +74,7 @@ extern bool in_child;
 extern int fds[FDS];
 extern struct range maps[MAPS];
 extern int focus; /* the only mapping to choose, or -1 */
+extern bool holding; /* what others wait for: nothing is to be touched that they may hold */
 extern int pipes[2], exe, pkey;
 extern bool essential[MAX_FD]; /* not to be closed */
 extern struct range own[2]; /* the program itself; what is above all mappings */
@@ -154,6 +155,10 @@ long op_clone(long cmd);
 long op_give(long cmd);
 long op_rollback(long cmd);
 long op_diff(long cmd);
+long op_view(long cmd);
+long op_acquire(long cmd);
+long op_release(long cmd);
+long op_restrict(long cmd);
 long op_ioctl(long unused);
 long op_sweep(long unused);
 
@@ -163,6 +168,7 @@ extern const uint32_t users[NR_USERS];
 int object(void);
 uint64_t some_length(void);
 int unlink_all(void);
+void let_all_go(void);
 
 /* files.c: what files are for. */
 enum rw { READ, WRITE, PREAD, PWRITE, PREADV, PWRITEV };
@@ -199,6 +205,8 @@ bool folders_end(void);
 
 /* spaces.c: address spaces. */
 enum memory { LOCK, UNLOCK, INCORE, FLUSH, BIND };
+
+void keep_map(char *addr, size_t len);
 
 long op_mmap(long unused);
 long op_touch(long unused);

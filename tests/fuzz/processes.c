@@ -39,6 +39,8 @@ long op_fork(long unused)
 	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 		;
 	cover_drain(&covers[1]);
+	/* What it held by views that are ours, too, is held yet if it was killed. */
+	let_all_go();
 	return 0;
 }
 

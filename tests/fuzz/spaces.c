@@ -63,7 +63,7 @@ static bool some_range(struct range *range)
 	return ours(range->addr, range->len);
 }
 
-static void keep_map(char *addr, size_t len)
+void keep_map(char *addr, size_t len)
 {
 	struct range *place = &maps[focus >= 0 ? (uint64_t)focus : below(MAPS)];
 

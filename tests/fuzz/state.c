@@ -25,6 +25,7 @@ bool in_child;
 int fds[FDS];
 struct range maps[MAPS];
 int focus = -1; /* the only mapping to choose, or -1 */
+bool holding; /* what others wait for: nothing is to be touched that they may hold */
 int pipes[2], exe, pkey;
 bool essential[MAX_FD]; /* not to be closed */
 struct range own[2]; /* the program itself; what is above all mappings */
@@ -207,7 +208,7 @@ char *buffer(size_t len)
 	case 6:
 	case 7:
 		at = map->addr + near(map->len);
-		if (map->len && ours(at, len))
+		if (map->len && ours(at, len) && !holding)
 			return at;
 		__attribute__((fallthrough));
 	default:
