@@ -24,6 +24,9 @@
 /* What the calls work on, made anew for each. */
 static int fd, other;
 static char *memory;
+/* Another view of it, and where that is mapped. */
+static int third;
+static char *there;
 static char page[PAGE];
 
 /**
@@ -54,13 +57,17 @@ static void clear_after_call(void)
 
 	if (memory)
 		munmap(memory, MAPPED);
+	if (there)
+		munmap(there, MAPPED);
+	if (third >= 0)
+		close(third);
 	if (fd >= 0)
 		close(fd);
 	if (other >= 0)
 		close(other);
 	unlink_morsel(0, "walk");
-	memory = NULL;
-	fd = other = -1;
+	memory = there = NULL;
+	fd = other = third = -1;
 
 	/*
 	 * Closing is done when the program goes back to its own code; tables that others took the place of
@@ -105,8 +112,8 @@ static void run_by_child(const struct call *call, unsigned int nth, bool *inject
 
 static void once(const struct call *call, unsigned int nth, bool *injected, int *result)
 {
-	fd = other = -1;
-	memory = NULL;
+	fd = other = third = -1;
+	memory = there = NULL;
 	if (call->prepare)
 		call->prepare();
 	if (call->by_child)
@@ -879,6 +886,248 @@ WALK(give_reserved_fails, prepare_reserved, run_give_or_keep, check_given, {ENOM
 WALK(give_shown_fails, prepare_shown_written, run_give_or_keep, check_given,
      {ENOMEM, EFAULT, ENFILE})
 
+/* Exclusive views: who fails to take something has nothing of it, and who had it has it yet. */
+
+static int run_create_viewed(void)
+{
+	return create_call(MORSEL_GRANULE_AUTO, MORSEL_CREATE_VIEWS, "");
+}
+
+static void prepare_viewed_of(uint32_t granule, uint32_t flags)
+{
+	assert_int_equal(create_call(granule, MORSEL_CREATE_VIEWS | flags, ""), 0);
+}
+
+static void prepare_viewed(void)
+{
+	prepare_viewed_of(MORSEL_GRANULE_4K, 0);
+}
+
+static int run_view(void)
+{
+	struct morsel_view args = {.size = sizeof(args)};
+
+	if (ioctl(fd, MORSEL_IOC_VIEW, &args))
+		return -errno;
+	other = args.fd;
+	return 0;
+}
+
+static void prepare_view(void)
+{
+	prepare_viewed();
+	assert_int_equal(run_view(), 0);
+}
+
+static int run_map_view(void)
+{
+	memory = mmap(NULL, MAPPED, RW, MAP_SHARED, other, 0);
+	if (memory != MAP_FAILED)
+		return 0;
+	memory = NULL;
+	return -errno;
+}
+
+static void check_view(void)
+{
+	assert_int_equal(run_map_view(), 0);
+	memory[HUGE + 1] = 5;
+}
+
+static void prepare_mapped_view(void)
+{
+	prepare_view();
+	assert_int_equal(run_map_view(), 0);
+}
+
+/* Another one that has written a byte of each page. */
+static void prepare_written_views_of(uint32_t granule)
+{
+	uint64_t at;
+
+	prepare_viewed_of(granule, MORSEL_CREATE_POPULATE);
+	assert_int_equal(run_view(), 0);
+	third = other;
+	there = map(third, MAPPED, RW);
+	assert_int_equal(run_view(), 0);
+	memory = map(other, MAPPED, RW);
+	for (at = 0; at < LENGTH; at += PAGE)
+		there[at + 1] = 5;
+}
+
+static void prepare_written_views(void)
+{
+	prepare_written_views_of(MORSEL_GRANULE_4K);
+}
+
+static void prepare_huge_views(void)
+{
+	prepare_written_views_of(MORSEL_GRANULE_AUTO);
+}
+
+/* Each page of the second span has its own word. */
+static void prepare_split_views(void)
+{
+	prepare_written_views();
+	memory[HUGE + 7 * PAGE] = 6;
+	assert_int_equal(there[HUGE + 1], 5);
+}
+
+static void prepare_split_huge_views(void)
+{
+	prepare_huge_views();
+	memory[HUGE + 7 * PAGE] = 6;
+	assert_int_equal(there[HUGE + 1], 5);
+}
+
+static int acquire(int view, uint32_t flags, uint64_t offset, uint64_t length)
+{
+	struct morsel_acquire args = {
+		.size = sizeof(args), .flags = flags, .offset = offset, .length = length};
+
+	return ioctl(view, MORSEL_IOC_ACQUIRE, &args) ? -errno : 0;
+}
+
+static int release(int view, uint32_t flags)
+{
+	struct morsel_range args = {.size = sizeof(args), .flags = flags, .length = MAPPED};
+
+	return ioctl(view, MORSEL_IOC_RELEASE, &args) ? -errno : 0;
+}
+
+/* With nothing failing: the other one can have it all, with what was written. */
+static void check_other_has(int result)
+{
+	bool injected = disarm();
+	uint64_t at;
+
+	if (result) {
+		assert_int_equal(acquire(third, MORSEL_ACQUIRE_WRITE, 0, LENGTH & ~(PAGE - 1)), 0);
+		for (at = 0; at < LENGTH; at += PAGE)
+			assert_int_equal(there[at + 1], 5);
+		assert_int_equal(release(third, 0), 0);
+	}
+	if (!injected)
+		arm(10000);
+}
+
+static int run_take_to_read(void)
+{
+	int result = probe_read(memory + HUGE + 1, NULL);
+
+	check_other_has(result);
+	return result;
+}
+
+static void check_taken_to_read(void)
+{
+	assert_int_equal(memory[HUGE + 1], 5);
+	there[HUGE + 1] = 7;
+	assert_int_equal(memory[HUGE + 1], 7);
+}
+
+static int run_take_to_write(void)
+{
+	int result = probe_write(memory + HUGE, 7);
+
+	check_other_has(result);
+	return result;
+}
+
+static void check_taken_to_write(void)
+{
+	assert_int_equal(memory[HUGE + 1], 5);
+	assert_int_equal(there[HUGE], 7);
+}
+
+static int run_acquire(void)
+{
+	int result = acquire(other, MORSEL_ACQUIRE_WRITE, PAGE, 2 * HUGE);
+
+	check_other_has(result);
+	return result;
+}
+
+static int run_acquire_to_read(void)
+{
+	int result = acquire(other, 0, PAGE, 2 * HUGE);
+
+	check_other_has(result);
+	return result;
+}
+
+static void check_acquired(void)
+{
+	uint64_t at;
+
+	for (at = PAGE; at < 2 * HUGE + PAGE; at += PAGE)
+		assert_int_equal(memory[at + 1], 5);
+	assert_int_equal(acquire(third, MORSEL_ACQUIRE_WRITE, HUGE, PAGE), -EBUSY);
+	assert_int_equal(release(other, 0), 0);
+	assert_int_equal(acquire(third, MORSEL_ACQUIRE_WRITE, 0, LENGTH & ~(PAGE - 1)), 0);
+}
+
+static void prepare_held(void)
+{
+	prepare_split_views();
+	assert_int_equal(acquire(other, MORSEL_ACQUIRE_WRITE, PAGE, 2 * HUGE), 0);
+}
+
+/* What cannot be given up for want of memory is not held all the same. */
+static int run_release(void)
+{
+	int result = release(other, MORSEL_RELEASE_GIVE_UP);
+	bool injected = disarm();
+
+	if (!result) {
+		assert_int_equal(acquire(third, MORSEL_ACQUIRE_WRITE, 0, LENGTH & ~(PAGE - 1)), 0);
+		assert_int_equal(there[HUGE + 1], 5);
+	}
+	if (!injected)
+		arm(10000);
+	return result;
+}
+
+/* Behind its end, and then there. */
+static int run_grow(void)
+{
+	int result = ftruncate(fd, MAPPED) ? -errno : 0;
+
+	return result ?: probe_write(memory + MAPPED - PAGE, 5);
+}
+
+static int run_revoke(void)
+{
+	struct morsel_restrict args = {.size = sizeof(args), .flags = MORSEL_RESTRICT_REVOKE};
+
+	return ioctl(other, MORSEL_IOC_RESTRICT, &args) ? -errno : 0;
+}
+
+static void check_revoked(void)
+{
+	assert_int_equal(probe_read(memory + HUGE, NULL), SIGBUS);
+	assert_int_equal(acquire(third, MORSEL_ACQUIRE_WRITE, 0, LENGTH & ~(PAGE - 1)), 0);
+	assert_int_equal(there[HUGE + 1], 5);
+}
+
+WALK(create_viewed_fails, NULL, run_create_viewed, NULL, {ENOMEM, EFAULT})
+WALK(view_fails, prepare_viewed, run_view, check_view, {ENOMEM, EFAULT, ENFILE})
+WALK(map_view_fails, prepare_view, run_map_view, NULL, {ENOMEM})
+WALK(look_by_view_fails, prepare_mapped_view, run_look, NULL, {-SIGBUS})
+WALK(touch_by_view_fails, prepare_mapped_view, run_touch, check_touched, {-SIGBUS})
+WALK(take_to_read_fails, prepare_written_views, run_take_to_read, check_taken_to_read, {-SIGBUS})
+WALK(take_to_write_fails, prepare_written_views, run_take_to_write, check_taken_to_write, {-SIGBUS})
+WALK(take_of_huge_fails, prepare_huge_views, run_take_to_write, check_taken_to_write, {-SIGBUS})
+WALK(take_of_split_fails, prepare_split_views, run_take_to_write, check_taken_to_write, {-SIGBUS},
+     true)
+WALK(acquire_fails, prepare_split_views, run_acquire, check_acquired, {ENOMEM, EFAULT})
+WALK(acquire_to_read_fails, prepare_split_views, run_acquire_to_read, check_acquired,
+     {ENOMEM, EFAULT})
+WALK(acquire_of_huge_fails, prepare_split_huge_views, run_acquire, check_acquired, {ENOMEM, EFAULT})
+WALK(release_fails, prepare_held, run_release, NULL, {EFAULT})
+WALK(grow_viewed_fails, prepare_mapped_view, run_grow, NULL, {ENOMEM, -SIGBUS}, true)
+WALK(revoke_fails, prepare_held, run_revoke, check_revoked, {EFAULT})
+
 /* Loading, too. */
 
 static int run_load(void)
@@ -960,8 +1209,8 @@ static void freeing_needs_no_memory(void **state)
 	/* It is done when the program goes back to its own code. */
 	fail_all_pages(false);
 	injection_end();
-	fd = other = -1;
-	memory = NULL;
+	fd = other = third = -1;
+	memory = there = NULL;
 	clear_after_call();
 }
 
@@ -1034,6 +1283,21 @@ int main(void)
 		TEST(give_named_fails),
 		TEST(give_reserved_fails),
 		TEST(give_shown_fails),
+		TEST(create_viewed_fails),
+		TEST(view_fails),
+		TEST(map_view_fails),
+		TEST(look_by_view_fails),
+		TEST(touch_by_view_fails),
+		TEST(take_to_read_fails),
+		TEST(take_to_write_fails),
+		TEST(take_of_huge_fails),
+		TEST(take_of_split_fails),
+		TEST(acquire_fails),
+		TEST(acquire_to_read_fails),
+		TEST(acquire_of_huge_fails),
+		TEST(release_fails),
+		TEST(grow_viewed_fails),
+		TEST(revoke_fails),
 		TEST(load_fails),
 		TEST(module_unloads),
 	};
