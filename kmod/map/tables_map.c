@@ -223,7 +223,8 @@ static struct tableset *add_set(struct map *map, struct tableset *made)
  * @rights:	as there
  * Return: the set; ERR_PTR(-ENOMEM), ERR_PTR(-EDQUOT).
  */
-struct tableset *map_viewer_make_set(struct map *map, const struct map_viewer *viewer, enum morsel_rights rights)
+struct tableset *map_viewer_make_set(struct map *map, const struct map_viewer *viewer,
+				     enum morsel_rights rights)
 {
 	struct tableset *set = map_viewer_set(map, viewer, rights), *made;
 

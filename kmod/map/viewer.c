@@ -65,8 +65,9 @@ int map_viewer_show(struct map *map, struct tableset *set, unsigned long first, 
 	return err;
 }
 
-static bool clear_span(struct map *map, struct map_viewer *viewer, unsigned long first,
-		       unsigned long end, bool *huge)
+/* Change leaves of a part of a span in a viewer's tables, as far as they are to be; were there any? */
+static bool change_span(struct map *map, struct map_viewer *viewer, unsigned long first,
+			unsigned long end, bool protect, bool *huge, bool *comes_back)
 {
 	struct tableset *set;
 	bool found = false;
@@ -75,45 +76,30 @@ static bool clear_span(struct map *map, struct map_viewer *viewer, unsigned long
 	down_read(&map->sem);
 	for (i = 0; i < ARRAY_SIZE(viewer->sets); i++) {
 		set = READ_ONCE(viewer->sets[i]);
-		if (!set)
+		if (!set || (protect && !rights_write(set->rights)))
 			continue;
 		*huge |= tableset_has_huge(set, first / SPAN_PAGES);
-		found |= tableset_clear(set, first, end);
+		found |= protect ? tableset_protect(set, first, end)
+				 : tableset_clear(set, first, end);
+		*comes_back |= tableset_comes_back(set);
 	}
 	up_read(&map->sem);
 	return found;
 }
 
-static bool protect_span(struct map *map, struct map_viewer *viewer, unsigned long first,
-			 unsigned long end, bool *huge)
+static bool change(struct map *map, struct map_viewer *viewer, unsigned long first,
+		   unsigned long end, bool protect, bool *huge)
 {
-	struct tableset *set;
-	bool found = false;
-	unsigned int i;
+	bool comes_back = false;
+	bool found = change_span(map, viewer, first, end, protect, huge, &comes_back);
+	bool again = found;
 
-	down_read(&map->sem);
-	for (i = 0; i < ARRAY_SIZE(viewer->sets); i++) {
-		set = READ_ONCE(viewer->sets[i]);
-		if (!set || !rights_write(set->rights))
-			continue;
-		*huge |= tableset_has_huge(set, first / SPAN_PAGES);
-		found |= tableset_protect(set, first, end);
+	/* As who saw a small leaf may write it again, where that is so: until nobody can be left. */
+	while (again && comes_back) {
+		synchronize_rcu_expedited();
+		again = change_span(map, viewer, first, end, protect, huge, &comes_back);
 	}
-	up_read(&map->sem);
 	return found;
-}
-
-static bool comes_back(struct map_viewer *viewer)
-{
-	struct tableset *set;
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(viewer->sets); i++) {
-		set = READ_ONCE(viewer->sets[i]);
-		if (set && tableset_comes_back(set))
-			return true;
-	}
-	return false;
 }
 
 /**
@@ -128,14 +114,7 @@ static bool comes_back(struct map_viewer *viewer)
 bool map_viewer_clear(struct map *map, struct map_viewer *viewer, unsigned long first,
 		      unsigned long end, bool *huge)
 {
-	bool found = clear_span(map, viewer, first, end, huge), again = found;
-
-	/* As who saw a small leaf may write it again, where that is so: until nobody can be left. */
-	while (again && comes_back(viewer)) {
-		synchronize_rcu_expedited();
-		again = clear_span(map, viewer, first, end, huge);
-	}
-	return found;
+	return change(map, viewer, first, end, false, huge);
 }
 
 /**
@@ -151,13 +130,22 @@ bool map_viewer_clear(struct map *map, struct map_viewer *viewer, unsigned long 
 void map_viewer_protect(struct map *map, struct map_viewer *viewer, unsigned long first,
 			unsigned long end, bool *huge)
 {
-	bool again = protect_span(map, viewer, first, end, huge);
+	change(map, viewer, first, end, true, huge);
+}
 
-	/* As above. */
-	while (again && comes_back(viewer)) {
-		synchronize_rcu_expedited();
-		again = protect_span(map, viewer, first, end, huge);
+static bool any_set(struct map_viewer *viewer,
+		    bool (*is_so)(const struct tableset *set, unsigned long where),
+		    unsigned long where)
+{
+	struct tableset *set;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(viewer->sets); i++) {
+		set = READ_ONCE(viewer->sets[i]);
+		if (set && is_so(set, where))
+			return true;
 	}
+	return false;
 }
 
 /**
@@ -168,28 +156,7 @@ void map_viewer_protect(struct map *map, struct map_viewer *viewer, unsigned lon
  */
 bool map_viewer_used(struct map_viewer *viewer, unsigned long index)
 {
-	struct tableset *set;
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(viewer->sets); i++) {
-		set = READ_ONCE(viewer->sets[i]);
-		if (set && tableset_used(set, index))
-			return true;
-	}
-	return false;
-}
-
-static bool shows_gib(struct map_viewer *viewer, unsigned long gib)
-{
-	struct tableset *set;
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(viewer->sets); i++) {
-		set = READ_ONCE(viewer->sets[i]);
-		if (set && tableset_has_gib(set, gib))
-			return true;
-	}
-	return false;
+	return any_set(viewer, tableset_used, index);
 }
 
 /**
@@ -204,7 +171,7 @@ void map_viewer_blind(struct map *map, struct map_viewer *viewer)
 
 	for (span = 0; span < spans; span = next) {
 		next = round_down(span, GIB_SPANS) + GIB_SPANS;
-		if (!shows_gib(viewer, span / GIB_SPANS))
+		if (!any_set(viewer, tableset_has_gib, span / GIB_SPANS))
 			continue;
 		next = span + 1;
 		map_viewer_clear(map, viewer, span * SPAN_PAGES, next * SPAN_PAGES, &huge);
