@@ -131,7 +131,7 @@ vm_fault_t morsel_page_mkwrite(struct vm_fault *vmf)
 	struct attachment *att = vmf->vma->vm_private_data;
 
 	/* Nothing of an exclusive view is mapped by itself. */
-	return att && (att->view->asks || is_spliced(att, vmf->address))
+	return att && (att->view->ops->exclusive || is_spliced(att, vmf->address))
 		       ? write_span(vmf, att, false)
 		       : write_edge(vmf);
 }

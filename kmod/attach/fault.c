@@ -256,7 +256,7 @@ static int show_fault(struct vm_fault *vmf, struct view *view, enum morsel_right
 			*ret = VM_FAULT_RETRY;
 		else if (may_leave(vmf))
 			*ret = wait_outside(vmf, err);
-		else if (err == -EBUSY && !view->asks &&
+		else if (err == -EBUSY && !view->ops->exclusive &&
 			 view_wait(view, vmf->pgoff, err, false, TASK_KILLABLE))
 			continue;
 		return err;
@@ -344,7 +344,7 @@ static vm_fault_t fault_attached(struct vm_fault *vmf, struct attachment *att)
 		if (err == -ESTALE)
 			return unpark(vmf);
 		/* Where a mapping was moved to, the kernel may have put a table of its own. */
-		if (err == -EBUSY && !att->view->asks)
+		if (err == -EBUSY && !att->view->ops->exclusive)
 			return cow_is_due_for_pages(vma) ? become_cow(vmf, true)
 							 : edge_fault(vmf, att->view);
 		if (err == -EXDEV)

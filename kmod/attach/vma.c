@@ -83,7 +83,7 @@ static int morsel_vma_may_split(struct vm_area_struct *vma, unsigned long addr)
 	struct attachment *att = vma->vm_private_data;
 
 	/* Nothing of an exclusive view is mapped by itself. */
-	if (file_view(vma->vm_file)->asks && !IS_ALIGNED(addr, PMD_SIZE))
+	if (file_view(vma->vm_file)->ops->exclusive && !IS_ALIGNED(addr, PMD_SIZE))
 		return -EINVAL;
 	/* Faults may be looking without the mmap_lock. */
 	if (att && may_cross(att, addr)) {
@@ -96,7 +96,7 @@ static int morsel_vma_may_split(struct vm_area_struct *vma, unsigned long addr)
 /* Where it was moved to, the kernel may have put tables of its own. */
 static int morsel_vma_mremap(struct vm_area_struct *vma)
 {
-	return file_view(vma->vm_file)->asks ? -EINVAL : 0;
+	return file_view(vma->vm_file)->ops->exclusive ? -EINVAL : 0;
 }
 
 /*
@@ -156,7 +156,7 @@ static int morsel_vma_access(struct vm_area_struct *vma, unsigned long addr, voi
 	struct view *view = file_view(vma->vm_file);
 	unsigned long index = page_at(vma, addr);
 	/* Of an exclusive view, the page is taken below, if that needs no waiting. */
-	int err = write && !view->asks ? -EBUSY : 0;
+	int err = write && !view->ops->exclusive ? -EBUSY : 0;
 
 	if (!(vma->vm_flags & (write ? VM_WRITE : VM_MAYREAD)) || index >= map_pages(view->map))
 		return -EFAULT;
@@ -246,7 +246,7 @@ int morsel_mmap(struct file *file, struct vm_area_struct *vma)
 		vma->vm_ops = &morsel_private_vm_ops;
 		return 0;
 	}
-	if (file_view(file)->asks && !is_of_spans(vma))
+	if (file_view(file)->ops->exclusive && !is_of_spans(vma))
 		return -EINVAL;
 	/* It may be that of a clone. */
 	m = file_morsel(vma->vm_file);

@@ -398,7 +398,7 @@ static int morsel_setattr(struct mnt_idmap *idmap, struct dentry *dentry, struct
 
 	err = is_given(to_morsel(inode)) ? -ESTALE : setattr_prepare(idmap, dentry, attr);
 	/* Its length is not for a party to change. */
-	if (!err && attr->ia_valid & ATTR_FILE && file_view(attr->ia_file)->asks)
+	if (!err && attr->ia_valid & ATTR_FILE && file_view(attr->ia_file)->ops->exclusive)
 		err = -EINVAL;
 	/* By way of /proc/PID/map_files. */
 	if (!err && to_morsel(inode)->personal)

@@ -103,7 +103,7 @@ int call_restrict(struct morsel_request *req)
 {
 	const struct morsel_restrict *args = &req->args.restricting;
 	struct parties *all = file_morsel(req->file)->parties;
-	bool view = view_is_exclusive(file_view(req->file));
+	bool view = file_view(req->file)->ops->exclusive;
 
 	if (args->reserved || hweight32(args->flags) != 1)
 		return -EINVAL;

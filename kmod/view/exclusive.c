@@ -703,6 +703,7 @@ static struct page *exclusive_page(struct view *view, unsigned long index, bool 
 }
 
 const struct view_ops exclusive_view_ops = {
+	.exclusive = true,
 	.tables = exclusive_tables,
 	.show = exclusive_show,
 	.fault = exclusive_fault,

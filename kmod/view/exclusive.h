@@ -152,9 +152,4 @@ void party_yield(struct party *party, unsigned long first, unsigned long end);
 void party_show_all(struct party *party, unsigned long first, unsigned long end);
 void party_blind(struct party *party);
 
-static inline bool view_is_exclusive(const struct view *view)
-{
-	return view->ops == &exclusive_view_ops;
-}
-
 #endif /* MORSEL_EXCLUSIVE_H */

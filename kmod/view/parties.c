@@ -75,7 +75,7 @@ struct party *party_make(struct parties *all)
 
 	if (!party)
 		return ERR_PTR(-ENOMEM);
-	party->view = (struct view){&exclusive_view_ops, all->map, true};
+	party->view = (struct view){&exclusive_view_ops, all->map};
 	party->all = all;
 	mutex_init(&party->lock);
 	INIT_LIST_HEAD(&party->held);

@@ -78,7 +78,7 @@ int view_show_reserved(struct view *view, enum morsel_rights rights, unsigned lo
 		       unsigned long end)
 {
 	/* Of what exclusive views show, nothing is. */
-	return view->asks ? 0 : map_show_reserved(view->map, rights, first, end);
+	return view->ops->exclusive ? 0 : map_show_reserved(view->map, rights, first, end);
 }
 
 /**

@@ -12,6 +12,8 @@ struct hidden;
 
 /**
  * struct view_ops - what a kind of view does
+ * @exclusive:	others may have what it does not: nothing of it is mapped by itself, and what it may
+ *		write it may show for reading first
  * @tables:	the tableset that shows it with some rights; NULL where there is none, as
  *		nobody has asked for anything in it
  * @show:	see that there is one, and that it shows what there is, from span @first
@@ -37,6 +39,7 @@ struct hidden;
  *		being empty; set @hidden->first and ->last, and move @hidden->pos on
  */
 struct view_ops {
+	bool exclusive;
 	struct tableset *(*tables)(const struct view *view, enum morsel_rights rights);
 	int (*show)(struct view *view, enum morsel_rights rights, unsigned long first,
 		    unsigned long end);
@@ -53,12 +56,10 @@ struct view_ops {
  * struct view - how a party sees a morsel
  * @ops:	its kind
  * @map:	what there is to see
- * @asks:	what it may write it may show for reading first
  */
 struct view {
 	const struct view_ops *ops;
 	struct map *map;
-	bool asks;
 };
 
 /**
@@ -107,7 +108,7 @@ static inline void view_be_paged(struct view *view)
  */
 static inline enum map_shares view_shares(const struct view *view)
 {
-	return view->asks ? SHARES_SMALL : READ_ONCE(view->map->shares);
+	return view->ops->exclusive ? SHARES_SMALL : READ_ONCE(view->map->shares);
 }
 
 /* plain.c */
