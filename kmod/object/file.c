@@ -121,6 +121,14 @@ static ssize_t copy_frames(struct kiocb *iocb, struct iov_iter *iter, bool write
 	return done;
 }
 
+/* Is it there to be read and written?  -ESTALE, -EINVAL: what one party writes, nobody reads beside it. */
+static int may_copy(const struct morsel *m)
+{
+	if (is_given(m))
+		return -ESTALE;
+	return m->parties ? -EINVAL : 0;
+}
+
 /**
  * morsel_read_iter() - read(2) and its like
  * @iocb:	the descriptor, and where to begin
@@ -129,13 +137,10 @@ static ssize_t copy_frames(struct kiocb *iocb, struct iov_iter *iter, bool write
  */
 ssize_t morsel_read_iter(struct kiocb *iocb, struct iov_iter *to)
 {
-	ssize_t done;
+	ssize_t done = may_copy(file_morsel(iocb->ki_filp));
 
-	if (is_given(file_morsel(iocb->ki_filp)))
-		return -ESTALE;
-	/* What one party writes, nobody reads beside it. */
-	if (file_morsel(iocb->ki_filp)->parties)
-		return -EINVAL;
+	if (done)
+		return done;
 	done = copy_frames(iocb, to, false);
 	/* Nothing, as it was given away meanwhile. */
 	if (!done && is_given(file_morsel(iocb->ki_filp)))
@@ -209,10 +214,7 @@ ssize_t morsel_write_iter(struct kiocb *iocb, struct iov_iter *from)
 		inode_unlock_shared(inode);
 		alone = true;
 	}
-	if (is_given(to_morsel(inode)))
-		done = -ESTALE;
-	else
-		done = to_morsel(inode)->parties ? -EINVAL : generic_write_checks(iocb, from);
+	done = may_copy(to_morsel(inode)) ?: generic_write_checks(iocb, from);
 	if (done > 0)
 		done = write_locked(iocb, from);
 	if (alone)
