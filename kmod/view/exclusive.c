@@ -40,6 +40,22 @@ struct begun {
 
 #define UNITS_MOST 512UL
 
+/*
+ * Change the word *@at by @change(&copy, ...); *@old is what it was before, or is where the change was refused.  True if
+ * it was changed.  In an RCU read section.
+ */
+#define word_update(at, old, change, ...)                         \
+	({                                                        \
+		u64 *at_ = (at), new_;                            \
+		bool may_;                                        \
+		*(old) = READ_ONCE(*at_);                         \
+		do {                                              \
+			new_ = *(old);                            \
+			may_ = change(&new_, ##__VA_ARGS__);      \
+		} while (may_ && !try_cmpxchg(at_, (old), new_)); \
+		may_;                                             \
+	})
+
 static unsigned long unit_make(unsigned long index, bool whole)
 {
 	return whole ? round_down(index, SPAN_PAGES) << 1 | 1 : index << 1;
@@ -160,16 +176,11 @@ static void end_all(struct begun *begun, bool (*end)(uint64_t *word, const struc
 	for (i = 0; i < begun->count; i++) {
 		unsigned long unit = begun->units[i], span = unit_first(unit) / SPAN_PAGES;
 		struct split *split;
-		u64 *word, old, new;
 		bool done;
+		u64 old;
 
 		rcu_read_lock();
-		word = unit_word(all, unit);
-		old = READ_ONCE(*word);
-		do {
-			new = old;
-			done = end(&new, &ask);
-		} while (done && !try_cmpxchg(word, &old, new));
+		done = word_update(unit_word(all, unit), &old, end, &ask);
 		split = unit & 1 || ask.hold ? NULL : xa_load(&all->splits, span);
 		if (split)
 			WRITE_ONCE(split->granted, now);
@@ -289,6 +300,17 @@ static void say_waiting(struct parties *all, unsigned long index)
 	rcu_read_unlock();
 }
 
+/* Others are not to wait for what is on its way to who waits. */
+static void stand_in_line(struct begun *begun, unsigned long index, unsigned long first,
+			  unsigned long end)
+{
+	struct parties *all = begun->take->party->all;
+
+	settle(begun);
+	line_stand(all, &begun->waiter, first, end);
+	say_waiting(all, index);
+}
+
 static bool stands_for(const struct waiter *waiter, unsigned long first, unsigned long end)
 {
 	return !list_empty(&waiter->list) && waiter->first == first && waiter->end == end;
@@ -302,29 +324,22 @@ static int wait_in_line(struct begun *begun, unsigned long index, bool whole)
 {
 	unsigned long first = whole ? round_down(index, SPAN_PAGES) : index;
 	unsigned long end = whole ? first + SPAN_PAGES : first + 1;
-	struct parties *all = begun->take->party->all;
 	int err = 0;
 
-	/* Others are not to wait for what is on its way to who waits. */
-	settle(begun);
+	/* What was begun before it stood there has been settled. */
 	if (stands_for(&begun->waiter, first, end))
 		err = line_wait(&begun->waiter, begun->take);
-	if (err)
-		return err;
-	line_stand(all, &begun->waiter, first, end);
-	say_waiting(all, index);
-	return 0;
+	if (!err)
+		stand_in_line(begun, index, first, end);
+	return err;
 }
 
 /* Let who has a page use it, in line.  Nobody tells when that is so. */
 static int wait_for_use(struct begun *begun, unsigned long index)
 {
-	struct parties *all = begun->take->party->all;
 	ktime_t deadline = begun->take->deadline;
 
-	settle(begun);
-	line_stand(all, &begun->waiter, index, index + 1);
-	say_waiting(all, index);
+	stand_in_line(begun, index, index, index + 1);
 	usleep_range(20, 50);
 	return deadline != KTIME_MAX && ktime_get() >= deadline ? -ETIMEDOUT : 0;
 }
@@ -373,23 +388,19 @@ static void fold(struct party *party, unsigned long span)
 {
 	struct parties *all = party->all;
 	unsigned long index = span * SPAN_PAGES, end = index + SPAN_PAGES;
-	u64 *word, old, new;
-	bool whole;
+	bool whole, done;
+	u64 *word, old;
 
 	for (; index < end; index++) {
 		rcu_read_lock();
 		word = word_at(all, index, &whole);
-		old = READ_ONCE(*word);
-		do {
-			new = old;
-			/* It has one. */
-			if (whole || !word_fold(&new, party->number)) {
-				rcu_read_unlock();
-				WARN_ON_ONCE(index % SPAN_PAGES);
-				return;
-			}
-		} while (!try_cmpxchg(word, &old, new));
+		done = !whole && word_update(word, &old, word_fold, party->number);
 		rcu_read_unlock();
+		/* It has one. */
+		if (!done) {
+			WARN_ON_ONCE(index % SPAN_PAGES);
+			return;
+		}
 	}
 	words_merge(all, span,
 		    word_become(WORD_HELD_ONE | WORD_HELD_ALONE, WORD_OWNED, party->number, 0));
@@ -499,28 +510,22 @@ void party_unhold(struct party *party, unsigned long first, unsigned long end)
 	each_word(party, first, end, release);
 }
 
-/* Have a page go that the party has alone; false: it has not. */
-static bool begin_yield(struct begun *begun, unsigned long index, unsigned long end,
+/* Have a page go, if the party has it alone; gets where what it was of ends. */
+static void begin_yield(struct begun *begun, unsigned long index, unsigned long end,
 			unsigned long *next)
 {
 	struct party *party = begun->take->party;
-	u64 *word, old, new;
-	bool whole, done;
+	u64 *word, old;
+	bool whole;
 
 	rcu_read_lock();
 	word = word_at(party->all, index, &whole);
-	old = READ_ONCE(*word);
 	*next = whole ? round_down(index, SPAN_PAGES) + SPAN_PAGES : index + 1;
-	do {
-		new = old;
-		/* Of what has one word, a part stays. */
-		done = (!whole || (IS_ALIGNED(index, SPAN_PAGES) && *next <= end)) &&
-		       word_yield(&new, party->number, false);
-	} while (done && !try_cmpxchg(word, &old, new));
-	rcu_read_unlock();
-	if (done)
+	/* Of what has one word, a part stays. */
+	if ((!whole || (IS_ALIGNED(index, SPAN_PAGES) && *next <= end)) &&
+	    word_update(word, &old, word_yield, party->number, false))
 		begun->units[begun->count++] = unit_make(index, whole);
-	return done;
+	rcu_read_unlock();
 }
 
 /**

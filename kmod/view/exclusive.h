@@ -97,14 +97,12 @@ struct take {
 /**
  * struct waiter - who stands in line
  * @list:	in parties.line, or empty
- * @span:	for what: something of this span,
- * @first:	from this page
- * @end:	to before this one
+ * @first:	for what: from this page
+ * @end:	to before this one, of the same span
  * @woken:	it is worth looking
  */
 struct waiter {
 	struct list_head list;
-	unsigned long span;
 	unsigned long first;
 	unsigned long end;
 	struct completion woken;

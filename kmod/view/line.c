@@ -30,7 +30,6 @@ void waiter_init(struct waiter *waiter)
 void line_stand(struct parties *all, struct waiter *waiter, unsigned long first, unsigned long end)
 {
 	spin_lock(&all->line_lock);
-	waiter->span = first / SPAN_PAGES;
 	waiter->first = first;
 	waiter->end = end;
 	if (list_empty(&waiter->list))
@@ -40,9 +39,9 @@ void line_stand(struct parties *all, struct waiter *waiter, unsigned long first,
 	spin_unlock(&all->line_lock);
 }
 
-static bool overlap(const struct waiter *one, const struct waiter *other)
+static bool waits_for(const struct waiter *waiter, unsigned long first, unsigned long end)
 {
-	return one->first < other->end && other->first < one->end;
+	return waiter->first < end && first < waiter->end;
 }
 
 /**
@@ -63,7 +62,7 @@ bool line_is_next(struct parties *all, const struct waiter *waiter, unsigned lon
 	list_for_each_entry(other, &all->line, list) {
 		if (other == waiter)
 			break;
-		next = other->end <= first || end <= other->first;
+		next = !waits_for(other, first, end);
 		if (!next)
 			break;
 	}
@@ -71,14 +70,19 @@ bool line_is_next(struct parties *all, const struct waiter *waiter, unsigned lon
 	return next;
 }
 
-/* With the lock held. */
-static void wake(struct parties *all, unsigned long span)
+/* Who waits for any of some pages; with the lock held. */
+static void wake(struct parties *all, unsigned long first, unsigned long end)
 {
 	struct waiter *waiter;
 
 	list_for_each_entry(waiter, &all->line, list)
-		if (waiter->span == span)
+		if (waits_for(waiter, first, end))
 			complete(&waiter->woken);
+}
+
+static void wake_span(struct parties *all, unsigned long span)
+{
+	wake(all, span * SPAN_PAGES, (span + 1) * SPAN_PAGES);
 }
 
 /**
@@ -96,11 +100,11 @@ void line_leave(struct parties *all, struct waiter *waiter)
 	spin_lock(&all->line_lock);
 	list_del_init(&waiter->list);
 	list_for_each_entry(other, &all->line, list)
-		others |= overlap(other, waiter);
+		others |= waits_for(other, waiter->first, waiter->end);
 	/* Who comes from here on says so itself. */
 	if (!others)
 		words_unwaited(all, waiter->first, waiter->end);
-	wake(all, waiter->span);
+	wake_span(all, waiter->first / SPAN_PAGES);
 	spin_unlock(&all->line_lock);
 }
 
@@ -138,7 +142,7 @@ int line_wait(struct waiter *waiter, const struct take *take)
 void line_wake(struct parties *all, unsigned long span)
 {
 	spin_lock(&all->line_lock);
-	wake(all, span);
+	wake_span(all, span);
 	spin_unlock(&all->line_lock);
 }
 
@@ -148,10 +152,7 @@ void line_wake(struct parties *all, unsigned long span)
  */
 void line_wake_all(struct parties *all)
 {
-	struct waiter *waiter;
-
 	spin_lock(&all->line_lock);
-	list_for_each_entry(waiter, &all->line, list)
-		complete(&waiter->woken);
+	wake(all, 0, ULONG_MAX);
 	spin_unlock(&all->line_lock);
 }

@@ -199,8 +199,6 @@ static struct held *begin(struct take *take, unsigned long first, unsigned long 
 		return ERR_PTR(-ENOMEM);
 	*made = (struct held){.first = first, .end = end, .write = take->write, .taking = true};
 	mutex_lock(&party->lock);
-	if (party->revoked || (take->write && party->frozen))
-		err = -EACCES;
 	list_for_each_entry(held, &party->held, list)
 		if (held->first < end && first < held->end)
 			err = -EDEADLK;
