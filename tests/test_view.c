@@ -195,6 +195,33 @@ static void others_keep_the_rest(void **state)
 	}
 }
 
+/*
+ * Who has 2 MiB as a whole, and has nothing of it mapped any more once another takes a page, is not waited for: faults that
+ * wait are major ones.
+ */
+static void nobody_waits_for_what_is_had_as_a_whole(void **state)
+{
+	unsigned int i, page;
+
+	for (i = 0; i < ARRAY_SIZE(granules); i++) {
+		int fd = viewed(granules[i], true), one = view_of(fd), other = view_of(fd);
+		char *here = map(one, LENGTH, RW), *there = map(other, LENGTH, RW);
+		struct rusage before, after;
+
+		writing(here, 1);
+		getrusage(RUSAGE_SELF, &before);
+		for (page = 0; page < 512; page++)
+			assert_true(writing(there + page * PAGE, page) > 0);
+		getrusage(RUSAGE_SELF, &after);
+		assert_int_equal(after.ru_majflt, before.ru_majflt);
+		munmap(here, LENGTH);
+		munmap(there, LENGTH);
+		close(one);
+		close(other);
+		close(fd);
+	}
+}
+
 /* Where there was nothing, there is, for all. */
 static void holes_are_filled_for_all(void **state)
 {
@@ -930,6 +957,7 @@ int main(void)
 		TEST(pages_go_to_and_fro),
 		TEST(all_may_read),
 		TEST(others_keep_the_rest),
+		TEST(nobody_waits_for_what_is_had_as_a_whole),
 		TEST(holes_are_filled_for_all),
 		TEST(what_is_held_stays),
 		TEST(odd_ranges_are_held),

@@ -181,9 +181,11 @@ static void end_all(struct begun *begun, bool (*end)(uint64_t *word, const struc
 
 		rcu_read_lock();
 		done = word_update(unit_word(all, unit), &old, end, &ask);
-		split = unit & 1 || ask.hold ? NULL : xa_load(&all->splits, span);
-		if (split)
+		split = unit & 1 ? NULL : xa_load(&all->splits, span);
+		if (split) {
+			assign_bit(unit_first(unit) % SPAN_PAGES, split->fresh, !ask.hold);
 			WRITE_ONCE(split->granted, now);
+		}
 		rcu_read_unlock();
 		WARN_ON_ONCE(!done);
 		if (word_waited(old))
@@ -224,7 +226,9 @@ static bool is_unused(struct begun *begun, unsigned long index, u64 word)
 	unsigned long number;
 	struct party *party;
 
-	if (!split || now - READ_ONCE(split->granted) >= UNUSED_MOST ||
+	/* What was had as a whole before, or is held, was not given for one access. */
+	if (!split || !test_bit(index % SPAN_PAGES, split->fresh) ||
+	    now - READ_ONCE(split->granted) >= UNUSED_MOST ||
 	    (begun->since && now - begun->since >= UNUSED_MOST))
 		return false;
 	xa_for_each(&all->by_number, number, party)

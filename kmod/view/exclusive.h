@@ -19,11 +19,13 @@
 /**
  * struct split - the words of a span's pages, where each has its own
  * @words:	these
- * @granted:	when one of them was last given to somebody
+ * @fresh:	a bit per page: it was given to somebody by a fault, and to nobody since
+ * @granted:	when one of them was
  * @rcu:	frees it
  */
 struct split {
 	u64 *words;
+	DECLARE_BITMAP(fresh, SPAN_PAGES);
 	ktime_t granted;
 	struct rcu_head rcu;
 };
