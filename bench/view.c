@@ -485,15 +485,21 @@ static void bench_pages(void)
 	report_pages(found, faults, ways == WAYS, runs);
 }
 
-static void acquire_all(int view)
+/* Of 1 GiB, so much is taken page by page, and counts for all: more would take minutes. */
+#define PART (64 * MIB)
+#define PARTS_OF_GIB (GIB / PART)
+
+static uint64_t time_acquire(int view, uint64_t length)
 {
 	struct morsel_acquire args = { .size = sizeof(args),
 				       .flags = MORSEL_ACQUIRE_WRITE,
-				       .length = GIB,
+				       .length = length,
 				       .timeout = MORSEL_NO_TIMEOUT };
+	uint64_t start_ns = now_ns();
 
 	if (ioctl(view, MORSEL_IOC_ACQUIRE, &args))
-		die("cannot acquire 1 GiB");
+		die("cannot acquire %llu MiB", length / MIB);
+	return now_ns() - start_ns;
 }
 
 static void release_all(int view)
@@ -504,7 +510,14 @@ static void release_all(int view)
 		die("cannot release 1 GiB");
 }
 
-/* By how much it is had: what one call takes, and then writing to each page. */
+/**
+ * struct acquired - what it took to have 1 GiB that another view had
+ * @whole:	by one call
+ * @split:	by one call, where each page was had by itself
+ * @faulted:	by a fault for each page
+ * @written:	after the first of these, to write to each page
+ * @faults:	in doing that
+ */
 struct acquired {
 	uint64_t whole[RUNS_MAX];
 	uint64_t split[RUNS_MAX];
@@ -513,29 +526,20 @@ struct acquired {
 	uint64_t faults;
 };
 
-static uint64_t time_acquire(int view, char *memory, struct acquired *acquired)
-{
-	uint64_t start_ns = now_ns(), taken;
-
-	acquire_all(view);
-	taken = now_ns() - start_ns;
-	acquired->faults = faults_taken();
-	acquired->written = touch_memory(memory, GIB, PAGE);
-	acquired->faults = faults_taken() - acquired->faults;
-	release_all(view);
-	return taken;
-}
-
-/* By one call from who has written it all; the other way, page by page; and by one call, where each page is had by itself. */
+/* One takes it from the other, which takes a part back page by page, which one takes again. */
 static void acquire_once(uint32_t granule, struct acquired *acquired, unsigned int run)
 {
 	int fd = morsel_for_views(GIB, granule), one = morsel_view(fd), other = morsel_view(fd);
 	char *here = map_all(one, GIB), *there = map_all(other, GIB);
 
 	touch_memory(there, GIB, PAGE);
-	acquired->whole[run] = time_acquire(one, here, acquired);
-	acquired->faulted[run] = touch_memory(there, GIB, PAGE);
-	acquired->split[run] = time_acquire(one, here, acquired);
+	acquired->whole[run] = time_acquire(one, GIB);
+	acquired->faults = faults_taken();
+	acquired->written = touch_memory(here, GIB, PAGE);
+	acquired->faults = faults_taken() - acquired->faults;
+	release_all(one);
+	acquired->faulted[run] = touch_memory(there, PART, PAGE) * PARTS_OF_GIB;
+	acquired->split[run] = time_acquire(one, PART) * PARTS_OF_GIB;
 	munmap(here, GIB);
 	munmap(there, GIB);
 	close(one);
@@ -545,8 +549,7 @@ static void acquire_once(uint32_t granule, struct acquired *acquired, unsigned i
 
 static void acquire_row(const char *name, uint32_t granule)
 {
-	/* Instructions do not differ by much, and a GiB by faults takes long. */
-	unsigned int runs = instructions ? 1 : runs_of(3), run;
+	unsigned int runs = runs_of(5), run;
 	struct acquired acquired;
 	char split[64];
 
