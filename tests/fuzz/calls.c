@@ -384,13 +384,6 @@ long op_view(long cmd)
 	return result;
 }
 
-/* Some of the first pages, which others want, too. */
-static void some_pages(__u64 *offset, __u64 *length)
-{
-	*offset = HUGE * below(3) + (chance(2) ? 0 : PAGE * below(512));
-	*length = chance(3) ? HUGE * (1 + below(3)) : chance(2) ? PAGE : PAGE * (1 + below(1024));
-}
-
 /* Of what is given, nothing is held any more. */
 static long let_go(int fd, uint32_t flags, uint64_t offset, uint64_t length)
 {
@@ -398,6 +391,27 @@ static long let_go(int fd, uint32_t flags, uint64_t offset, uint64_t length)
 		.size = sizeof(args), .flags = flags, .offset = offset, .length = length};
 
 	return ioctl(fd, MORSEL_IOC_RELEASE, &args);
+}
+
+/* Mostly one of a view, if there is any: it alone knows the call, which finds nothing to do. */
+static int view_fd(void)
+{
+	unsigned int first = below(FDS), i;
+
+	for (i = 0; i < FDS && !chance(32); i++) {
+		int fd = fds[(first + i) % FDS];
+
+		if (fd >= 0 && let_go(fd, 0, 0, 0) && errno == EINVAL)
+			return fd;
+	}
+	return object();
+}
+
+/* Some of the first pages, which others want, too. */
+static void some_pages(__u64 *offset, __u64 *length)
+{
+	*offset = HUGE * below(3) + (chance(2) ? 0 : PAGE * below(512));
+	*length = chance(3) ? HUGE * (1 + below(3)) : chance(2) ? PAGE : PAGE * (1 + below(1024));
 }
 
 void let_all_go(void)
@@ -456,7 +470,7 @@ long op_acquire(long cmd)
 		.flags = some_flags(MORSEL_ACQUIRE_WRITE),
 		.timeout = chance(3) ? 0 : below(PATIENCE),
 	};
-	int fd = object(), own_fd;
+	int fd = view_fd(), own_fd;
 	long result;
 	int i;
 
@@ -496,7 +510,7 @@ long op_release(long cmd)
 		args.offset = 0;
 		args.length = 64 * TIB;
 	}
-	return call(object(), cmd, &args, sizeof(args));
+	return call(view_fd(), cmd, &args, sizeof(args));
 }
 
 long op_restrict(long cmd)
@@ -509,7 +523,7 @@ long op_restrict(long cmd)
 				      : 1 + below(8),
 	};
 
-	return call(object(), cmd, &args, sizeof(args));
+	return call(chance(2) ? view_fd() : object(), cmd, &args, sizeof(args));
 }
 
 /* Numbers that nobody knows, and some that the kernel serves for any file. */
