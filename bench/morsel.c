@@ -45,17 +45,11 @@ static void morsel_fill(struct object *object, uint64_t length)
 	munmap(memory, object->mapped);
 }
 
-/**
- * morsel_create() - make a nameless morsel, and no more
- * @object:	the result, not to be mapped by object_map()
- * @length:	bytes
- * @granule:	MORSEL_GRANULE_*
- */
-void morsel_create(struct object *object, uint64_t length, uint32_t granule)
+static int create(uint64_t length, uint32_t granule, uint32_t flags)
 {
 	struct morsel_create create = {
 		.size = sizeof(create),
-		.flags = MORSEL_CREATE_CLOEXEC,
+		.flags = MORSEL_CREATE_CLOEXEC | flags,
 		.length = length,
 		.pool = MORSEL_ANY,
 		.node = MORSEL_ANY,
@@ -65,8 +59,22 @@ void morsel_create(struct object *object, uint64_t length, uint32_t granule)
 
 	if (ioctl(device(), MORSEL_IOC_CREATE, &create))
 		die("cannot create a morsel of %" PRIu64 " bytes", length);
+	return create.fd;
+}
+
+/**
+ * morsel_create() - make a nameless morsel, and no more
+ * @object:	the result, not to be mapped by object_map()
+ * @length:	bytes
+ * @granule:	MORSEL_GRANULE_*
+ */
+void morsel_create(struct object *object, uint64_t length, uint32_t granule)
+{
 	*object = (struct object){
-		.what = "morsel", .fd = create.fd, .prot = PROT_READ | PROT_WRITE, .morsel = true
+		.what = "morsel",
+		.fd = create(length, granule, 0),
+		.prot = PROT_READ | PROT_WRITE,
+		.morsel = true,
 	};
 }
 
@@ -90,19 +98,7 @@ void morsel_make(struct object *object, uint64_t length, uint32_t granule)
  */
 int morsel_for_views(uint64_t length, uint32_t granule)
 {
-	struct morsel_create create = {
-		.size = sizeof(create),
-		.flags = MORSEL_CREATE_CLOEXEC | MORSEL_CREATE_VIEWS | MORSEL_CREATE_POPULATE,
-		.length = length,
-		.pool = MORSEL_ANY,
-		.node = MORSEL_ANY,
-		.granule = granule,
-		.mode = 0600,
-	};
-
-	if (ioctl(device(), MORSEL_IOC_CREATE, &create))
-		die("cannot create a morsel of %" PRIu64 " bytes", length);
-	return create.fd;
+	return create(length, granule, MORSEL_CREATE_VIEWS | MORSEL_CREATE_POPULATE);
 }
 
 /**
