@@ -303,26 +303,42 @@ static void party_begin(void)
 	}
 }
 
-/* Reading and writing is one access, so that it takes one fault. */
+/* What a party has written to a page last. */
+static _Atomic uint64_t *written_by(unsigned int number, uint64_t page)
+{
+	return (_Atomic uint64_t *)page_at(page) + number;
+}
+
+/* No more than a store: an emulator may take what reads and writes for two accesses, and so for two faults. */
 static void write_all(void)
+{
+	static uint64_t last;
+	uint64_t page;
+
+	last++;
+	for (page = 0; page < PAGES; page++)
+		atomic_store_explicit(written_by(self.number, page), last, memory_order_relaxed);
+}
+
+/* The first of them begins each turn, so the other one has written as often as that. */
+static void check_all(void)
 {
 	uint64_t page;
 
 	for (page = 0; page < PAGES; page++)
-		atomic_fetch_add((_Atomic uint64_t *)page_at(page), 1);
+		if (atomic_load(written_by(0, page)) != atomic_load(written_by(1, page)))
+			die("%s: something that was written is lost", names[self.pair->way]);
 }
 
 _Noreturn static void run_first(void)
 {
 	struct boxes *boxes = self.pair->boxes;
 	struct found found;
-	uint64_t start_ns = 0, page;
+	uint64_t start_ns = 0;
 	int turn;
 
 	for (;;) {
 		collect(&boxes->go);
-		for (page = 0; page < PAGES; page++)
-			atomic_store((_Atomic uint64_t *)page_at(page), 0);
 		/* Once, so that all that there is to make is made. */
 		for (turn = -1; turn < TURNS; turn++) {
 			if (!turn) {
@@ -335,11 +351,7 @@ _Noreturn static void run_first(void)
 		}
 		found.taken = now_ns() - start_ns;
 		found.faults = faults_taken() - found.faults;
-		for (page = 0; page < PAGES; page++)
-			if (atomic_load((_Atomic uint64_t *)page_at(page)) !=
-			    2 * (uint64_t)(TURNS + 1))
-				die("%s: something that was written is lost",
-				    names[self.pair->way]);
+		check_all();
 		if (write(self.pair->result[1], &found, sizeof(found)) != sizeof(found))
 			die("cannot tell what was found");
 	}
