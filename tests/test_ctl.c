@@ -911,11 +911,170 @@ static void nodes_are_said_as_numactl_has_them(void **state)
 	assert_int_equal(count_morsels(), 3);
 }
 
+/* Fails if something of what was measured is there still. */
+static void assert_nothing_left(void)
+{
+	assert_soon(!count_morsels() && !pool_info().used_bytes);
+}
+
+static const char *const forms[] = {
+	"shared", "read-only", "views by fault", "views by call", "transfer", "private", "copy",
+};
+
+static void advice_is_printed_for_people(void **state)
+{
+	char want[64];
+	unsigned int i;
+
+	need_program();
+	assert_ctl(DONE, "advise");
+	assert_non_null(strstr(output, "1.00G, readers: 1, writers: 1, trust: all, rounds: 1000"));
+	for (i = 0; i < ARRAY_SIZE(forms); i++) {
+		snprintf(want, sizeof(want), "\n%s ", forms[i]);
+		assert_non_null(strstr(output, want));
+	}
+	assert_non_null(strstr(output, "others do not get what one writes"));
+	assert_non_null(strstr(output, "\nMEASURED"));
+	/* It is the last line. */
+	assert_non_null(strstr(output, "\nproposal: "));
+	assert_ptr_equal(strchr(strstr(output, "\nproposal: ") + 1, '\n') + 1,
+			 output + strlen(output));
+	assert_nothing_left();
+	/* Nothing is written, and by more than there are views. */
+	assert_ctl(DONE, "advise -s 70G -w 0 -d 3000 -t turns");
+	assert_non_null(strstr(output, "a morsel has at most 2047 views"));
+	assert_null(strstr(output, "are written"));
+	assert_nothing_left();
+}
+
+/* That it adds up, and that the proposal is the cheapest of those that do, which are these. */
+static void assert_advice(const char *options, const char *allowed)
+{
+	struct json_object *array = ctl_json("advise %s", options), *all, *costs;
+	uint64_t least = UINT64_MAX, proposed = 0, rounds = number(row(array, 0), "rounds");
+	const char *proposal = text(row(array, 0), "proposal");
+	char found[200] = "";
+	size_t i;
+
+	assert_int_equal(json_object_array_length(array), 1);
+	assert_true(json_object_object_get_ex(row(array, 0), "costs", &costs));
+	for (i = 0; i < json_object_array_length(costs); i++)
+		assert_true(number(row(costs, i), "one_ns") && number(row(costs, i), "all_ns"));
+	assert_true(json_object_object_get_ex(row(array, 0), "forms", &all));
+	assert_int_equal(json_object_array_length(all), ARRAY_SIZE(forms));
+	for (i = 0; i < ARRAY_SIZE(forms); i++) {
+		struct json_object *form = row(all, i);
+		uint64_t total = number(form, "total_ns");
+		int64_t rest = total - number(form, "setup_ns") - rounds * number(form, "round_ns");
+
+		assert_string_equal(text(form, "form"), forms[i]);
+		/* All three are rounded. */
+		assert_true(rest <= (int64_t)rounds && rest >= -(int64_t)rounds);
+		assert_int_equal(number(form, "allowed"), !*text(form, "why_not"));
+		if (!number(form, "allowed"))
+			continue;
+		strcat(strcat(found, *found ? ", " : ""), forms[i]);
+		if (total < least)
+			least = total;
+		if (!strcmp(forms[i], proposal))
+			proposed = total;
+	}
+	assert_string_equal(found, allowed);
+	assert_int_equal(proposed, least);
+	json_object_put(array);
+	assert_nothing_left();
+}
+
+static void trust_excludes_forms(void **state)
+{
+	need_program();
+	assert_advice("--size 1M",
+		      "shared, read-only, views by fault, views by call, transfer, copy");
+	assert_advice("-s 1M --trust writers", "read-only, views by fault, views by call, copy");
+	assert_advice("-s 3G -t turns --write 100K --rounds 3", "views by call, transfer, copy");
+	assert_advice("-s 100 -t none --writers 3 --readers 0", "private, copy");
+}
+
+static void assert_refused(const char *options, const char *cause)
+{
+	assert_ctl(USAGE, "advise %s", options);
+	if (!strstr(output, cause))
+		fail_msg("advise %s: %s", options, output);
+}
+
+static void what_nobody_can_advise_on_is_refused(void **state)
+{
+	need_program();
+	assert_refused("--size much", "'much' is no size");
+	assert_refused("--size 0", "'0' is no size");
+	assert_refused("--size 129T", "no program has addresses for more than 128T");
+	assert_refused("--write 0", "'0' is no size");
+	assert_refused("--size 1M --write 2M", "more is written than there is");
+	assert_refused("--readers -1", "'-1' is no number");
+	assert_refused("--writers many", "'many' is no number");
+	assert_refused("--readers 0", "it takes two");
+	assert_refused("--readers 0 --writers 0", "it takes two");
+	assert_refused("--rounds 0", "--writers 0");
+	assert_refused("--trust nobody", "all, writers, pages, turns or none");
+	assert_refused("something", "Usage: morselctl advise");
+}
+
+static void without_memory_there_is_no_advice(void **state)
+{
+	unsigned int id = pool_info().id;
+
+	need_program();
+	assert_ctl(DONE, "pool resize %u 4M", id);
+	assert_ctl(FAILED, "advise");
+	assert_non_null(strstr(output, "measuring: there is not enough memory"));
+	assert_nothing_left();
+}
+
+static bool has_ended(pid_t pid)
+{
+	siginfo_t info = {0};
+
+	assert_done(waitid(P_PID, pid, &info, WEXITED | WNOHANG | WNOWAIT));
+	return info.si_pid == pid;
+}
+
+/* Fails if what is measured outlives who measures it, however that ends. */
+static void advice_that_is_interrupted_leaves_nothing(void **state)
+{
+	static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGKILL};
+	unsigned int i;
+
+	need_program();
+	for (i = 0; i < ARRAY_SIZE(numbers); i++) {
+		int status;
+
+		/* It may have been quicker. */
+		do {
+			pid_t pid = spawn();
+
+			if (!pid) {
+				execlp("sh", "sh", "-c", "exec morselctl advise >/dev/null 2>&1",
+				       NULL);
+				_exit(127);
+			}
+			while (!query().nr_morsels && !has_ended(pid))
+				sleep_ms(1);
+			kill(pid, numbers[i]);
+			assert_int_equal(waitpid(pid, &status, 0), pid);
+		} while (WIFEXITED(status) && WEXITSTATUS(status) == DONE);
+		if (numbers[i] == SIGKILL)
+			assert_true(WIFSIGNALED(status));
+		else
+			assert_true(WIFEXITED(status) && WEXITSTATUS(status) == FAILED);
+		assert_nothing_left();
+	}
+}
+
 static void every_verb_has_help(void **state)
 {
 	static const char *const verbs[] = {
-		"doctor", "pool",   "limit",	"create", "list", "show", "rm",
-		"import", "export", "populate", "tree",	  "stat", "help", "who",
+		"doctor", "pool",     "limit", "create", "list", "show", "rm",	   "import",
+		"export", "populate", "tree",  "stat",	 "help", "who",	 "advise",
 	};
 	unsigned int i;
 
@@ -955,6 +1114,11 @@ int main(void)
 		TEST(who_is_not_root_is_told_how_to_see_all),
 		TEST(pools_and_limits_are_looked_after),
 		TEST(nodes_are_said_as_numactl_has_them),
+		TEST(advice_is_printed_for_people),
+		TEST(trust_excludes_forms),
+		TEST(what_nobody_can_advise_on_is_refused),
+		TEST(without_memory_there_is_no_advice),
+		TEST(advice_that_is_interrupted_leaves_nothing),
 		TEST(every_verb_has_help),
 		TEST(module_unloads),
 	};

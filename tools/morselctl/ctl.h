@@ -11,6 +11,9 @@
  *	tree.c		tree
  *	who.c		who
  *	stat.c		stat
+ *	advise.c	advise
+ *	forms.c		which forms it may propose, and what they come to
+ *	measure.c	what that is computed from
  *	pool.c		pool, limit
  *	doctor.c	doctor
  *	kernel.c	what doctor says of the kernel
@@ -24,6 +27,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "advise.h"
 #include "morsel.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -46,6 +50,7 @@ enum {
  * @params:	what create and import were told of the morsel to make, and tune
  * @count:	how often stat is to print, or 0 for without end
  * @interval:	seconds from one line of stat to the next
+ * @pattern:	what advise is asked about
  * @kernel:	the release that doctor is to look at, or NULL
  * @root:	where that kernel's files are, or NULL
  */
@@ -56,6 +61,7 @@ struct ctl {
 	struct morsel_params params;
 	uint32_t count;
 	double interval;
+	struct pattern pattern;
 	const char *kernel;
 	const char *root;
 };
@@ -64,7 +70,7 @@ struct ctl {
 struct column {
 	const char *key;
 	const char *title;
-	enum { COLUMN_TEXT, COLUMN_NUMBER, COLUMN_BYTES, COLUMN_NODES } type;
+	enum { COLUMN_TEXT, COLUMN_NUMBER, COLUMN_BYTES, COLUMN_TIME, COLUMN_NODES } type;
 };
 
 /* output.c */
@@ -73,9 +79,11 @@ int print_rows(const struct ctl *ctl, int code, const struct column *columns, si
 void row_text(struct json_object *row, const char *key, const char *value);
 const char *shown_name(const char *name);
 void row_number(struct json_object *row, const char *key, uint64_t value);
+void row_time(struct json_object *row, const char *key, double ns);
 int parse_size(const char *text, uint64_t *size);
 int parse_number(const char *text, int base, uint32_t most, uint32_t *number);
 void format_size(char *buffer, size_t room, uint64_t size);
+void format_time(char *buffer, size_t room, double ns);
 void size_text(const struct ctl *ctl, char *buffer, size_t room, uint64_t size);
 int failed(int err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 int failed_file(int err, const char *path);
@@ -127,6 +135,7 @@ int run_import(struct ctl *ctl, char **args);
 int run_export(struct ctl *ctl, char **args);
 int run_tree(struct ctl *ctl, char **args);
 int run_stat(struct ctl *ctl, char **args);
+int run_advise(struct ctl *ctl, char **args);
 int run_pool_list(struct ctl *ctl, char **args);
 int run_pool_show(struct ctl *ctl, char **args);
 int run_pool_add(struct ctl *ctl, char **args);

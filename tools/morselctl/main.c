@@ -89,6 +89,8 @@ static const struct verb verbs[] = {
 	 run_tree, "", 1, 1, false},
 	{"stat", NULL, "[OPTION...]", "show what is in use, as it changes",
 	 run_stat, "ci", 0, 0, false},
+	{"advise", NULL, "[OPTION...]", "propose the cheapest form in which parties have memory together",
+	 run_advise, "sdwWot", 0, 0, false},
 	{"help", NULL, "[VERB]", "this, or a verb's part of the manual",
 	 run_help, "", 0, 1, true},
 };
@@ -113,6 +115,12 @@ static const struct {
 	{{"interval", required_argument, NULL, 'i'}, "SECONDS", "time between lines (1)"},
 	{{"kernel", required_argument, NULL, 'k'}, "RELEASE", "look at another kernel only"},
 	{{"root", required_argument, NULL, 'r'}, "DIR", "look at a kernel of the system there"},
+	{{"size", required_argument, NULL, 's'}, "SIZE", "how much memory there is (1G)"},
+	{{"readers", required_argument, NULL, 'd'}, "COUNT", "parties that only read (1)"},
+	{{"writers", required_argument, NULL, 'w'}, "COUNT", "parties that write, too, in turn (1)"},
+	{{"write", required_argument, NULL, 'W'}, "SIZE", "what one of them writes in a round (64K)"},
+	{{"rounds", required_argument, NULL, 'o'}, "COUNT", "how often one writes and all others read (1000)"},
+	{{"trust", required_argument, NULL, 't'}, "TRUST", "all, writers, pages, turns or none (all)"},
 	{{"json", no_argument, NULL, 'j'}, "", "print JSON, always an array"},
 	{{"bytes", no_argument, NULL, 'b'}, "", "print exact sizes"},
 	{{"help", no_argument, NULL, 'h'}, "", "print this"},
@@ -303,6 +311,21 @@ static int parse_interval(const char *text, double *seconds)
 	return EXIT_OK;
 }
 
+static int parse_bytes(const char *text, uint64_t *size)
+{
+	if (parse_size(text, size) || !*size)
+		return complain(EXIT_USAGE, "'%s' is no size: a number with K, M, G or T", text);
+	return EXIT_OK;
+}
+
+static int parse_trust(const char *text, enum trust *trust)
+{
+	if (!find_trust(text, trust))
+		return complain(EXIT_USAGE, "'%s' is no trust: all, writers, pages, turns or none",
+				text);
+	return EXIT_OK;
+}
+
 static int take_option(struct ctl *ctl, int letter, const char *value)
 {
 	struct morsel_params *params = &ctl->params;
@@ -349,6 +372,18 @@ static int take_option(struct ctl *ctl, int letter, const char *value)
 	case 'r':
 		ctl->root = value;
 		return EXIT_OK;
+	case 's':
+		return parse_bytes(value, &ctl->pattern.size);
+	case 'd':
+		return parse_number(value, 10, UINT32_MAX, &ctl->pattern.readers);
+	case 'w':
+		return parse_number(value, 10, UINT32_MAX, &ctl->pattern.writers);
+	case 'W':
+		return parse_bytes(value, &ctl->pattern.write);
+	case 'o':
+		return parse_number(value, 10, UINT32_MAX, &ctl->pattern.rounds);
+	case 't':
+		return parse_trust(value, &ctl->pattern.trust);
 	case 'c':
 		return parse_number(value, 10, UINT32_MAX, &ctl->count);
 	default:
@@ -454,7 +489,11 @@ static int run(struct ctl *ctl, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	struct ctl ctl = {.device = -1, .interval = 1};
+	struct ctl ctl = {
+		.device = -1,
+		.interval = 1,
+		.pattern = {.size = 1UL << 30, .readers = 1, .writers = 1, .rounds = 1000},
+	};
 	int code;
 
 	/* Sizes are written and read with a point everywhere. */

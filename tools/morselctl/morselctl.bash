@@ -10,7 +10,7 @@ _morselctl_values() {
 
 _morselctl() {
 	local cur prev verb='' second='' words='' options='--json --bytes --help' place=0 i
-	local verbs='doctor pool limit create clone snapshot rollback diff list show who rm import export populate tune tree stat help'
+	local verbs='doctor pool limit create clone snapshot rollback diff list show who rm import export populate tune tree stat advise help'
 	cur=${COMP_WORDS[COMP_CWORD]}
 	prev=${COMP_WORDS[COMP_CWORD - 1]}
 	COMPREPLY=()
@@ -18,7 +18,7 @@ _morselctl() {
 	# The verb, its second word, and how many arguments are before this one.
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
-		-[gmpnIRBNcifkr] | --kernel | --root | --granule | --mode | --pool | --node | --interleave | --preferred | --bind | --name | --count | --interval | --fault-around)
+		-[gmpnIRBNcifkrsdwWot] | --kernel | --root | --granule | --mode | --pool | --node | --interleave | --preferred | --bind | --name | --count | --interval | --fault-around | --size | --readers | --writers | --write | --rounds | --trust)
 			((i++))
 			;;
 		-*) ;;
@@ -40,6 +40,7 @@ _morselctl() {
 	clone | snapshot) options+=' --mode' ;;
 	tune) options+=' --fault-around' ;;
 	stat) options+=' --count --interval' ;;
+	advise) options+=' --size --readers --writers --write --rounds --trust' ;;
 	doctor) options+=' --kernel --root' ;;
 	'') options+=' --version' ;;
 	esac
@@ -60,8 +61,10 @@ _morselctl() {
 		mapfile -t COMPREPLY < <(compgen -d -- "$cur")
 		return
 		;;
+	-s | --size | -W | --write) words='4K 64K 1M 64M 1G 16G' ;;
+	-t | --trust) words='all writers pages turns none' ;;
 	-m | --mode) words='0600 0640 0660 0644' ;;
-	-N | --name | -c | --count | -i | --interval) ;;
+	-N | --name | -c | --count | -i | --interval | -d | --readers | -w | --writers | -o | --rounds) ;;
 	*)
 		if [[ $cur == -* ]]; then
 			words=$options

@@ -58,6 +58,28 @@ void row_number(struct json_object *row, const char *key, uint64_t value)
 	json_object_object_add(row, key, json_object_new_uint64(value));
 }
 
+/* In whole ns. */
+void row_time(struct json_object *row, const char *key, double ns)
+{
+	row_number(row, key, ns < UINT64_MAX ? (uint64_t)(ns + 0.5) : UINT64_MAX);
+}
+
+void format_time(char *buffer, size_t room, double ns)
+{
+	static const char *const units[] = {"ns", "us", "ms", "s"};
+	size_t unit = 0;
+
+	while (ns >= 1000 && unit < COUNT(units) - 1) {
+		ns /= 1000;
+		unit++;
+	}
+	snprintf(buffer, room, "%.*f %s",
+		 !unit || ns >= 100 ? 0
+		 : ns < 10	    ? 2
+				    : 1,
+		 ns, units[unit]);
+}
+
 void format_size(char *buffer, size_t room, uint64_t size)
 {
 	static const char units[] = "BKMGTPE";
@@ -163,6 +185,9 @@ static void cell(const struct ctl *ctl, struct libscols_line *line, size_t at,
 		scols_line_set_data(line, at, nodes);
 	} else if (column->type == COLUMN_BYTES && value) {
 		size_text(ctl, size, sizeof(size), json_object_get_uint64(value));
+		scols_line_set_data(line, at, size);
+	} else if (column->type == COLUMN_TIME && value) {
+		format_time(size, sizeof(size), json_object_get_double(value));
 		scols_line_set_data(line, at, size);
 	} else {
 		scols_line_set_data(line, at, value ? json_object_get_string(value) : "");
