@@ -53,6 +53,9 @@ static struct vm_area_struct *lock_for_writing(struct mm_struct *mm, const struc
  */
 static void be_in_vain(struct morsel *m, unsigned long addr)
 {
+	/* There is no other try; and another task may come to be where this one was. */
+	if (fatal_signal_pending(current))
+		return;
 	WRITE_ONCE(m->in_vain_at, addr);
 	WRITE_ONCE(m->in_vain, current);
 }
