@@ -186,8 +186,11 @@ int main(int argc, char **argv)
 	argc -= optind;
 	check_names(argv, argc);
 
-	if (instructions)
+	if (instructions) {
 		measure_settle_ms = 0;
+		if (!wait_until_idle())
+			say("something else is running");
+	}
 	for (i = 0; i < PARTS; i++)
 		if (wanted(parts[i].name, argv, argc))
 			parts[i].run();

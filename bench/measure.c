@@ -49,6 +49,33 @@ uint64_t now_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
+/* Of all processors, in ticks. */
+static unsigned long long idle_ticks(void)
+{
+	unsigned long long idle;
+	FILE *file = fopen("/proc/stat", "r");
+
+	if (!file || fscanf(file, "cpu %*u %*u %*u %llu", &idle) != 1)
+		die("cannot read /proc/stat");
+	fclose(file);
+	return idle;
+}
+
+bool wait_until_idle(void)
+{
+	long enough = sysconf(_SC_CLK_TCK) * sysconf(_SC_NPROCESSORS_ONLN) * 98 / 100;
+	unsigned long long before;
+	int tries;
+
+	for (tries = 0; tries < 30; tries++) {
+		before = idle_ticks();
+		sleep(1);
+		if (idle_ticks() - before >= (unsigned long long)enough)
+			return true;
+	}
+	return false;
+}
+
 uint64_t round_up_to(uint64_t value, uint64_t unit)
 {
 	return (value + unit - 1) / unit * unit;

@@ -108,6 +108,11 @@ struct crowd {
 extern uint64_t measure_settle_ms;
 
 _Noreturn void die(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/*
+ * Wait until nothing else runs, as the kernel has things to do for a while once it is up, but no longer than 30
+ * seconds: then false.
+ */
+bool wait_until_idle(void);
 uint64_t now_ns(void);
 uint64_t median(uint64_t *values, size_t count);
 uint64_t meminfo_bytes(const char *key);
