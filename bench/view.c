@@ -419,6 +419,8 @@ static struct pair *pair_begin(enum way way)
 	close(pair->result[1]);
 	for (number = 0; number < 2; number++)
 		post(&pair->boxes->begin[number], 1);
+	/* After a tenth of a second it is known who else looks at what these have mapped. */
+	usleep(500000);
 	return pair;
 }
 
